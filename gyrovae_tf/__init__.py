@@ -1,0 +1,76 @@
+"""Anomaly detection for machines: from a 3-axis IMU's normal motion to an int8 Keras VAE on an ESP32.
+
+    import gyrovae_tf as gt
+
+    normal = gt.Recording.read("normal.csv")
+    dataset = gt.preprocess([normal], "dataset")
+    run = gt.train(dataset, "run")
+    bundle = gt.quantize(run)
+    print(gt.evaluate("run", normal=["more.csv"], anomalies={"fault": ["fault.csv"]}).auroc)
+    gt.emit_header(bundle, "nn_model.h")
+
+Importing this package does not import TensorFlow; the functions that need it do.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Architecture": "learn.vae",
+    "Bundle": "bundle",
+    "Calibration": "calibration",
+    "Dataset": "learn.dataset",
+    "Detector": "runtime",
+    "Evaluation": "learn.evaluate",
+    "GyrovaeError": "errors",
+    "Options": "learn.train",
+    "Recording": "recording",
+    "Run": "learn.train",
+    "Spec": "spec",
+    "emit_header": "cgen",
+    "evaluate": "learn.evaluate",
+    "images": "signal.frontend",
+    "preprocess": "learn.dataset",
+    "quantize": "learn.quantize",
+    "simulate": "device.simulate",
+    "train": "learn.train",
+}
+"""Public name -> the module it lives in, imported when the name is first used."""
+
+__all__ = ["__version__", *sorted(_HOMES)]
+
+if TYPE_CHECKING:
+    from gyrovae_tf.bundle import Bundle as Bundle
+    from gyrovae_tf.calibration import Calibration as Calibration
+    from gyrovae_tf.cgen import emit_header as emit_header
+    from gyrovae_tf.device.simulate import simulate as simulate
+    from gyrovae_tf.errors import GyrovaeError as GyrovaeError
+    from gyrovae_tf.learn.dataset import Dataset as Dataset
+    from gyrovae_tf.learn.dataset import preprocess as preprocess
+    from gyrovae_tf.learn.evaluate import Evaluation as Evaluation
+    from gyrovae_tf.learn.evaluate import evaluate as evaluate
+    from gyrovae_tf.learn.quantize import quantize as quantize
+    from gyrovae_tf.learn.train import Options as Options
+    from gyrovae_tf.learn.train import Run as Run
+    from gyrovae_tf.learn.train import train as train
+    from gyrovae_tf.learn.vae import Architecture as Architecture
+    from gyrovae_tf.recording import Recording as Recording
+    from gyrovae_tf.runtime import Detector as Detector
+    from gyrovae_tf.signal.frontend import images as images
+    from gyrovae_tf.spec import Spec as Spec
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

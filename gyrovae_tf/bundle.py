@@ -1,0 +1,219 @@
+"""A detector as a folder `name.gyrovae/`: the int8 model and a manifest with everything else that the device needs."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from gyrovae_tf.calibration import Calibration
+from gyrovae_tf.errors import GyrovaeError, atomic_write
+from gyrovae_tf.spec import Spec
+
+SCHEMA_VERSION = 1
+MANIFEST = "manifest.json"
+MODEL = "model_int8.tflite"
+SUFFIX = ".gyrovae"
+_LARGEST_MANIFEST = 4 << 20
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """One calibrated int8 detector."""
+
+    model: bytes
+    """The .tflite."""
+    spec: Spec
+    """The front end it was trained with."""
+    calibration: Calibration
+    """Its score and thresholds."""
+    ops: tuple[str, ...]
+    """Names of the operators that the firmware's resolver must register."""
+    arena_bytes: int | None = None
+    """Smallest tensor arena that works, where it was measured."""
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    """Figures of training and quantisation, for people."""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    """Versions of the packages that made it."""
+
+    @property
+    def model_sha256(self) -> str:
+        """SHA-256 of the .tflite, in hexadecimal."""
+        return hashlib.sha256(self.model).hexdigest()
+
+    def manifest(self) -> dict[str, Any]:
+        """The manifest as JSON-ready values."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "spec": json.loads(self.spec.to_json()),
+            "spec_digest": self.spec.digest,
+            "files": {MODEL: self.model_sha256},
+            "calibration": self.calibration.to_dict(),
+            "ops": list(self.ops),
+            "arena_bytes": self.arena_bytes,
+            "metrics": dict(self.metrics),
+            "versions": dict(self.versions),
+        }
+
+    def save(self, path: str | PathLike[str]) -> Path:
+        """Write the folder, wholly or not at all, in place of a bundle that may be there; returns its path."""
+        with replacing_folder(path, marker=MANIFEST) as folder:
+            atomic_write(folder / MODEL, self.model)
+            atomic_write(folder / MANIFEST, json.dumps(self.manifest(), indent=1, sort_keys=True) + "\n")
+        return Path(path)
+
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> Bundle:
+        """Read a bundle (or the one inside a run) and check it; `GyrovaeError` names what does not hold.
+
+        Checked are the schema's version, the manifest's fields, the spec's digest and the model's hash.
+        """
+        folder = find_bundle(path)
+        raw = read_json(folder / MANIFEST, largest=_LARGEST_MANIFEST)
+        version = raw.get("schema_version")
+        if version != SCHEMA_VERSION:
+            raise GyrovaeError(
+                f"{folder} has a schema version that this gyrovae-tf does not know",
+                expected=SCHEMA_VERSION,
+                received=version,
+                remedy="Use the gyrovae-tf that made it, or quantise again with this one.",
+            )
+        missing = {
+            "spec",
+            "spec_digest",
+            "files",
+            "calibration",
+            "ops",
+            "arena_bytes",
+            "metrics",
+            "versions",
+        } - set(raw)
+        if missing:
+            raise GyrovaeError(f"{folder / MANIFEST} lacks {', '.join(sorted(missing))}")
+        try:
+            spec = Spec.from_dict(raw["spec"])
+            calibration = Calibration.from_dict(raw["calibration"])
+        except GyrovaeError as error:
+            raise GyrovaeError(f"{folder / MANIFEST}: {error}") from None
+        except TypeError as error:
+            raise GyrovaeError(f"{folder / MANIFEST} is malformed: {error}") from None
+        if raw["spec_digest"] != spec.digest:
+            raise GyrovaeError(
+                f"the spec in {folder / MANIFEST} was changed after it was made",
+                expected=f"digest {raw['spec_digest']}",
+                received=spec.digest,
+            )
+        arena = raw["arena_bytes"]
+        ops = raw["ops"]
+        if not (arena is None or (type(arena) is int and arena > 0)):
+            raise GyrovaeError(f"{folder / MANIFEST}: arena_bytes is not usable", received=arena)
+        if not (isinstance(ops, list) and all(isinstance(op, str) for op in ops)):
+            raise GyrovaeError(f"{folder / MANIFEST}: ops is not a list of names")
+        if not (isinstance(raw["metrics"], dict) and isinstance(raw["versions"], dict)):
+            raise GyrovaeError(f"{folder / MANIFEST}: metrics and versions must be objects")
+        if not isinstance(raw["files"], dict) or set(raw["files"]) != {MODEL}:
+            raise GyrovaeError(f"{folder / MANIFEST}: files must name {MODEL} and nothing else")
+        try:
+            model = (folder / MODEL).read_bytes()
+        except OSError as error:
+            raise GyrovaeError(f"cannot read {folder / MODEL}: {error.strerror}") from None
+        found = hashlib.sha256(model).hexdigest()
+        if raw["files"][MODEL] != found:
+            raise GyrovaeError(
+                f"{folder / MODEL} is damaged or was replaced",
+                expected=f"sha256 {raw['files'][MODEL]}",
+                received=found,
+                remedy="Quantise again: gyrovae-tf quantize RUN/",
+            )
+        return cls(model, spec, calibration, tuple(ops), arena, raw["metrics"], raw["versions"])
+
+
+def find_bundle(path: str | PathLike[str]) -> Path:
+    """A bundle or a run that holds one in, the bundle's folder out; `GyrovaeError` when there is none."""
+    folder = Path(path)
+    if not folder.exists():
+        raise GyrovaeError(f"there is no {folder}")
+    if (folder / MANIFEST).is_file():
+        return folder
+    inside = sorted(folder.glob(f"*{SUFFIX}/{MANIFEST}")) if folder.is_dir() else []
+    if len(inside) == 1:
+        return inside[0].parent
+    if inside:
+        raise GyrovaeError(f"{folder} holds several bundles: {', '.join(p.parent.name for p in inside)}; name one")
+    raise GyrovaeError(
+        f"{folder} holds no quantised model",
+        expected=f"a bundle (a folder with {MANIFEST}) or a run that was quantised",
+        remedy="Make one: gyrovae-tf quantize RUN/",
+    )
+
+
+def read_json(path: Path, *, largest: int = 64 << 20) -> dict[str, Any]:
+    """A JSON file with one object in, the object out; `GyrovaeError` when it is missing, too large or malformed."""
+    try:
+        if path.stat().st_size > largest:
+            raise GyrovaeError(f"{path} is too large", expected=f"at most {largest} bytes")
+        raw = json.loads(path.read_bytes())
+    except OSError as error:
+        raise GyrovaeError(f"cannot read {path}: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
+        raise GyrovaeError(f"{path} is not JSON: {error}") from None
+    if not isinstance(raw, dict):
+        raise GyrovaeError(f"{path} does not hold a JSON object", received=type(raw).__name__)
+    return raw
+
+
+@contextlib.contextmanager
+def replacing_folder(path: str | PathLike[str], *, marker: str) -> Iterator[Path]:
+    """Yield a temporary folder beside `path`; on success it takes `path`'s place, else it is removed.
+
+    A folder that is there already is replaced only when it is empty or holds `marker`, the file that makes it one of
+    ours: a mistyped name must not cost somebody's files.
+    """
+    target = Path(path)
+    temporary: Path | None = None
+    try:
+        check_replaceable(target, marker=marker)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
+        temporary.chmod(0o755)
+        yield temporary
+        old = None
+        if target.exists():
+            old = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".old", dir=target.parent))
+            target.replace(old / "folder")
+        try:
+            temporary.replace(target)
+        except OSError:
+            if old is not None:
+                (old / "folder").replace(target)
+            raise
+        finally:
+            if old is not None:
+                shutil.rmtree(old, ignore_errors=True)
+    except OSError as error:
+        raise GyrovaeError(
+            f"cannot write {target}: {error.strerror or error}",
+            remedy="Check that the folder may be written to and that the disk is not full.",
+        ) from error
+    finally:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def check_replaceable(target: Path, *, marker: str) -> None:
+    """Refuse an output folder that is a file, or holds files that are not ours."""
+    if target.exists() and not target.is_dir():
+        raise GyrovaeError(f"{target} is a file", expected="a folder to write to")
+    if target.is_dir() and any(target.iterdir()) and not (target / marker).is_file():
+        raise GyrovaeError(
+            f"{target} holds other files",
+            expected=f"a new or empty folder, or one with {marker} to replace",
+            remedy="Choose another name.",
+        )

@@ -1,0 +1,83 @@
+"""A classical detector to compare with: Mahalanobis distance on log band energies."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gyrovae_tf.errors import GyrovaeError, atomic_write
+
+_BANDS = 8
+_CHUNK = 1024
+_FLOOR = 1 / 12  # square counts: the sensor's own rounding
+NAME = "mahalanobis"
+FILE = "baseline.npz"
+
+
+def log_band_energies(windows: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
+    """int16 windows [k, N, 3] in; 8 log band energies and the log standard deviation of each axis, [k, 27], out.
+
+    Bands are equally wide, from 1 cycle a window to half the rate (of the spacings tried the strongest on average);
+    the window's mean is removed (it tells how the sensor is mounted). Energies are natural logarithms of square counts, floored at the sensor's rounding.
+    """
+    length = windows.shape[1]
+    edges = np.linspace(1, length // 2 + 1, _BANDS + 1).astype(int)
+    features = []
+    for start in range(0, len(windows), _CHUNK):
+        part = windows[start : start + _CHUNK].astype(np.float64)
+        part -= part.mean(axis=1, keepdims=True)
+        spectrum = np.abs(np.fft.rfft(part, axis=1)) ** 2 * (2 / length**2)
+        energies = [spectrum[:, low:high].sum(axis=1) for low, high in zip(edges[:-1], edges[1:], strict=True)]
+        columns = np.stack([*energies, part.var(axis=1)], axis=1)
+        features.append(np.log(columns + _FLOOR).reshape(len(part), -1))
+    return np.concatenate(features)
+
+
+@dataclass(frozen=True)
+class Mahalanobis:
+    """Distance from normal motion's mean in units of its covariance."""
+
+    mean: NDArray[np.float64]
+    precision: NDArray[np.float64]
+    threshold: float
+
+    @classmethod
+    def fit(cls, features: NDArray[np.float64], false_alarm_rate: float) -> Mahalanobis:
+        """Features [k, d] of normal windows in, the fitted detector out; its threshold is their upper quantile.
+
+        The covariance is shrunk towards its diagonal by the share d / (k + d): few windows, more shrinkage.
+        """
+        mean = features.mean(axis=0)
+        covariance = np.cov(features, rowvar=False)
+        share = features.shape[1] / (len(features) + features.shape[1])
+        diagonal = np.diag(np.diag(covariance))
+        shrunk = (1 - share) * covariance + share * diagonal + 1e-6 * np.eye(len(mean))
+        fitted = cls(mean, np.linalg.inv(shrunk), 0.0)
+        threshold = float(np.quantile(fitted.distance(features), 1 - false_alarm_rate))
+        return cls(fitted.mean, fitted.precision, threshold)
+
+    def distance(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Features [k, d] in, distances [k] out; larger is more abnormal."""
+        off = features - self.mean
+        return np.sqrt(np.maximum(np.einsum("ki,ij,kj->k", off, self.precision, off), 0.0))
+
+    def save(self, path: Path) -> None:
+        """Write the detector to a file."""
+        buffer = io.BytesIO()
+        np.savez(buffer, mean=self.mean, precision=self.precision, threshold=np.array(self.threshold))
+        atomic_write(path, buffer.getvalue())
+
+    @classmethod
+    def load(cls, path: Path) -> Mahalanobis:
+        """The inverse of `save`; `GyrovaeError` when the file is damaged."""
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                return cls(stored["mean"], stored["precision"], float(stored["threshold"]))
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise GyrovaeError(f"{path} is damaged: {error}", remedy="Train the run again.") from None

@@ -1,0 +1,264 @@
+"""Recordings of normal motion in, a folder of int8 training images with their front end's spec out."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import io
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gyrovae_tf.bundle import read_json, replacing_folder
+from gyrovae_tf.errors import GyrovaeError, atomic_write
+from gyrovae_tf.learn.baseline import log_band_energies
+from gyrovae_tf.recording import Recording, read_all
+from gyrovae_tf.signal import frontend
+from gyrovae_tf.spec import Spec, check_window
+
+SCHEMA_VERSION = 1
+MARKER = "dataset.json"
+_ARRAYS = ("train_images", "validation_images", "train_origins", "validation_origins", "train_features")
+_BLOCKS = 8  # parts of the timeline, each with its own training and validation stretch
+_LEAST_BLOCK = 24  # windows
+_LEAST_TRAIN, _LEAST_VALIDATION = 16, 4
+
+Progress = Callable[[int, int, str], None]
+"""Called with (done, total, what): for a progress bar."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Normal motion, cut into windows and turned into images; training and validation share no sample."""
+
+    spec: Spec
+    """The front end, fitted to the training part alone."""
+    hop: int
+    """Samples from one window to the next."""
+    train_images: NDArray[np.int8]
+    """[k, 2, 32, 32, 3] scalogram and field, pixels."""
+    validation_images: NDArray[np.int8]
+    """The same for the held-back windows."""
+    train_origins: NDArray[np.int64]
+    """[k, 2] recording and first row of each window."""
+    validation_origins: NDArray[np.int64]
+    """The same for the held-back windows."""
+    train_features: NDArray[np.float64]
+    """[k, 27] features of the baseline, for comparison only."""
+    sources: tuple[str, ...]
+    """Where the recordings came from."""
+    path: Path | None = None
+    """The folder that it was written to or read from."""
+
+    @property
+    def digest(self) -> str:
+        """64 hexadecimal digits that change when spec or images do."""
+        parts = (self.spec.to_json().encode(), self.train_images.tobytes(), self.validation_images.tobytes())
+        return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
+
+    def save(self, path: str | PathLike[str]) -> Dataset:
+        """Write the folder, wholly or not at all, in place of a dataset that may be there; itself with `path` out."""
+        with replacing_folder(path, marker=MARKER) as folder:
+            hashes = {}
+            for name in _ARRAYS:
+                content = _npy(getattr(self, name))
+                hashes[f"{name}.npy"] = hashlib.sha256(content).hexdigest()
+                atomic_write(folder / f"{name}.npy", content)
+            record = {
+                "schema_version": SCHEMA_VERSION,
+                "spec": json.loads(self.spec.to_json()),
+                "hop": self.hop,
+                "sources": list(self.sources),
+                "train_windows": len(self.train_images),
+                "validation_windows": len(self.validation_images),
+                "files": hashes,
+            }
+            atomic_write(folder / MARKER, json.dumps(record, indent=1, sort_keys=True) + "\n")
+        return dataclasses.replace(self, path=Path(path))
+
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> Dataset:
+        """Read a folder that `preprocess` wrote; `GyrovaeError` when it is none, or was changed or damaged."""
+        folder = Path(path)
+        if not (folder / MARKER).is_file():
+            raise GyrovaeError(
+                f"{folder} is not a dataset" if folder.exists() else f"there is no {folder}",
+                expected=f"a folder with {MARKER}",
+                remedy="Make one: gyrovae-tf preprocess RECORDING.csv -o DATASET/",
+            )
+        record = read_json(folder / MARKER)
+        if record.get("schema_version") != SCHEMA_VERSION:
+            raise GyrovaeError(
+                f"{folder} has a schema version that this gyrovae-tf does not know",
+                expected=SCHEMA_VERSION,
+                received=record.get("schema_version"),
+                remedy="Preprocess the recordings again.",
+            )
+        try:
+            spec = Spec.from_dict(record["spec"])
+            hop, sources, hashes = int(record["hop"]), tuple(map(str, record["sources"])), dict(record["files"])
+            arrays = {name: _load_npy(folder / f"{name}.npy", hashes[f"{name}.npy"]) for name in _ARRAYS}
+        except (KeyError, TypeError, ValueError) as error:
+            raise GyrovaeError(f"{folder / MARKER} is malformed: {error!r}") from None
+        for part in ("train", "validation"):
+            images = arrays[f"{part}_images"]
+            if images.dtype != np.int8 or images.shape[1:] != (2, 32, 32, 3) or not len(images):
+                raise GyrovaeError(f"{folder / part}_images.npy holds no images", received=list(images.shape))
+        return cls(spec=spec, hop=hop, sources=sources, path=folder, **arrays)
+
+
+def preprocess(
+    recordings: Sequence[Recording | str | PathLike[str]],
+    output: str | PathLike[str] | None = None,
+    *,
+    window: int = 256,
+    hop: int | None = None,
+    rate_hz: float | None = None,
+    lsb: float | None = None,
+    validation_share: float = 0.25,
+    progress: Progress | None = None,
+) -> Dataset:
+    """Recordings of normal motion (or their paths) in, a `Dataset` out, also written to `output` where given.
+
+    `window` and `hop` are in samples (`hop` is a quarter of the window unless given); `rate_hz` is for files that do
+    not state one; `lsb` is the size of a count in the recordings' units (that of the recordings where they state it,
+    else chosen so that 2.5 times the largest sample fits int16). The timeline of all recordings is divided into up to
+    8 blocks; the last `validation_share` of each is held back, and training windows that overlap a held-back one are
+    dropped. The front end is fitted to the training windows alone.
+    """
+    hop = window // 4 if hop is None else hop
+    check_window(window)
+    if hop < 1:
+        raise GyrovaeError("the hop is not usable", expected="at least 1 sample", received=hop)
+    if not 0 < validation_share < 1:
+        raise GyrovaeError("the validation share is not usable", expected="above 0, below 1", received=validation_share)
+    known = read_all(recordings, rate_hz=rate_hz)
+    if lsb is None:
+        stated = {recording.lsb for recording in known}
+        common = stated.pop() if len(stated) == 1 else None
+        lsb = common if common is not None else frontend.lsb_of([recording.samples for recording in known])
+    windows, origins = cut(known, window=window, hop=hop, lsb=lsb)
+    held_back, training = _split(origins, _segments(known), window, validation_share)
+    if training.sum() < _LEAST_TRAIN or held_back.sum() < _LEAST_VALIDATION:
+        total = sum(len(recording) for recording in known)
+        raise GyrovaeError(
+            f"too few samples: {total} give {int(training.sum())} windows of {window} to train on and "
+            f"{int(held_back.sum())} to hold back",
+            expected=f"at least {_LEAST_TRAIN} and {_LEAST_VALIDATION}",
+            remedy=f"Record longer, or choose a smaller --window or --hop (now {window} and {hop}).",
+        )
+    rate = known[0].rate_hz
+    assert rate is not None  # read_all refuses recordings without a rate
+    spec = frontend.fit(windows[training], rate_hz=rate, lsb=lsb, units=known[0].units)
+    dataset = Dataset(
+        spec=spec,
+        hop=hop,
+        train_images=_images(windows[training], spec, progress, "training windows"),
+        validation_images=_images(windows[held_back], spec, progress, "held-back windows"),
+        train_origins=origins[training],
+        validation_origins=origins[held_back],
+        train_features=log_band_energies(windows[training]),
+        sources=tuple(recording.source for recording in known),
+    )
+    return dataset if output is None else dataset.save(output)
+
+
+def cut(
+    recordings: Sequence[Recording], *, window: int, hop: int, lsb: float
+) -> tuple[NDArray[np.int16], NDArray[np.int64]]:
+    """Recordings in; int16 windows [k, window, 3] and their origins [k, 2] (recording, first row) out.
+
+    No window crosses a gap. `GyrovaeError` when not a single window fits.
+    """
+    windows, origins = [], []
+    for index, recording in enumerate(recordings):
+        counts = frontend.to_counts(recording.samples, lsb)
+        for start, stop in recording.segments:
+            if stop - start < window:
+                continue
+            views = np.lib.stride_tricks.sliding_window_view(counts[start:stop], window, axis=0)[::hop]
+            windows.append(views.swapaxes(1, 2))
+            first = start + hop * np.arange(len(views))
+            origins.append(np.stack([np.full(len(views), index), first], axis=1))
+    if not windows:
+        longest = max(stop - start for recording in recordings for start, stop in recording.segments)
+        raise GyrovaeError(
+            f"too few samples for one window of {window}",
+            expected=f"at least {window} samples without a gap",
+            received=f"{longest} at the most",
+            remedy="Record longer, or choose a smaller --window.",
+        )
+    return np.ascontiguousarray(np.concatenate(windows)), np.concatenate(origins)
+
+
+def _segments(recordings: Sequence[Recording]) -> list[NDArray[np.int64]]:
+    """First rows of the segments of each recording."""
+    return [np.array([start for start, _ in recording.segments], np.int64) for recording in recordings]
+
+
+def _split(
+    origins: NDArray[np.int64], segments: list[NDArray[np.int64]], window: int, share: float
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Origins [k, 2] in time order in; which windows are held back, and which are trained on, out."""
+    count = len(origins)
+    blocks = max(1, min(_BLOCKS, count // _LEAST_BLOCK))
+    held_back = np.zeros(count, bool)
+    for block in range(blocks):
+        first, last = block * count // blocks, (block + 1) * count // blocks
+        held_back[last - round((last - first) * share) : last] = True
+    # A place on one timeline, where windows of different recordings or segments never come near each other.
+    place = np.empty(count, np.int64)
+    base = 0
+    for index, starts in enumerate(segments):
+        mine = origins[:, 0] == index
+        rows = origins[mine, 1]
+        place[mine] = base + rows + np.searchsorted(starts, rows, side="right") * window
+        base += (int(rows.max()) if len(rows) else 0) + (len(starts) + 2) * window
+    kept = place[held_back]
+    if not len(kept):
+        return held_back, ~held_back
+    after = np.searchsorted(kept, place)
+    to_next = np.abs(kept[np.minimum(after, len(kept) - 1)] - place)
+    to_previous = np.abs(kept[np.maximum(after - 1, 0)] - place)
+    return held_back, ~held_back & (np.minimum(to_next, to_previous) >= window)
+
+
+def _images(windows: NDArray[np.int16], spec: Spec, progress: Progress | None, what: str) -> NDArray[np.int8]:
+    """The front end in parts, so that its progress can be shown."""
+    if progress is None:
+        return frontend.images(windows, spec)
+    parts = []
+    for start in range(0, len(windows), 1024):
+        parts.append(frontend.images(windows[start : start + 1024], spec))
+        progress(min(start + 1024, len(windows)), len(windows), what)
+    return np.concatenate(parts)
+
+
+def _npy(array: NDArray[Any]) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    return buffer.getvalue()
+
+
+def _load_npy(path: Path, expected: str) -> NDArray[Any]:
+    """An array whose file has the expected SHA-256."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise GyrovaeError(f"cannot read {path}: {error.strerror}") from None
+    found = hashlib.sha256(content).hexdigest()
+    if found != expected:
+        raise GyrovaeError(
+            f"{path} is damaged",
+            expected=f"sha256 {expected}",
+            received=found,
+            remedy="Preprocess the recordings again.",
+        )
+    array: NDArray[Any] = np.load(io.BytesIO(content), allow_pickle=False)
+    return array

@@ -1,0 +1,256 @@
+"""A bundle and test recordings in, a table of how well it tells abnormal from normal motion out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gyrovae_tf import runtime
+from gyrovae_tf.bundle import Bundle, read_json
+from gyrovae_tf.errors import GyrovaeError
+from gyrovae_tf.learn import baseline
+from gyrovae_tf.learn.dataset import Progress, cut
+from gyrovae_tf.recording import Recording, read_all
+from gyrovae_tf.signal.score import vote
+
+Recordings = Sequence[Recording | str | PathLike[str]]
+_CHUNK = 512
+
+
+@dataclass(frozen=True)
+class Group:
+    """Scores of one kind of motion."""
+
+    windows: int
+    """Windows scored."""
+    alarms: float
+    """Share of them that score 1.0 or more."""
+    events: int
+    """Alarms after voting: how often it began to hold that enough of the latest windows were alarms."""
+    hours: float
+    """Time that the windows cover."""
+    votable: bool
+    """Whether any stretch without a gap is long enough for one vote."""
+
+    @property
+    def events_per_hour(self) -> float | None:
+        """Events an hour; None where no stretch is long enough for one vote."""
+        return self.events / self.hours if self.votable else None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How well a detector tells abnormal from normal motion."""
+
+    auroc: dict[str, float]
+    """Kind of anomaly -> area under the ROC curve of the int8 model's scores."""
+    groups: dict[str, Group]
+    """"normal" and each kind -> its alarms and events."""
+    baseline_auroc: dict[str, float] | None
+    """The same figure for the baseline (Mahalanobis distance on log band energies)."""
+    baseline_alarms: dict[str, float] | None
+    """"normal" and each kind -> share of windows above the baseline's threshold."""
+    false_alarm_rate: float
+    """Share of normal windows at or above the threshold."""
+    requested_false_alarm_rate: float
+    """What the threshold was set for."""
+    vote: tuple[int, int]
+    """Alarms among windows that make an event."""
+    hop: int
+    """Samples from one scored window to the next."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready values; `auroc` maps each kind to the int8 model's figure."""
+        return {
+            "auroc": self.auroc,
+            "auroc_mean": float(np.mean(list(self.auroc.values()))) if self.auroc else None,
+            "auroc_min": min(self.auroc.values(), default=None),
+            "false_alarm_rate": self.false_alarm_rate,
+            "requested_false_alarm_rate": self.requested_false_alarm_rate,
+            "alarm_rate": {kind: group.alarms for kind, group in self.groups.items()},
+            "events_per_hour": {kind: group.events_per_hour for kind, group in self.groups.items()},
+            "windows": {kind: group.windows for kind, group in self.groups.items()},
+            "baseline": None
+            if self.baseline_auroc is None
+            else {"name": baseline.NAME, "auroc": self.baseline_auroc, "alarm_rate": self.baseline_alarms},
+            "vote": list(self.vote),
+            "hop": self.hop,
+            "runtime": runtime.NAME,
+        }
+
+
+def evaluate(
+    run: str | PathLike[str],
+    *,
+    normal: Recordings = (),
+    anomalies: Mapping[str, Recordings] | None = None,
+    dataset: str | PathLike[str] | None = None,
+    hop: int | None = None,
+    rate_hz: float | None = None,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """A quantised run (or bundle), and recordings it has never seen, in; an `Evaluation` of its .tflite out.
+
+    `normal` and `anomalies` (kind -> recordings) are recordings or paths; or `dataset` is a folder in the layout
+    normal/*.csv, anomaly/<kind>/*.csv, meta.json with split.normal_test. Windows are `hop` samples apart (half a
+    window unless given). The baseline is that of the run's training windows; a bundle alone has none.
+    """
+    detector = runtime.Detector(run)
+    bundle = detector.bundle
+    if dataset is not None:
+        if normal or anomalies:
+            raise GyrovaeError("give either a dataset or recordings, not both")
+        normal, anomalies = test_part(dataset)
+    anomalies = dict(anomalies or {})
+    if not normal:
+        raise GyrovaeError("no normal recordings to evaluate on", remedy="Give some that were not trained on: --normal")
+    if "normal" in anomalies:
+        raise GyrovaeError('a kind of anomaly cannot be called "normal"')
+    hop = bundle.spec.window // 2 if hop is None else hop
+    if hop < 1:
+        raise GyrovaeError("the hop is not usable", expected="at least 1 sample", received=hop)
+    classical = load_baseline(run)
+    scores, distances, groups = {}, {}, {}
+    kinds = {"normal": normal, **anomalies}
+    for place, (kind, recordings) in enumerate(kinds.items()):
+        windows, origins = _windows(recordings, bundle, hop, rate_hz, kind)
+        scores[kind] = _score(detector, windows, progress, f"{kind} ({place + 1} of {len(kinds)})")
+        groups[kind] = _group(scores[kind], origins, bundle, hop)
+        if classical is not None:
+            distances[kind] = classical.distance(baseline.log_band_energies(windows))
+    return Evaluation(
+        auroc={kind: auroc(scores["normal"], scores[kind]) for kind in anomalies},
+        groups=groups,
+        baseline_auroc=None
+        if classical is None
+        else {kind: auroc(distances["normal"], distances[kind]) for kind in anomalies},
+        baseline_alarms=None
+        if classical is None
+        else {kind: float((values >= classical.threshold).mean()) for kind, values in distances.items()},
+        false_alarm_rate=groups["normal"].alarms,
+        requested_false_alarm_rate=bundle.calibration.false_alarm_rate,
+        vote=(bundle.calibration.vote_alarms, bundle.calibration.vote_windows),
+        hop=hop,
+    )
+
+
+def auroc(normal: NDArray[np.float64], abnormal: NDArray[np.float64]) -> float:
+    """Scores of normal and of abnormal windows in; the chance that an abnormal one scores higher (ties half) out.
+
+    The Mann-Whitney statistic (Hanley and McNeil, 1982).
+    """
+    below = np.searchsorted(np.sort(normal), abnormal, side="left")
+    up_to = np.searchsorted(np.sort(normal), abnormal, side="right")
+    return float((below + up_to).mean() / (2 * len(normal)))
+
+
+def training_part(dataset: str | PathLike[str]) -> tuple[list[Path], dict[str, Any]]:
+    """A folder in the shared layout in; its normal training files and its meta.json out."""
+    folder = Path(dataset)
+    meta = _meta(folder)
+    return _named(folder, meta, "normal_train"), meta
+
+
+def test_part(dataset: str | PathLike[str]) -> tuple[list[Path], dict[str, list[Path]]]:
+    """A folder in the shared layout in; its normal test files and its anomalies' files by kind out."""
+    folder = Path(dataset)
+    meta = _meta(folder)
+    kinds = sorted(path for path in (folder / "anomaly").glob("*") if path.is_dir())
+    anomalies = {path.name: sorted(path.glob("*.csv")) for path in kinds}
+    empty = [kind for kind, files in anomalies.items() if not files]
+    if not anomalies or empty:
+        raise GyrovaeError(f"{folder / 'anomaly'} holds no recordings" + (f" of {empty[0]}" if empty else ""))
+    return _named(folder, meta, "normal_test"), anomalies
+
+
+test_part.__test__ = False  # type: ignore[attr-defined]  # not a test, whatever pytest makes of its name
+
+
+def load_baseline(run: str | PathLike[str]) -> baseline.Mahalanobis | None:
+    """A run's folder, or the bundle inside it, in; the classical detector of its training windows out.
+
+    None where there is none: a bundle that was copied out of its run.
+    """
+    for folder in (Path(run), Path(run).absolute().parent):
+        if (folder / baseline.FILE).is_file():
+            return baseline.Mahalanobis.load(folder / baseline.FILE)
+    return None
+
+
+def _meta(folder: Path) -> dict[str, Any]:
+    if not (folder / "meta.json").is_file():
+        raise GyrovaeError(
+            f"{folder} is not a dataset of recordings" if folder.exists() else f"there is no {folder}",
+            expected="a folder with meta.json, normal/ and anomaly/<kind>/",
+        )
+    return read_json(folder / "meta.json")
+
+
+def _named(folder: Path, meta: dict[str, Any], part: str) -> list[Path]:
+    split = meta.get("split")
+    names = split.get(part) if isinstance(split, dict) else None
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+        raise GyrovaeError(f"{folder / 'meta.json'} does not list its split.{part}")
+    return [folder / "normal" / name for name in names]
+
+
+def _windows(
+    recordings: Recordings, bundle: Bundle, hop: int, rate_hz: float | None, kind: str
+) -> tuple[NDArray[np.int16], NDArray[np.int64]]:
+    """Windows and origins of one kind, at the rate and in the units that the detector was made for."""
+    spec = bundle.spec
+    known = read_all(recordings, rate_hz=rate_hz)
+    for recording in known:
+        if recording.rate_hz is None or abs(recording.rate_hz / spec.rate_hz - 1) > 0.01:
+            raise GyrovaeError(
+                f"{recording.source} was recorded at another rate than the detector was made for",
+                expected=f"{spec.rate_hz:g} Hz",
+                received="no known rate" if recording.rate_hz is None else f"{recording.rate_hz:g} Hz",
+            )
+        if recording.units != spec.units:
+            raise GyrovaeError(
+                f"{recording.source} is in other units than the detector was made for",
+                expected=spec.units,
+                received=recording.units,
+            )
+    try:
+        return cut(known, window=spec.window, hop=hop, lsb=spec.lsb)
+    except GyrovaeError as error:
+        raise GyrovaeError(f"{kind}: {error.problem}", expected=error.expected, received=error.received) from None
+
+
+def _score(
+    detector: runtime.Detector, windows: NDArray[np.int16], progress: Progress | None, what: str
+) -> NDArray[np.float64]:
+    parts = []
+    for start in range(0, len(windows), _CHUNK):
+        parts.append(detector.score_windows(windows[start : start + _CHUNK]).score)
+        if progress:
+            progress(min(start + _CHUNK, len(windows)), len(windows), what)
+    return np.concatenate(parts)
+
+
+def _group(scores: NDArray[np.float64], origins: NDArray[np.int64], bundle: Bundle, hop: int) -> Group:
+    """Alarms, and events counted within stretches that no gap breaks."""
+    calibration = bundle.calibration
+    alarms = scores >= 1.0
+    breaks = np.flatnonzero((np.diff(origins[:, 0]) != 0) | (np.diff(origins[:, 1]) != hop)) + 1
+    events, samples, votable = 0, 0, False
+    for stretch in np.split(alarms, breaks):
+        votable |= len(stretch) >= calibration.vote_windows
+        held = vote(stretch, calibration.vote_alarms, calibration.vote_windows)
+        events += int((np.diff(held.astype(np.int8), prepend=0) == 1).sum())
+        samples += bundle.spec.window + (len(stretch) - 1) * hop
+    return Group(
+        windows=len(scores),
+        alarms=float(alarms.mean()),
+        events=events,
+        hours=samples / bundle.spec.rate_hz / 3600,
+        votable=votable,
+    )

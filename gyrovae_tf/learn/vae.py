@@ -1,0 +1,173 @@
+"""The variational autoencoder: two small branches, one an image, and the graph that is exported.
+
+Encoder and decoder work on patches: every convolution's stride equals its kernel, so that none needs padding (the
+device's kernels get asymmetric padding wrong) and each is a plain matrix product. The decoder's last convolution
+emits the 4 x 4 x 3 pixels of a patch as channels; reshape and transpose lay them out. See Kingma and Welling,
+Auto-Encoding Variational Bayes (2014); free bits: Kingma et al., Improved Variational Inference (2016).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from gyrovae_tf.learn.engine import keras, tf
+from gyrovae_tf.spec import BANDS, CELLS
+
+BRANCHES = ("scalogram", "field")
+_PIXELS = BANDS * CELLS * 3
+_PATCH = 4
+_GRID = BANDS // _PATCH
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Widths of the network; channels in multiples of 8 suit the device's kernels."""
+
+    latent: int = 8
+    """Latent units of each branch."""
+    patch_channels: int = 16
+    """Channels of the first convolution, 4 x 4 pixels to 1."""
+    code_channels: int = 32
+    """Channels of the second convolution, 2 x 2 to 1."""
+    decoder_channels: int = 8
+    """Channels of the decoder's 8 x 8 grid."""
+
+
+def encoder(image: Any, architecture: Architecture, branch: str) -> tuple[Any, Any]:
+    """A [b, 32, 32, 3] tensor in; mean and log variance of its code, each [b, latent], out."""
+    layers = keras.layers
+    hidden = layers.Conv2D(
+        architecture.patch_channels, _PATCH, _PATCH, activation="relu", name=f"{branch}_patches"
+    )(image)
+    hidden = layers.Conv2D(architecture.code_channels, 2, 2, activation="relu", name=f"{branch}_code")(hidden)
+    hidden = layers.Flatten(name=f"{branch}_flat")(hidden)
+    mean = layers.Dense(architecture.latent, name=f"{branch}_mean")(hidden)
+    return mean, layers.Dense(architecture.latent, name=f"{branch}_log_variance")(hidden)
+
+
+def decoder(code: Any, architecture: Architecture, branch: str) -> Any:
+    """A [b, latent] tensor in, the [b, 32, 32, 3] image it stands for out."""
+    layers = keras.layers
+    channels = architecture.decoder_channels
+    hidden = layers.Dense(_GRID * _GRID * channels, activation="relu", name=f"{branch}_grid")(code)
+    hidden = layers.Reshape((_GRID, _GRID, channels), name=f"{branch}_grid_shape")(hidden)
+    hidden = layers.Conv2D(_PATCH * _PATCH * 3, 1, name=f"{branch}_pixels")(hidden)
+    # [row, column, (patch row, patch column, axis)] -> [row, patch row, column, (patch column, axis)]
+    hidden = layers.Reshape((_GRID, _GRID, _PATCH, _PATCH * 3), name=f"{branch}_split")(hidden)
+    hidden = layers.Permute((1, 3, 2, 4), name=f"{branch}_lay_out")(hidden)
+    return layers.Reshape((BANDS, CELLS, 3), name=f"{branch}_image")(hidden)
+
+
+def _parts(architecture: Architecture) -> tuple[Any, Any]:
+    """Encoder (images in; means and log variances out) and decoder (codes in; images out) of both branches."""
+    images = [keras.Input((BANDS, CELLS, 3), name=f"{branch}_input") for branch in BRANCHES]
+    codes = [encoder(image, architecture, branch) for image, branch in zip(images, BRANCHES, strict=True)]
+    latents = [keras.Input((architecture.latent,), name=f"{branch}_latent") for branch in BRANCHES]
+    decoded = [decoder(latent, architecture, branch) for latent, branch in zip(latents, BRANCHES, strict=True)]
+    means, log_variances = [mean for mean, _ in codes], [log_variance for _, log_variance in codes]
+    return keras.Model(images, means + log_variances), keras.Model(latents, decoded)
+
+
+def export_graph(architecture: Architecture, source: VAE | None = None) -> Any:
+    """The flat Functional model that is quantised: two images in, two reconstructions from the code's mean out.
+
+    Weights are those of `source`, by layer name, where it is given. The log variance has no part in it.
+    """
+    images = [keras.Input((BANDS, CELLS, 3), name=f"{branch}_input") for branch in BRANCHES]
+    outputs = []
+    for image, branch in zip(images, BRANCHES, strict=True):
+        mean, _ = encoder(image, architecture, branch)
+        outputs.append(decoder(mean, architecture, branch))
+    model = keras.Model(images, outputs, name="gyrovae")
+    if source is not None:
+        trained = {layer.name: layer for part in (source.encoder, source.decoder) for layer in part.layers}
+        for layer in model.layers:
+            if layer.weights:
+                layer.set_weights(trained[layer.name].get_weights())
+    return model
+
+
+class VAE(keras.Model):  # type: ignore[misc]
+    """Images [b, 2, 32, 32, 3] (float32, pixels / 32) in, reconstructions of the same form out; trained by `fit`.
+
+    The loss is the negative evidence lower bound a pixel, with unit observation variance: half the squared error
+    plus beta times the divergence of the code from a standard normal; beta rises from 0 over the first steps, and
+    `free_nats` of each unit cost nothing, so that a code is not given up before it is useful.
+    """
+
+    def __init__(
+        self,
+        architecture: Architecture,
+        *,
+        beta: float,
+        warm_up_steps: int,
+        free_nats: float,
+        seed: int,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.architecture = architecture
+        self.encoder, self.decoder = _parts(architecture)
+        self._beta = beta
+        self._warm_up_steps = warm_up_steps
+        self._free_nats = free_nats
+        self._seed = seed
+        self._loss = keras.metrics.Mean(name="loss")
+        self._error = keras.metrics.Mean(name="error")
+        self._divergence = keras.metrics.Mean(name="kl")
+
+    @property
+    def metrics(self) -> list[Any]:
+        """What `fit` resets at each epoch: loss and squared error a pixel, divergence in nats a window."""
+        return [self._loss, self._error, self._divergence]
+
+    def encode(self, images: Any, training: bool = False) -> tuple[Any, Any]:
+        """Images [b, 2, 32, 32, 3] in; means and log variances, each [b, 2, latent], out."""
+        *codes, = self.encoder([images[:, 0], images[:, 1]], training=training)
+        return tf.stack(codes[:2], axis=1), tf.stack(codes[2:], axis=1)
+
+    def decode(self, codes: Any, training: bool = False) -> Any:
+        """Codes [b, 2, latent] in, images [b, 2, 32, 32, 3] out."""
+        return tf.stack(self.decoder([codes[:, 0], codes[:, 1]], training=training), axis=1)
+
+    def call(self, images: Any, training: bool = False) -> Any:
+        """Reconstruct from the code's mean, as the exported model does."""
+        return self.decode(self.encode(images, training)[0], training)
+
+    def train_step(self, images: Any) -> dict[str, Any]:
+        """One step of gradient descent on a batch, with codes drawn by the reparameterisation trick."""
+        step = self.optimizer.iterations
+        with tf.GradientTape() as tape:
+            mean, log_variance = self.encode(images, training=True)
+            # The draw depends on seed and step alone: a resumed run draws what an uninterrupted one would have.
+            noise = tf.random.stateless_normal(tf.shape(mean), tf.stack([tf.cast(self._seed, tf.int64), step]))
+            codes = mean + tf.exp(0.5 * log_variance) * noise
+            error, divergence = self._terms(images, self.decode(codes, training=True), mean, log_variance)
+            beta = self._beta * tf.minimum(1.0, tf.cast(step, tf.float32) / max(self._warm_up_steps, 1))
+            loss = (0.5 * error * 2 * _PIXELS + beta * divergence) / (2 * _PIXELS)
+        self.optimizer.minimize(loss, self.trainable_variables, tape=tape)
+        return self._report(loss, error, divergence)
+
+    def test_step(self, images: Any) -> dict[str, Any]:
+        """The loss at full beta without noise: comparable between epochs, which early stopping needs."""
+        mean, log_variance = self.encode(images)
+        error, divergence = self._terms(images, self.decode(mean), mean, log_variance)
+        loss = (0.5 * error * 2 * _PIXELS + self._beta * divergence) / (2 * _PIXELS)
+        return self._report(loss, error, divergence)
+
+    def _terms(self, images: Any, decoded: Any, mean: Any, log_variance: Any) -> tuple[Any, Any]:
+        """Mean squared error a pixel, and divergence in nats a window (both branches) beyond the free ones."""
+        error = tf.reduce_mean(tf.square(images - decoded))
+        by_unit = tf.reduce_mean(unit_divergence(mean, log_variance), axis=0)
+        return error, tf.reduce_sum(tf.maximum(by_unit, self._free_nats))
+
+    def _report(self, loss: Any, error: Any, divergence: Any) -> dict[str, Any]:
+        for metric, value in zip(self.metrics, (loss, error, divergence), strict=True):
+            metric.update_state(value)
+        return {metric.name: metric.result() for metric in self.metrics}
+
+
+def unit_divergence(mean: Any, log_variance: Any) -> Any:
+    """Means and log variances of any one shape in, their divergence from a standard normal in nats, same shape, out."""
+    return 0.5 * (tf.square(mean) + tf.exp(log_variance) - log_variance - 1.0)

@@ -1,0 +1,455 @@
+"""What a .tflite holds: bytes in, a description out.
+
+The tables are read with the schema classes of ai-edge-litert; no interpreter runs.
+The bytes may come from anywhere: whatever they hold, `describe` returns a `Model` or raises `GyrovaeError`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gyrovae_tf.errors import GyrovaeError
+
+# fmt: off
+# The operators that the stock firmware registers, and so the only ones an exported model may use.
+OPS: tuple[str, ...] = (
+    "SLICE", "CONV_2D", "DEPTHWISE_CONV_2D", "ADD", "TRANSPOSE", "RESHAPE", "FULLY_CONNECTED", "RELU",
+    "DEQUANTIZE", "EXP", "MUL", "MEAN", "SUB", "SQUARED_DIFFERENCE", "RSQRT", "QUANTIZE", "SUM", "SQRT",
+    "TRANSPOSE_CONV", "DIV", "STRIDED_SLICE", "CONCATENATION",
+)
+# The operators for which ESP-NN has kernels on the ESP32-S3; all others run on reference kernels.
+ACCELERATED_ESP_NN: frozenset[str] = frozenset({
+    "ADD", "AVERAGE_POOL_2D", "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "MAX_POOL_2D", "MUL",
+    "SOFTMAX",
+})
+# fmt: on
+
+INPUT_SHAPE = (2, 32, 32, 3)
+OUTPUT_SHAPE = (1, 32, 32, 3)
+INPUT_SCALE = 1 / 32
+INPUT_ZERO_POINT = 0
+
+_IDENTIFIER = b"TFL3"  # bytes 4 to 7 of every .tflite: the flatbuffer's file identifier
+_SCHEMA_VERSION = 3
+_MAX_RANK = 8  # TensorFlow's own limit; without one a damaged shape makes numbers of a million digits
+# What the flatbuffer classes and the code below raise when an offset, a length or an index is nonsense.
+_DAMAGE = (struct.error, IndexError, TypeError, ValueError, OverflowError)
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """One tensor: its type is the schema's name in lower case ("int8", "int32", "float32").
+
+    `scale` and `zero_point` are empty for a tensor that is not quantised, and hold one value a channel for
+    weights quantised per channel. `shape_signature` is empty when absent; -1 in it marks an open dimension.
+    `buffer` is the index of its buffer, `bytes` that buffer's size: 0 for an activation.
+    """
+
+    name: str
+    index: int
+    shape: tuple[int, ...]
+    shape_signature: tuple[int, ...]
+    dtype: str
+    scale: tuple[float, ...]
+    zero_point: tuple[int, ...]
+    buffer: int
+    bytes: int
+    is_constant: bool
+
+    @property
+    def elements(self) -> int:
+        """Product of the dimensions; 1 for a scalar."""
+        return math.prod(self.shape)
+
+    @property
+    def needed_bytes(self) -> int | None:
+        """Bytes that this shape and type take; None for types of no fixed width (string, resource)."""
+        width = re.search(r"\d+", self.dtype)
+        bits = int(width.group()) if width else 8 if self.dtype == "bool" else None
+        return None if bits is None else (self.elements * bits + 7) // 8
+
+
+@dataclass(frozen=True)
+class Operator:
+    """One operator in the order of execution. An input of -1 is an optional one that was left out.
+
+    `name` is the schema's ("CONV_2D"), or "CUSTOM:" and the custom code. `describe` says what `macs` is.
+    """
+
+    index: int
+    name: str
+    version: int
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    macs: int
+
+
+@dataclass(frozen=True)
+class Model:
+    """The one subgraph of a .tflite. `inputs` and `outputs` index `tensors`; `buffers` are sizes in bytes."""
+
+    size_bytes: int
+    sha256: str
+    description: str
+    tensors: tuple[Tensor, ...]
+    operators: tuple[Operator, ...]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    buffers: tuple[int, ...]
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of one inference."""
+        return sum(operator.macs for operator in self.operators)
+
+    @property
+    def accelerated_macs(self) -> int:
+        """Those of `macs` that are spent in operators which ESP-NN accelerates."""
+        return sum(operator.macs for operator in self.operators if operator.name in ACCELERATED_ESP_NN)
+
+    @property
+    def op_names(self) -> tuple[str, ...]:
+        """Names of the operators used, each once, sorted: what a resolver has to register."""
+        return tuple(sorted({operator.name for operator in self.operators}))
+
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes of all constants (weights, biases, shapes); a buffer that tensors share counts once."""
+        return sum(self.buffers[i] for i in {tensor.buffer for tensor in self.tensors if tensor.is_constant})
+
+    @property
+    def activation_bytes(self) -> int:
+        """Most bytes of activations alive at one time, an operator's inputs and outputs together.
+
+        A tensor lives from the operator that writes it (an input of the model: from the start) to the last
+        that reads it (an output: to the end). To compare models; the arena holds scratch and tables besides.
+        """
+        first = dict.fromkeys(self.inputs, 0)
+        last: dict[int, int] = {}
+        for operator in self.operators:
+            for i in operator.outputs:
+                first.setdefault(i, operator.index)
+                last[i] = operator.index
+            last.update((i, operator.index) for i in operator.inputs if i in first)
+        last.update((i, len(self.operators) - 1) for i in self.outputs if i in first)
+        # Walk the changes instead of every (operator, tensor) pair.
+        change = [0] * (len(self.operators) + 1)
+        for i, start in first.items():
+            tensor = self.tensors[i]
+            if not tensor.is_constant:
+                size = tensor.needed_bytes or 0
+                change[start] += size
+                change[max(start, last.get(i, start)) + 1 if self.operators else 0] -= size
+        alive = peak = 0
+        for step in change:
+            alive += step
+            peak = max(peak, alive)
+        return peak
+
+
+class _Reader:
+    """Vectors and strings out of flatbuffer tables, never more bytes in total than the file has.
+
+    A file may point from many places to one long vector and so unfold to the square of its size. Honest
+    writers store each vector where it is used, so the size of the file is allowance enough.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.left = size
+
+    def spend(self, count: int, width: int) -> int:
+        self.left -= count * width
+        if self.left < 0:
+            raise ValueError("the lengths of its vectors add up to more than the file")
+        return count
+
+    def numbers(self, table: Any, field: str, width: int) -> tuple[Any, ...]:
+        """The vector `field` of numbers of `width` bytes; empty when absent."""
+        count = self.spend(getattr(table, f"{field}Length")(), width)
+        return tuple(getattr(table, f"{field}AsNumpy")().tolist()) if count else ()
+
+    def tables(self, table: Any, field: str) -> list[Any]:
+        """The vector `field` of tables; empty when absent."""
+        count = self.spend(getattr(table, f"{field}Length")(), 4)
+        return [getattr(table, field)(i) for i in range(count)]
+
+    def text(self, value: bytes | None) -> str:
+        """A string of the file; people will read it on a terminal, so what cannot be printed is replaced."""
+        value = value or b""
+        self.spend(len(value), 1)
+        return "".join(c if c.isprintable() else "\ufffd" for c in value.decode("utf-8", errors="replace"))
+
+
+def describe(model: bytes) -> Model:
+    """Take the bytes of a .tflite, give its tensors, operators, inputs and outputs.
+
+    Multiply-accumulates of an operator, with kernel height kh, width kw and the shapes of the TFLite schema:
+      CONV_2D            output elements * kh * kw * input channels (of a group)
+      DEPTHWISE_CONV_2D  output elements * kh * kw
+      FULLY_CONNECTED    output elements * input width
+      TRANSPOSE_CONV     input elements * kh * kw * output channels
+      BATCH_MATMUL       output elements * inner dimension
+    and 0 for all others. Products with padding count, additions of a bias do not.
+
+    Raises `GyrovaeError` when the bytes are no .tflite, are damaged, or do not hold exactly one subgraph.
+    """
+    if len(model) < 8 or bytes(model[4:8]) != _IDENTIFIER:
+        raise GyrovaeError(
+            "this is not a .tflite model",
+            expected=f"a file with the identifier {_IDENTIFIER!r} at byte 4",
+            received=f"{len(model)} bytes"
+            + (f" with {bytes(model[4:8])!r} there" if len(model) >= 8 else ""),
+            remedy="Give the .tflite file itself, not a .keras model, a header or a folder.",
+        )
+    schema = _schema()
+    try:
+        return _describe(bytes(model), schema)
+    except _DAMAGE as error:
+        raise GyrovaeError(
+            f"the .tflite model ({len(model)} bytes) is truncated or damaged: {error}",
+            remedy="Export it again, or copy it again in binary mode.",
+        ) from error
+
+
+def contract_violations(model: Model) -> tuple[str, ...]:
+    """Take a description, give every reason why the firmware cannot run the model, in words; empty if none.
+
+    The contract: one input, int8 [2, 32, 32, 3], scale exactly 1/32, zero point 0; two outputs, int8
+    [1, 32, 32, 3] with one scale; only operators of `OPS`; no float tensor; every shape fixed; every constant
+    as long as its shape says; every tensor written before it is read.
+    """
+    tensors = model.tensors
+    unknown = [name for name in model.op_names if name not in OPS]
+    floats = [_label(t) for t in tensors if "float" in t.dtype or "complex" in t.dtype]
+    unfixed = [_label(t) for t in tensors if -1 in t.shape_signature]
+    misfits = [_label(t) for t in tensors if t.is_constant and t.bytes != t.needed_bytes]
+    return (
+        *_input_violations(model),
+        *_output_violations(model),
+        *_listed("operators that the firmware lacks", unknown, limit=len(unknown)),
+        *_listed("float tensors", floats),
+        *_listed("tensors without a fixed shape", unfixed),
+        *_listed("constants whose bytes do not fit their shape", misfits),
+        *_listed("tensors that are read before they are written", _unwritten(model)),
+    )
+
+
+def check_contract(model: Model) -> None:
+    """Take a description; raise `GyrovaeError` naming every reason why the firmware cannot run the model."""
+    violations = contract_violations(model)
+    if violations:
+        raise GyrovaeError(
+            "the model cannot run in the firmware: " + "; ".join(violations),
+            remedy="Use a model that gyrovae-tf exported as int8.",
+        )
+
+
+def _schema() -> Any:
+    try:
+        from ai_edge_litert import schema_py_generated
+    except (ImportError, OSError) as error:  # OSError: the package is there, a library that it loads is not
+        raise GyrovaeError(
+            f"a .tflite cannot be read without the package ai-edge-litert: {error}",
+            remedy="Install it: pip install ai-edge-litert",
+        ) from error
+    return schema_py_generated
+
+
+def _describe(data: bytes, schema: Any) -> Model:
+    reader = _Reader(len(data))
+    root = schema.Model.GetRootAs(data, 0)
+    if root.Version() != _SCHEMA_VERSION:
+        raise ValueError(f"schema version {root.Version()} instead of {_SCHEMA_VERSION}")
+    subgraphs = root.SubgraphsLength()
+    if subgraphs != 1:
+        raise GyrovaeError(
+            "the .tflite model has no single subgraph",
+            expected="1 subgraph",
+            received=subgraphs,
+            remedy="Convert one function without control flow (if, while) and without variables.",
+        )
+    graph = root.Subgraphs(0)
+    buffers = tuple(_buffer_size(buffer, reader) for buffer in reader.tables(root, "Buffers"))
+    dtypes, builtins = _enum(schema.TensorType), _enum(schema.BuiltinOperator)
+    codes = [_op_code(code, builtins, reader) for code in reader.tables(root, "OperatorCodes")]
+    tensors = tuple(
+        _tensor(table, i, buffers, dtypes, reader) for i, table in enumerate(reader.tables(graph, "Tensors"))
+    )
+    operators = tuple(
+        _operator(table, i, codes, tensors, reader)
+        for i, table in enumerate(reader.tables(graph, "Operators"))
+    )
+    return Model(
+        size_bytes=len(data),
+        sha256=hashlib.sha256(data).hexdigest(),
+        description=reader.text(root.Description()),
+        tensors=tensors,
+        operators=operators,
+        inputs=_indices(reader.numbers(graph, "Inputs", 4), len(tensors), "an input of the model"),
+        outputs=_indices(reader.numbers(graph, "Outputs", 4), len(tensors), "an output of the model"),
+        buffers=buffers,
+    )
+
+
+def _enum(names: type) -> dict[int, str]:
+    """Value to name of a class of the schema whose attributes are an enumeration."""
+    return {v: k for k, v in vars(names).items() if isinstance(v, int) and not k.startswith("_")}
+
+
+def _buffer_size(table: Any, reader: _Reader) -> int:
+    # Data stand in the table, or (files that may exceed 2 GiB) after the flatbuffer, at an offset above 1.
+    start, size = int(table.Offset()), int(table.Size())
+    if start > 1:
+        if start + size > reader.size:
+            raise ValueError("a buffer reaches beyond the end of the file")
+        return size
+    size = int(table.DataLength())
+    if size:
+        table.DataAsNumpy()  # raises when the buffer reaches beyond the end; it is a view and costs nothing
+    return size
+
+
+def _op_code(table: Any, builtins: dict[int, str], reader: _Reader) -> tuple[str, int]:
+    # Codes above 127 do not fit the older, one-byte field, which then holds 127: the greater one is meant.
+    code = max(int(table.DeprecatedBuiltinCode()), int(table.BuiltinCode()))
+    if code not in builtins:
+        raise ValueError(f"operator code {code} is unknown to the installed ai-edge-litert")
+    name = builtins[code]
+    if name == "CUSTOM":
+        name = f"CUSTOM:{reader.text(table.CustomCode())}"
+    return name, int(table.Version())
+
+
+def _tensor(
+    table: Any, index: int, buffers: Sequence[int], dtypes: dict[int, str], reader: _Reader
+) -> Tensor:
+    shape = reader.numbers(table, "Shape", 4)
+    if len(shape) > _MAX_RANK or any(size < 0 for size in shape):
+        raise ValueError(
+            f"tensor {index} has a shape of {len(shape)} dimensions with {min(shape)} the smallest"
+        )
+    if table.Type() not in dtypes:
+        raise ValueError(
+            f"tensor {index} is of a type ({table.Type()}) unknown to the installed ai-edge-litert"
+        )
+    (buffer,) = _indices((table.Buffer(),), len(buffers), f"the buffer of tensor {index}")
+    quantization = table.Quantization()
+    scale = zero_point = ()
+    if quantization is not None:
+        scale = reader.numbers(quantization, "Scale", 4)
+        zero_point = reader.numbers(quantization, "ZeroPoint", 8)
+    return Tensor(
+        name=reader.text(table.Name()),
+        index=index,
+        shape=shape,
+        shape_signature=reader.numbers(table, "ShapeSignature", 4),
+        dtype=dtypes[table.Type()].lower(),
+        scale=scale,
+        zero_point=zero_point,
+        buffer=buffer,
+        bytes=buffers[buffer],
+        is_constant=buffers[buffer] > 0,
+    )
+
+
+def _operator(
+    table: Any, index: int, codes: Sequence[tuple[str, int]], tensors: Sequence[Tensor], reader: _Reader
+) -> Operator:
+    (code,) = _indices((table.OpcodeIndex(),), len(codes), f"the code of operator {index}")
+    name, version = codes[code]
+    inputs = _indices(
+        reader.numbers(table, "Inputs", 4), len(tensors), f"an input of operator {index}", least=-1
+    )
+    outputs = _indices(reader.numbers(table, "Outputs", 4), len(tensors), f"an output of operator {index}")
+    macs = _macs(
+        name, [tensors[i].shape if i >= 0 else () for i in inputs], [tensors[i].shape for i in outputs]
+    )
+    return Operator(index=index, name=name, version=version, inputs=inputs, outputs=outputs, macs=macs)
+
+
+def _indices(values: Sequence[int], count: int, what: str, least: int = 0) -> tuple[int, ...]:
+    wrong = [i for i in values if not least <= i < count]
+    if wrong:
+        raise ValueError(f"{what} is number {wrong[0]} of {count}")
+    return tuple(values)
+
+
+def _macs(name: str, inputs: Sequence[tuple[int, ...]], outputs: Sequence[tuple[int, ...]]) -> int:
+    """Multiply-accumulates from the shapes of inputs and outputs; `describe` has the formulas."""
+    if name == "CONV_2D":  # input [n, h, w, ci], weights [co, kh, kw, ci of a group]
+        _, kh, kw, channels = inputs[1]
+        return math.prod(outputs[0]) * kh * kw * channels
+    if name == "DEPTHWISE_CONV_2D":  # weights [1, kh, kw, co]
+        _, kh, kw, _ = inputs[1]
+        return math.prod(outputs[0]) * kh * kw
+    if name == "FULLY_CONNECTED":  # weights [units, input width]
+        _, width = inputs[1]
+        return math.prod(outputs[0]) * width
+    if name == "TRANSPOSE_CONV":  # output shape, weights [co, kh, kw, ci], input [n, h, w, ci]
+        channels, kh, kw, _ = inputs[1]
+        return math.prod(inputs[2]) * kh * kw * channels
+    if name == "BATCH_MATMUL":  # [.., m, k] or, adjoint, [.., k, m], times [.., k, n], gives [.., m, n]
+        m = outputs[0][-2]
+        return math.prod(outputs[0]) * (inputs[0][-1] * inputs[0][-2] // m) if m else 0
+    return 0
+
+
+def _label(tensor: Tensor) -> str:
+    return f"{tensor.index} ({tensor.name[:60]}, {tensor.dtype} {list(tensor.shape)})"
+
+
+def _listed(what: str, items: Sequence[str], limit: int = 3) -> tuple[str, ...]:
+    """One violation that names the first of `items` and counts the others; none when there are no items."""
+    if not items:
+        return ()
+    more = f" and {len(items) - limit} more" if len(items) > limit else ""
+    return (f"{what}: " + ", ".join(items[:limit]) + more,)
+
+
+def _input_violations(model: Model) -> list[str]:
+    if len(model.inputs) != 1:
+        return [f"{len(model.inputs)} inputs instead of 1"]
+    tensor = model.tensors[model.inputs[0]]
+    found = []
+    if tensor.shape != INPUT_SHAPE:
+        found.append(f"the input has shape {list(tensor.shape)} instead of {list(INPUT_SHAPE)}")
+    if tensor.dtype != "int8":
+        found.append(f"the input is {tensor.dtype} instead of int8")
+    if tensor.scale != (INPUT_SCALE,):
+        found.append(f"the input's scale is {list(tensor.scale)} instead of [{INPUT_SCALE}]")
+    if tensor.zero_point != (INPUT_ZERO_POINT,):
+        found.append(f"the input's zero point is {list(tensor.zero_point)} instead of [{INPUT_ZERO_POINT}]")
+    return found
+
+
+def _output_violations(model: Model) -> list[str]:
+    found = []
+    if len(model.outputs) != 2:
+        found.append(f"{len(model.outputs)} outputs instead of 2")
+    for number, i in enumerate(model.outputs):
+        tensor = model.tensors[i]
+        if tensor.shape != OUTPUT_SHAPE:
+            found.append(f"output {number} has shape {list(tensor.shape)} instead of {list(OUTPUT_SHAPE)}")
+        if tensor.dtype != "int8":
+            found.append(f"output {number} is {tensor.dtype} instead of int8")
+        elif len(tensor.scale) != 1 or not 0 < tensor.scale[0] < math.inf or len(tensor.zero_point) != 1:
+            found.append(f"output {number} has no single scale and zero point")
+    return found
+
+
+def _unwritten(model: Model) -> list[str]:
+    """Labels of tensors that an operator or the caller reads and nothing has written before."""
+    written = {t.index for t in model.tensors if t.is_constant or t.elements == 0} | set(model.inputs)
+    missing: dict[int, None] = {}
+    for operator in model.operators:
+        missing.update((i, None) for i in operator.inputs if i >= 0 and i not in written)
+        written.update(operator.outputs)
+    missing.update((i, None) for i in model.outputs if i not in written)
+    return [_label(model.tensors[i]) for i in missing]

@@ -1,0 +1,588 @@
+"""Recordings: what each file format means, what is refused and in which words, and that nothing is lost in writing."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import re
+from collections.abc import Callable
+from pathlib import Path
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from gyrovae_tf.errors import GyrovaeError
+from gyrovae_tf.recording import Recording, read_all
+
+AXES = "columns x,y,z or accX,accY,accZ or gyrX,gyrY,gyrZ"
+TWO = [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Callable[..., Path]:
+    """Write a text (or bytes) to a file that no meta.json stands near, and give its path."""
+
+    def write(content: str | bytes, name: str = "r.csv") -> Path:
+        path = tmp_path / "a" / "b" / "c" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    return write
+
+
+def refusal(path: Path, **arguments: float) -> str:
+    with pytest.raises(GyrovaeError) as caught:
+        Recording.read(path, **arguments)
+    return str(caught.value)
+
+
+# --- a header with x,y,z
+
+
+def test_x_y_z_is_one_segment_in_m_s2_of_unknown_rate(file):
+    recording = Recording.read(file("x,y,z\n1,2,3\n4,5,6\n"))
+    assert recording.samples.tolist() == TWO
+    assert recording.samples.dtype == np.float64
+    assert (recording.rate_hz, recording.lsb, recording.units, recording.source) == (None, None, "m/s^2", "r.csv")
+    assert recording.segments == ((0, 2),)
+    assert recording.metadata == {}
+    assert len(recording) == 2
+    assert recording.duration_s is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\ufeffx,y,z\r\n1,2,3\r\n4,5,6\r\n\r\n\r\n",
+        "x;y;z\n1;2;3\n4;5;6",
+        "x\ty\tz\n1\t2\t3\n4\t5\t6\n",
+        "x y z\n1   2 3 \n 4\t5 6\n",
+        '"X", "Y" ,"Z"\n"1", 2 ,3\n 4,5 ,"6"\n   \n',
+        "x,y,z\r1,2,3\r4,5,6\r",
+        "# a comment\n\n# another\nx,y,z\n1,2,3\n# and one between rows\n4,5,6\n",
+        "z,note,y,X\n3,a,2,1\n6,,5,4\n",
+        'note,x,y,z\n"a, b",1,2,3\n"über",4,5,6\n',
+        "x,y,z\n1.0,+2,3.\n0.4e1,5E0,6.00\n",
+        "1,2,3\n4,5,6\n",
+        "1 2 3\n4 5 6\n",
+    ],
+    ids=["BOM CRLF", ";", "tab", "spaces", "quotes", "CR", "#", "order", "extra", "numbers", "headerless", "bare"],
+)
+def test_the_same_two_samples_in_other_dress(file, text):
+    assert Recording.read(file(text)).samples.tolist() == TWO
+
+
+def test_utf_16_as_windows_powershell_redirects_it(file):
+    assert Recording.read(file("x,y,z\r\n1,2,3\r\n4,5,6\r\n".encode("utf-16"))).samples.tolist() == TWO
+
+
+def test_metadata_line(file):
+    text = '# {"rate_hz": 200, "units": "g", "lsb": 0.5, "label": "fan on", "n": [1]}\n# a comment\nx,y,z\n1,2,3\n'
+    recording = Recording.read(file(text))
+    assert (recording.rate_hz, recording.units, recording.lsb) == (200.0, "g", 0.5)
+    assert recording.metadata == {"label": "fan on", "n": [1]}
+    assert recording.duration_s == 1 / 200
+
+
+def test_a_change_in_the_segment_column_starts_a_segment(file):
+    recording = Recording.read(file("x,y,z,segment\n" + "".join(f"1,2,3,{s}\n" for s in ["a", "a", "b", "", "", "a"])))
+    assert recording.segments == ((0, 2), (2, 3), (3, 5), (5, 6))
+
+
+def test_x_y_z_with_timestamps_and_segments_breaks_at_either(file):
+    rows = [(0, 0), (10, 0), (20, 1), (30, 1), (50, 1), (60, 1)]
+    recording = Recording.read(file("timestamp,x,y,z,segment\n" + "".join(f"{t},1,2,3,{s}\n" for t, s in rows)))
+    assert recording.rate_hz == 100.0
+    assert recording.segments == ((0, 2), (2, 4), (4, 6))
+
+
+# --- Edge Impulse
+
+
+def edge_impulse(*stamps_ms: float) -> str:
+    return "timestamp,accX,accY,accZ\n" + "".join(f"{stamp},1,2,3\n" for stamp in stamps_ms)
+
+
+def test_edge_impulse_rate_and_gap(file):
+    recording = Recording.read(file(edge_impulse(0, 16, 32, 48, 96, 112)))
+    assert recording.rate_hz == 62.5
+    assert recording.segments == ((0, 4), (4, 6))
+    assert recording.units == "m/s^2"
+    assert recording.samples.tolist() == [[1.0, 2.0, 3.0]] * 6
+
+
+@pytest.mark.parametrize(
+    ("stamps", "segments"),
+    [
+        ((0, 10, 20, 35, 45), ((0, 5),)),  # 15 is 1.5 medians, not over
+        ((0, 10, 20, 36, 46), ((0, 3), (3, 5))),
+        ((0, 10, 20, 0, 10), ((0, 3), (3, 5))),  # backwards
+        ((0, 10, 20, 20, 30), ((0, 3), (3, 5))),  # repeated
+        ((0, 1, 2, 3, 5, 6, 7, 8, 10), ((0, 9),)),  # 1.125 ms in whole ms
+        ((0, 1, 2, 3, 6, 7), ((0, 4), (4, 6))),
+        ((1.7e12, 1.7e12 + 10, 1.7e12 + 20), ((0, 3),)),  # since 1970
+    ],
+)
+def test_where_timestamps_start_a_segment(file, stamps, segments):
+    assert Recording.read(file(edge_impulse(*stamps))).segments == segments
+
+
+def test_the_rate_is_that_of_the_mean_step_because_whole_ms_round(file):
+    stamps = [round(i * 1000 / 104) for i in range(105)]
+    assert Recording.read(file(edge_impulse(*stamps))).rate_hz == pytest.approx(104.0, rel=1e-9)
+
+
+def test_timestamps_that_all_repeat_measure_nothing(file):
+    recording = Recording.read(file(edge_impulse(5, 5, 5)), rate_hz=50)
+    assert (recording.rate_hz, recording.segments) == (50.0, ((0, 1), (1, 2), (2, 3)))
+
+
+def test_edge_impulse_takes_the_gyroscope_only_where_there_is_no_accelerometer(file):
+    both = Recording.read(file("timestamp,gyrX,gyrY,gyrZ,accX,accY,accZ\n0,7,8,9,1,2,3\n10,7,8,9,4,5,6\n"))
+    assert both.samples.tolist() == TWO
+    gyroscope = Recording.read(file("TIMESTAMP,GYRX,GYRY,GYRZ\n0,180,0,-90\n10,0,0,0\n"))
+    assert gyroscope.samples[0].tolist() == [math.pi, 0.0, -math.pi / 2]  # degrees per second there
+    assert gyroscope.units == "rad/s"
+
+
+def test_units_in_the_metadata_line_are_the_units_of_the_columns(file):
+    recording = Recording.read(file('# {"units": "deg/s"}\ngyrX,gyrY,gyrZ\n180,0,0\n'))
+    assert (recording.samples.tolist(), recording.units) == ([[180.0, 0.0, 0.0]], "deg/s")
+
+
+# --- the stock firmware's x y z dt
+
+
+@pytest.mark.parametrize("mark", [" ", ",", "\t"])
+def test_stock_firmware_lines(file, mark):
+    dts = [0, 5, 5, 5, 12, 5]
+    text = "".join(f"0.1 -0.2 9.78762 {dt}\n" for dt in dts).replace(" ", mark)
+    recording = Recording.read(file(text))
+    assert recording.samples.tolist() == [[0.1, -0.2, 9.78762]] * 6
+    assert (recording.rate_hz, recording.units) == (200.0, "m/s^2")
+    assert recording.segments == ((0, 4), (4, 6))
+
+
+def test_dt_is_cut_to_whole_ms_so_a_given_rate_may_be_slower_by_one_ms(file):
+    path = file("".join(f"1 2 3.5 {dt}\n" for dt in [0, 4, 5, 4, 4, 5]))
+    assert Recording.read(path).rate_hz == 250.0
+    assert Recording.read(path, rate_hz=200).rate_hz == 200.0
+    assert refusal(path, rate_hz=100) == (
+        "r.csv: its timestamps do not fit its rate; expected 100 Hz (given), "
+        "received 250 Hz (measured by its timestamps)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("rows", "reason"),
+    [
+        (["0,1.5,2,3", "10,1,2,9", "20,1,2,9"], "the first column looks like a time"),
+        (["1,2,3,0.5", "1,2,3,5"], "the last column is no dt in whole milliseconds"),
+        (["1,2,3,5", "1,2,3,-5"], "the last column is no dt in whole milliseconds"),
+        (["1,2,3,0", "1,2,3,1", "1,2,3,1"], "the last column is no dt in whole milliseconds"),
+    ],
+    ids=["time first", "fraction", "negative", "label"],
+)
+def test_four_other_columns_are_refused(file, rows, reason):
+    message = refusal(file("\n".join(rows)))
+    assert message == (
+        f"r.csv: 4 columns and no header are read as x y z dt, but {reason}\n"
+        "Add a first line that names the columns, such as: timestamp,x,y,z"
+    )
+
+
+# --- SSCMA's read_serial.py
+
+
+def flattened(first: int, last: int) -> list[str]:
+    """Samples number i as i.5, i, -i."""
+    return [text for i in range(first, last) for text in (f"{i}.5", f"{i}", f"-{i}")]
+
+
+def expected(first: int, last: int) -> list[list[float]]:
+    return [[i + 0.5, i, -i] for i in range(first, last)]
+
+
+def sscma(serial: list[str], lines_a_row: int) -> str:
+    """What the script writes for lines from the serial port: it drops the last word of each and joins some to a row."""
+    rows = [serial[i : i + lines_a_row] for i in range(0, len(serial) - lines_a_row + 1, lines_a_row)]
+    return "".join(",".join(word for line in row for word in line.split(" ")[:-1]) + "\r\n" for row in rows)
+
+
+def test_sscma_rows_follow_each_other_in_one_segment(file):
+    text = sscma([f"{i}.5 {i} -{i} 5" for i in range(17)], 5)
+    assert text.count("\n") == 3  # the two samples of the unfinished row are lost there
+    recording = Recording.read(file(text))
+    assert recording.samples.tolist() == expected(0, 15)
+    assert recording.segments == ((0, 15),)
+    assert (recording.rate_hz, recording.units, recording.metadata) == (None, "m/s^2", {})
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_sscma_first_row_with_boot_messages_counts_from_its_end(file, rows):
+    boot = ["Gyro sensor initialized", "Start sampling in 3 seconds..."]
+    text = sscma(boot + [f"{i}.5 {i} -{i} 5" for i in range(8 * rows)], 8)
+    samples = 8 * rows - 2
+    assert text.startswith("Gyro,sensor,Start,sampling,in,3,0.5,0,-0,1.5")
+    recording = Recording.read(file(text))
+    assert recording.samples.tolist() == expected(0, samples)
+    assert recording.metadata == {"skipped_values": 6}
+
+
+def test_sscma_first_row_with_half_a_line_counts_from_its_end(file):
+    recording = Recording.read(file(",".join(["7", *flattened(1, 6)]) + "\n" + ",".join(flattened(6, 12)) + "\n"))
+    assert recording.samples.tolist() == expected(1, 12)
+    assert recording.metadata == {"skipped_values": 1}
+
+
+def test_sscma_text_in_a_later_row_is_refused(file):
+    rows = [flattened(0, 5), flattened(5, 10)]
+    rows[1][3] = "rst:0x1"
+    text = "\n".join(map(",".join, rows))
+    assert refusal(file(text)) == "r.csv, row 2, column 4; expected a number, received 'rst:0x1'"
+
+
+def test_sscma_rows_with_dt_or_of_another_width_are_refused(file):
+    with_dt = [text for i in range(12) for text in (f"{i}.5", f"{i}.25", f"-{i}.5", "5")]
+    assert refusal(file(",".join(with_dt))) == (
+        "r.csv: every fourth value looks like a dt; expected rows of x y z x y z ...\nWrite one sample a line: x y z dt"
+    )
+    assert refusal(file(",".join(with_dt[:16]))) == (
+        "r.csv: rows of 16 values and no header; expected x y z x y z ..., a multiple of 3"
+    )
+    ragged = "\n".join(",".join(flattened(0, n)) for n in (5, 6, 5))
+    assert refusal(file(ragged)) == "r.csv, row 2: the number of columns changes; expected 15, received 18"
+
+
+@pytest.mark.parametrize("width", [1, 2, 5, 6, 7, 9, 12])
+def test_other_widths_without_a_header_are_refused(file, width):
+    message = refusal(file(",".join(["1.5"] * width) + "\n"))
+    assert message.startswith(f"r.csv: {width} columns and no header, so what they are is not plain")
+    assert message.endswith("\nAdd a first line that names the columns, such as: timestamp,x,y,z")
+
+
+# --- which rate
+
+
+def test_a_given_rate_serves_a_file_that_states_none_and_must_agree_with_one_that_does(file):
+    assert Recording.read(file("x,y,z\n1,2,3\n"), rate_hz=59).rate_hz == 59.0
+    stated = file('# {"rate_hz": 200}\nx,y,z\n1,2,3\n')
+    assert Recording.read(stated).rate_hz == 200.0
+    assert Recording.read(stated, rate_hz=201).rate_hz == 201.0
+    assert refusal(stated, rate_hz=210) == (
+        "r.csv: its rate is not the given one; expected 210 Hz (given), received 200 Hz (stated in the file)"
+    )
+
+
+def test_a_measured_rate_gives_way_to_a_stated_or_given_one_within_5_percent(file):
+    measured = edge_impulse(0, 10, 20)
+    assert Recording.read(file(measured), rate_hz=104).rate_hz == 104.0
+    assert Recording.read(file('# {"rate_hz": 96}\n' + measured)).rate_hz == 96.0
+    assert "expected 106 Hz (given), received 100 Hz (measured" in refusal(file(measured), rate_hz=106)
+    message = refusal(file('# {"rate_hz": 50}\n' + measured))
+    assert "expected 50 Hz (stated in the file), received 100 Hz" in message
+
+
+def test_timestamps_in_seconds_or_microseconds_are_refused(file):
+    assert refusal(file(edge_impulse(0, 0.005, 0.01))) == (
+        "r.csv: its timestamps give 2e+05 Hz; expected 2 to 20000 Hz\nTimestamps must be in milliseconds."
+    )
+    assert "its timestamps give 0.2 Hz" in refusal(file(edge_impulse(0, 5000, 10000)))
+
+
+@pytest.mark.parametrize("rate", [0, -1, math.nan, math.inf, 10**400, "200", None, True])
+def test_a_rate_that_is_none(file, rate):
+    stated = file('# {"rate_hz": ' + json.dumps(rate, allow_nan=True) + "}\nx,y,z\n1,2,3\n")
+    if rate is None:
+        assert Recording.read(stated).rate_hz is None
+        return
+    assert "r.csv" in refusal(stated)
+    message = refusal(file("x,y,z\n1,2,3\n"), rate_hz=rate)
+    assert message.startswith("rate_hz; expected a finite number above 0, received ")
+
+
+def test_meta_json_beside_or_up_to_two_folders_above_gives_rate_and_units(file):
+    path = file("x,y,z\n1,2,3\n")
+    (path.parents[2] / "meta.json").write_text('{"sample_rate_hz": 62.5, "units": "rad/s"}')
+    assert (Recording.read(path).rate_hz, Recording.read(path).units) == (62.5, "rad/s")
+    (path.parents[1] / "meta.json").write_text('{"name": "of something else"}')
+    assert Recording.read(path).rate_hz == 62.5
+    (path.parent / "meta.json").write_text('{"sample_rate_hz": 59, "units": 3}')
+    assert (Recording.read(path).rate_hz, Recording.read(path).units) == (59.0, "m/s^2")
+    assert Recording.read(path, rate_hz=100).rate_hz == 100.0
+    assert Recording.read(file('# {"rate_hz": 7}\nx,y,z\n1,2,3\n')).rate_hz == 7.0
+
+
+def test_meta_json_three_folders_above_does_not_count(file):
+    path = file("x,y,z\n1,2,3\n")
+    (path.parents[3] / "meta.json").write_text('{"sample_rate_hz": 62.5}')
+    assert Recording.read(path).rate_hz is None
+
+
+def test_meta_json_is_parsed_once_for_many_files_and_again_when_it_changes(file):
+    paths = [file("x,y,z\n1,2,3\n", f"{i}.csv") for i in range(20)]
+    meta = paths[0].with_name("meta.json")
+    meta.write_text('{"sample_rate_hz": 123}')
+    with patch("gyrovae_tf.recording._json_object", side_effect=lambda text, _: json.loads(text)) as parse:
+        assert {recording.rate_hz for recording in read_all(paths)} == {123.0}
+        assert parse.call_count == 1
+    meta.write_text('{"sample_rate_hz": 1234}')
+    assert Recording.read(paths[0]).rate_hz == 1234.0
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("{", "is not JSON: "),
+        ("[200]", "expected a JSON object, received list"),
+        ('{"sample_rate_hz": "200"}', "sample_rate_hz; expected a finite number above 0, received '200'"),
+        ('{"sample_rate_hz": NaN}', "is not JSON: "),
+        ('{"sample_rate_hz": null}', "sample_rate_hz; expected a finite number above 0, received None"),
+    ],
+)
+def test_a_malformed_meta_json_is_refused(file, text, problem):
+    path = file("x,y,z\n1,2,3\n")
+    (path.parent / "meta.json").write_text(text)
+    message = refusal(path)
+    assert "meta.json" in message
+    assert problem in message
+
+
+# --- what is refused: one line each
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", f"r.csv: no samples; expected {AXES}, received an empty file"),
+        (" \n\n# only words\n", f"r.csv: no samples; expected {AXES}, received an empty file"),
+        ('\n""\n', f"r.csv: no samples; expected {AXES}, received an empty file"),
+        ("x,y,z\n", "r.csv: no samples; expected rows of numbers, received only a header"),
+        ("a,b\n1,2\n", f"r.csv: wrong columns; expected {AXES}, received 'a,b'"),
+        ("x,y\n1,2\n", f"r.csv: wrong columns; expected {AXES}, received 'x,y'"),
+        ("x,y,z,x\n1,2,3,4\n", "r.csv: column x is there 2 times"),
+        ("# c\nx,y,z\n1,2,3\n\n1,nan,3\n", "r.csv, row 5, column y; expected a number, received 'nan'"),
+        ("x,y,z\n1,2,inf\n", "r.csv, row 2, column z; expected a number, received 'inf'"),
+        ("x,y,z\n1,2,1e400\n", "r.csv, row 2, column z; expected at most 1e+06 in size, received 1e400"),
+        ("x,y,z\n1,2,3\n-1000001,2,3\n", "r.csv, row 3, column x; expected at most 1e+06 in size, received -1000001"),
+        ("x,y,z\r\n1,2,3\r\nab c,2,3\r\n", "r.csv, row 3, column x; expected a number, received 'ab c'"),
+        ("x,y,z\n1,,3\n", "r.csv, row 2, column y; expected a number, received ''"),
+        ("x,y,z\n1,2,0x1F\n", "r.csv, row 2, column z; expected a number, received '0x1F'"),
+        ("x,y,z\n1,2,1_0\n", "r.csv, row 2, column z; expected a number, received '1_0'"),
+        ("x,y,z\n1,2,٣\n", "r.csv, row 2, column z; expected a number, received '٣'"),
+        ("1,2,3\n1,oops,3\n", "r.csv, row 2, column 2; expected a number, received 'oops'"),
+        ("1,oops,3\n1,2,3\n", "r.csv, row 1, column 2; expected a number, received 'oops'"),
+        ("x;y;z\n1,5;2;3\n", "r.csv, row 2, column x; expected a number, received '1,5'\nWrite decimals with a point."),
+        ("timestamp,x,y,z\n12:30,1,2,3\n", "r.csv, row 2, column timestamp; expected a number, received '12:30'"),
+        ("x,y,z\n1,2,3\n1,2\n", "r.csv, row 3: the number of columns changes; expected 3, received 2"),
+        ("x,y,z\n1,2,3,4\n", "r.csv, row 2: the number of columns changes; expected 3, received 4"),
+        ("x,y,z\n1,2,3\n1 2 3\n", "r.csv, row 3: the number of columns changes; expected 3, received 1"),
+        (b"x,y,z\n1,2,\xff\n", "r.csv: not a text file; expected CSV in UTF-8"),
+        (b"\x89PNG\r\n\x1a\n\x00", "r.csv: not a text file; expected CSV in UTF-8"),
+        (b"x,y,z\n1,2,3\n\x00", "r.csv: a binary file; expected CSV in UTF-8"),
+        ("# {rate: 200}\nx,y,z\n1,2,3\n", "r.csv, row 1: the metadata line is not JSON: "
+         "Expecting property name enclosed in double quotes: line 1 column 2 (char 1)"),
+        ('# {"a": 1}\n# {"b": 1}\nx,y,z\n1,2,3\n', "r.csv, row 2: a second metadata line; expected one JSON object"),
+        ('# {"lsb": 0}\nx,y,z\n1,2,3\n', "r.csv: lsb in its metadata line; expected a finite number above 0, "
+         "received 0"),
+        ('# {"units": 9}\nx,y,z\n1,2,3\n', "r.csv: units in its metadata line; expected a text, received 9"),
+    ],
+)  # fmt: skip
+def test_refusals(file, content, message):
+    assert refusal(file(content)) == message
+
+
+def test_a_missing_file_and_a_folder(tmp_path):
+    assert refusal(tmp_path / "no.csv") == f"cannot read {tmp_path / 'no.csv'}: no such file"
+    assert refusal(tmp_path) == f"{tmp_path}: a folder; expected a CSV file\nName its files: {tmp_path / '*.csv'}"
+
+
+def test_an_error_deep_in_a_large_file_is_found_by_its_row(file):
+    rows = ["1,2,3"] * 50_000
+    rows[40_000] = "1,2,x"
+    assert refusal(file("x,y,z\n" + "\n".join(rows))) == "r.csv, row 40002, column z; expected a number, received 'x'"
+
+
+# --- several files
+
+
+def test_read_all(file):
+    paths = [file('# {"rate_hz": 200}\nx,y,z\n1,2,3\n', "a.csv"), file('# {"rate_hz": 201}\nx,y,z\n4,5,6\n', "b.csv")]
+    assert [recording.samples.tolist() for recording in read_all(paths)] == [[TWO[0]], [TWO[1]]]
+
+
+def test_read_all_refuses_what_does_not_belong_together(file):
+    slow = file('# {"rate_hz": 200}\nx,y,z\n1,2,3\n', "slow.csv")
+    fast = file('# {"rate_hz": 250}\nx,y,z\n1,2,3\n', "fast.csv")
+    turning = file('# {"rate_hz": 200, "units": "rad/s"}\nx,y,z\n1,2,3\n', "turning.csv")
+    silent = file("x,y,z\n1,2,3\n", "silent.csv")
+    for paths, message in [
+        ([], "no recordings; expected at least one CSV file, received none"),
+        ([slow, fast], "the recordings differ in rate; expected 200 Hz as in slow.csv, received 250 Hz in fast.csv"),
+        (
+            [slow, turning],
+            "the recordings differ in units; expected m/s^2 as in slow.csv, received rad/s in turning.csv",
+        ),
+        ([slow, silent], "silent.csv: nothing says its sample rate\nGive it with --rate-hz (rate_hz in Python)."),
+        ([silent, slow], "silent.csv: nothing says its sample rate\nGive it with --rate-hz (rate_hz in Python)."),
+    ]:
+        with pytest.raises(GyrovaeError) as caught:
+            read_all(paths)
+        assert str(caught.value) == message
+    assert [recording.rate_hz for recording in read_all([slow, silent], rate_hz=200)] == [200.0, 200.0]
+
+
+# --- the record and its file
+
+
+def test_what_is_written(tmp_path):
+    samples = np.array([[0.1, -0.0, 1e-7], [1, 2, 3]])
+    Recording(samples, 200, ((0, 1), (1, 2)), "s", lsb=0.5, metadata={"label": "fan"}).write(tmp_path / "w.csv")
+    assert (tmp_path / "w.csv").read_text() == (
+        '# {"rate_hz": 200.0, "units": "m/s^2", "lsb": 0.5, "label": "fan"}\n'
+        "x,y,z,segment\n0.1,-0.0,1e-07,0\n1.0,2.0,3.0,1\n"
+    )
+
+
+texts = st.text(st.characters(codec="utf-8"), max_size=8)
+positive = st.none() | st.floats(1e-300, 1e300)
+
+
+@settings(max_examples=60, derandomize=True, deadline=None)
+@given(
+    samples=arrays(np.float64, st.tuples(st.integers(1, 20), st.just(3)), elements=st.floats(-1e6, 1e6)),
+    cuts=st.sets(st.integers(1, 19)),
+    rate_hz=positive,
+    lsb=positive,
+    units=st.sampled_from(["m/s^2", "rad/s", "°/s"]),
+    metadata=st.dictionaries(
+        texts.filter(lambda key: key not in ("rate_hz", "lsb", "units")),
+        st.none()
+        | texts
+        | st.booleans()
+        | st.integers()
+        | st.lists(st.floats(allow_nan=False, allow_infinity=False), max_size=3),
+        max_size=3,
+    ),
+)
+def test_read_gives_back_what_write_was_given(tmp_path_factory, samples, cuts, rate_hz, lsb, units, metadata):
+    borders = [0, *sorted(cut for cut in cuts if cut < len(samples)), len(samples)]
+    segments = tuple(itertools.pairwise(borders))
+    path = tmp_path_factory.mktemp("round") / "trip.csv"
+    Recording(samples, rate_hz, segments, "trip.csv", units, lsb, metadata).write(path)
+    back = Recording.read(path)
+    assert back.samples.tobytes() == samples.tobytes()
+    assert (back.rate_hz, back.lsb, back.units) == (rate_hz, lsb, units)
+    assert (back.segments, back.source) == (segments, "trip.csv")
+    assert back.metadata == metadata
+
+
+def test_a_recording_that_cannot_be_is_refused_when_made():
+    samples = np.zeros((4, 3))
+    for arguments, problem in [
+        ((np.zeros((4, 2)), 1.0, ((0, 4),), "s"), "expected samples [n, 3], n at least 1, received [4, 2]"),
+        ((np.zeros((0, 3)), 1.0, (), "s"), "received [0, 3]"),
+        ((np.full((1, 3), np.nan), 1.0, ((0, 1),), "s"), "a sample is not finite"),
+        ((samples + 2e6, 1.0, ((0, 4),), "s"), "larger than 1e+06 m/s^2"),
+        ((samples, 1.0, ((0, 3),), "s"), "segments do not cover the rows in order"),
+        ((samples, 1.0, ((0, 2), (3, 4)), "s"), "segments do not cover the rows in order"),
+        ((samples, 1.0, ((0, 2), (2, 2), (2, 4)), "s"), "segments do not cover the rows in order"),
+        ((samples, 1.0, (), "s"), "segments do not cover the rows in order"),
+        ((samples, 0.0, ((0, 4),), "s"), "s: rate_hz; expected a finite number above 0, received 0.0"),
+        ((samples, 1.0, ((0, 4),), "s", ""), "s: units; expected a text, received ''"),
+        ((samples, 1.0, ((0, 4),), "s", "g", 0.0), "s: lsb; expected a finite number above 0"),
+        ((samples, 1.0, ((0, 4),), "s", "g", None, {"lsb": 1}), "metadata must not hold any of rate_hz, units, lsb"),
+    ]:
+        with pytest.raises(GyrovaeError) as caught:
+            Recording(*arguments)
+        assert problem in str(caught.value)
+
+
+def test_a_recordings_samples_cannot_be_changed_but_the_array_it_was_made_from_can():
+    samples = np.zeros((4, 3))
+    recording = Recording(samples, 1.0, ((0, 4),), "s")
+    with pytest.raises(ValueError, match="read-only"):
+        recording.samples[0, 0] = 1
+    samples[0, 0] = 1
+
+
+def test_write_keeps_the_old_file_when_it_cannot_write(tmp_path):
+    path = tmp_path / "w.csv"
+    path.write_text("old")
+    recording = Recording(np.zeros((1, 3)), 1.0, ((0, 1),), "s", metadata={"bad": object()})
+    with pytest.raises(GyrovaeError, match="s: metadata cannot be written as JSON"):
+        recording.write(path)
+    assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("w.csv", "old")]
+    with pytest.raises(GyrovaeError, match="cannot write"):
+        Recording(np.zeros((1, 3)), 1.0, ((0, 1),), "s").write(path / "below.csv")
+
+
+# --- what data/README.md shows
+
+
+def test_the_examples_of_the_format_description(file):
+    readme = (Path(__file__).parents[1] / "data" / "README.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"(?:^    .*\n)+", readme, flags=re.MULTILINE)
+    *examples, meta = [block.replace("\n    ", "\n")[4:] for block in blocks]
+    found = [Recording.read(file(example)) for example in examples]
+    assert [(len(recording), recording.rate_hz) for recording in found] == [
+        (1, 200.0),
+        (2, 200.0),
+        (2, 62.5),
+        (3, 200.0),
+        (10, None),
+    ]
+    assert [recording.samples[0].tolist() for recording in found] == [[0.12, -0.31, 9.79]] * 5
+    path = file(examples[4])
+    path.with_name("meta.json").write_text(meta)
+    assert Recording.read(path).rate_hz == 62.5
+
+
+# --- anything at all
+
+words = ["1", "-2.5", "1e9", "nan", "timestamp", "segment", "x,y,z\n", "accX,accY,accZ\n", "1,2,3\n", "1 2 3 5\n"]
+tokens = st.sampled_from([*"xyz,;\t #\"'{}\n\r", *words, "1,2,3," * 5, '# {"rate_hz": 1}\n', "\ufeff", "é"])
+anything = st.lists(tokens, max_size=25).map("".join).map(str.encode) | st.binary(max_size=60)
+
+
+@settings(max_examples=300, derandomize=True, deadline=None)
+@given(content=anything)
+def test_any_bytes_are_a_recording_or_a_clear_refusal(tmp_path_factory, content):
+    path = tmp_path_factory.getbasetemp() / "any.csv"
+    path.write_bytes(content)
+    try:
+        recording = Recording.read(path)
+    except GyrovaeError as error:  # any other exception fails this test
+        message = str(error)
+        recording = None
+    if recording is None:
+        assert "any.csv" in message
+        assert message.count("\n") <= 1
+    else:
+        assert recording.samples.shape == (recording.segments[-1][1], 3)
+
+
+# --- the real recordings
+
+
+@pytest.mark.parametrize(
+    ("name", "rate_hz"),
+    [("ceiling_fan_esp32", 200), ("nicla_transport_accel", 59), ("nxp_fan", 200), ("rosa_shaft_imu", 62.5)],
+)
+def test_real_recordings(shared, name, rate_hz):
+    folder = shared / "datasets" / name
+    for path in (sorted(folder.glob("normal/*.csv"))[0], sorted(folder.glob("anomaly/*/*.csv"))[0]):
+        recording = Recording.read(path)
+        assert (recording.rate_hz, recording.units) == (
+            rate_hz,
+            json.loads((folder / "meta.json").read_text())["units"],
+        )
+        expected_samples = np.loadtxt(path, delimiter=",", skiprows=1)
+        assert np.array_equal(recording.samples, expected_samples)
+        assert recording.segments == ((0, len(expected_samples)),)

@@ -1,0 +1,548 @@
+"""What a .tflite holds: the description against the interpreter's, the contract, and damaged bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import flatbuffers
+import numpy as np
+import pytest
+from ai_edge_litert import schema_py_generated as schema
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from gyrovae_tf.errors import GyrovaeError
+from gyrovae_tf.tflite import (
+    ACCELERATED_ESP_NN,
+    OPS,
+    Model,
+    check_contract,
+    contract_violations,
+    describe,
+)
+
+# --- models converted by TensorFlow -------------------------------------------------------------------------
+
+
+def convert(function: Any, shape: list[int], data: list[np.ndarray] | None) -> bytes:
+    """The .tflite of a one-input function: float32 without `data`, else int8, calibrated on them."""
+    import tensorflow as tf
+
+    concrete = tf.function(function).get_concrete_function(tf.TensorSpec(shape, tf.float32))
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete])
+    if data is not None:
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.representative_dataset = lambda: ([sample] for sample in data)
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = converter.inference_output_type = tf.int8
+    return converter.convert()
+
+
+@pytest.fixture(scope="session")
+def small() -> tuple[bytes, bytes]:
+    """[1, 8, 8, 3] -> convolution of 4 channels, 3x3, stride 2 -> dense of 5: (int8, float32)."""
+    import tf_keras as keras
+
+    keras.utils.set_random_seed(1)
+    inputs = keras.Input((8, 8, 3))
+    hidden = keras.layers.Conv2D(4, 3, strides=2, padding="same", activation="relu")(inputs)
+    model = keras.Model(inputs, keras.layers.Dense(5)(keras.layers.Flatten()(hidden)))
+    rng = np.random.default_rng(0)
+    data = [rng.standard_normal((1, 8, 8, 3)).astype(np.float32) for _ in range(4)]
+    return convert(model, [1, 8, 8, 3], data), convert(model, [1, 8, 8, 3], None)
+
+
+@pytest.fixture(scope="session")
+def contracted() -> bytes:
+    """Two images in one [2, 32, 32, 3] input, each through a convolution of its own: the contract's shape."""
+    import tf_keras as keras
+
+    keras.utils.set_random_seed(2)
+    images = [keras.Input((32, 32, 3)) for _ in range(2)]
+    model = keras.Model(images, [keras.layers.Conv2D(3, 3, padding="same")(image) for image in images])
+    rng = np.random.default_rng(0)
+    data = [rng.uniform(-4, 127 / 32, (2, 32, 32, 3)).astype(np.float32) for _ in range(2)]
+    data[0].flat[:2] = -4, 127 / 32  # the ends of int8 / 32, so that the scale becomes exactly 1/32
+    return convert(lambda pair: tuple(model([pair[:1], pair[1:]])), [2, 32, 32, 3], data)
+
+
+def test_tensors_are_those_the_interpreter_sees(small: tuple[bytes, bytes], contracted: bytes) -> None:
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    for content in (*small, contracted):
+        model = describe(content)
+        interpreter = Interpreter(
+            model_content=content,
+            experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+        )
+        details = interpreter.get_tensor_details()
+        assert len(model.tensors) == len(details)
+        for tensor, detail in zip(model.tensors, details, strict=True):
+            assert tensor.name == detail["name"]
+            assert tensor.index == detail["index"]
+            assert tensor.shape == tuple(detail["shape"])
+            assert tensor.dtype == np.dtype(detail["dtype"]).name
+            assert tensor.scale == tuple(detail["quantization_parameters"]["scales"].tolist())
+            assert tensor.zero_point == tuple(detail["quantization_parameters"]["zero_points"].tolist())
+        assert model.inputs == tuple(detail["index"] for detail in interpreter.get_input_details())
+        assert model.outputs == tuple(detail["index"] for detail in interpreter.get_output_details())
+        operators = interpreter._get_ops_details()
+        assert [operator.name for operator in model.operators] == [op["op_name"] for op in operators]
+        assert [operator.inputs for operator in model.operators] == [tuple(op["inputs"]) for op in operators]
+        assert [operator.outputs for operator in model.operators] == [
+            tuple(op["outputs"]) for op in operators
+        ]
+
+
+def test_a_small_int8_model_by_hand(small: tuple[bytes, bytes]) -> None:
+    content = small[0]
+    model = describe(content)
+    assert model.size_bytes == len(content)
+    assert model.sha256 == hashlib.sha256(content).hexdigest()
+    assert model.description == "MLIR Converted."
+    assert [(operator.name, operator.macs) for operator in model.operators] == [
+        ("CONV_2D", 4 * 4 * 4 * 3 * 3 * 3),  # output 4x4x4, kernel 3x3, 3 channels in
+        ("RESHAPE", 0),
+        ("FULLY_CONNECTED", 5 * 64),
+    ]
+    assert model.macs == model.accelerated_macs == 1728 + 320
+    assert model.op_names == ("CONV_2D", "FULLY_CONNECTED", "RESHAPE")
+    # Kernel int8 [4, 3, 3, 3], bias int32 [4], kernel int8 [5, 64], shape int32 [2]. The dense layer's bias
+    # is still zero, and the converter drops it.
+    assert model.weight_bytes == 4 * 3 * 3 * 3 + 4 * 4 + 5 * 64 + 2 * 4
+    # The convolution has its input (8x8x3) and its output (4x4x4) alive; later operators have less.
+    assert model.activation_bytes == 192 + 64
+    kernel = next(tensor for tensor in model.tensors if tensor.shape == (5, 64))
+    assert (kernel.is_constant, kernel.bytes, kernel.dtype, len(kernel.scale)) == (True, 320, "int8", 5)
+    first = model.tensors[model.inputs[0]]
+    assert (first.is_constant, first.bytes, first.needed_bytes) == (False, 0, 192)
+
+
+# --- the contract -------------------------------------------------------------------------------------------
+
+
+def test_a_model_that_keeps_the_contract(contracted: bytes) -> None:
+    model = describe(contracted)
+    assert contract_violations(model) == ()
+    check_contract(model)
+    assert model.macs == 2 * 32 * 32 * 3 * 3 * 3 * 3
+    assert model.tensors[model.inputs[0]].scale == (0.03125,)
+
+
+def test_a_float_model_breaks_the_contract_and_every_reason_is_named(small: tuple[bytes, bytes]) -> None:
+    model = describe(small[1])
+    with pytest.raises(GyrovaeError) as caught:
+        check_contract(model)
+    message = str(caught.value)
+    for reason in contract_violations(model):
+        assert reason in message
+    for words in (
+        "the input has shape [1, 8, 8, 3] instead of [2, 32, 32, 3]",
+        "the input is float32 instead of int8",
+        "the input's scale is [] instead of [0.03125]",
+        "the input's zero point is [] instead of [0]",
+        "1 outputs instead of 2",
+        "output 0 has shape [1, 5] instead of [1, 32, 32, 3]",
+        "output 0 is float32 instead of int8",
+        "float tensors: 0 (",
+        "and 4 more",  # 7 of the 8 tensors are float, all but the shape of the reshape
+    ):
+        assert words in message
+    assert len(message.splitlines()) == 2
+
+
+def edited(content: bytes, edit: Callable[[Any], None]) -> bytes:
+    """`content` with one change made through the schema's own object interface."""
+    model = schema.ModelT.InitFromPackedBuf(content)
+    edit(model)
+    return packed(model)
+
+
+def packed(model: Any) -> bytes:
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
+def first_input(model: Any) -> Any:
+    return model.subgraphs[0].tensors[model.subgraphs[0].inputs[0]]
+
+
+def first_output(model: Any) -> Any:
+    return model.subgraphs[0].tensors[model.subgraphs[0].outputs[0]]
+
+
+def constant(model: Any, kind: int) -> Any:
+    return next(
+        t for t in model.subgraphs[0].tensors if t.type == kind and model.buffers[t.buffer].data is not None
+    )
+
+
+def swap_operators(model: Any) -> None:
+    model.subgraphs[0].operators.reverse()
+
+
+def no_operators(model: Any) -> None:
+    model.subgraphs[0].operators = []
+
+
+def scale_of_the_input(model: Any) -> None:
+    first_input(model).quantization.scale = [float(np.nextafter(np.float32(1 / 32), np.float32(1)))]
+
+
+def zero_point_of_the_input(model: Any) -> None:
+    first_input(model).quantization.zeroPoint = [-1]
+
+
+def three_outputs(model: Any) -> None:
+    model.subgraphs[0].outputs = [*model.subgraphs[0].outputs, model.subgraphs[0].outputs[0]]
+
+
+def two_inputs(model: Any) -> None:
+    model.subgraphs[0].inputs = [*model.subgraphs[0].inputs, model.subgraphs[0].outputs[0]]
+
+
+def open_batch(model: Any) -> None:
+    first_output(model).shapeSignature = [-1, 32, 32, 3]
+
+
+def unsigned_output(model: Any) -> None:
+    first_output(model).type = schema.TensorType.UINT8
+
+
+def output_without_scale(model: Any) -> None:
+    first_output(model).quantization = None
+
+
+def half_float_constant(model: Any) -> None:
+    constant(model, schema.TensorType.INT8).type = schema.TensorType.FLOAT16
+
+
+def short_constant(model: Any) -> None:
+    tensor = constant(model, schema.TensorType.INT8)
+    model.buffers[tensor.buffer].data = model.buffers[tensor.buffer].data[:-1]
+
+
+def foreign_operator(model: Any) -> None:
+    model.operatorCodes.append(operator_code(schema.BuiltinOperator.PAD))
+    model.subgraphs[0].operators[0].opcodeIndex = len(model.operatorCodes) - 1
+
+
+@pytest.mark.parametrize(
+    ("edit", "reasons"),
+    [
+        (scale_of_the_input, ["the input's scale is [0.03125000"]),
+        (zero_point_of_the_input, ["the input's zero point is [-1] instead of [0]"]),
+        (two_inputs, ["2 inputs instead of 1"]),
+        (three_outputs, ["3 outputs instead of 2"]),
+        (open_batch, ["tensors without a fixed shape: "]),
+        (unsigned_output, ["output 0 is uint8 instead of int8"]),
+        (output_without_scale, ["output 0 has no single scale and zero point"]),
+        (half_float_constant, ["float tensors: ", "constants whose bytes do not fit their shape: "]),
+        (short_constant, ["constants whose bytes do not fit their shape: "]),
+        (foreign_operator, ["operators that the firmware lacks: PAD"]),
+        (swap_operators, ["tensors that are read before they are written: "]),
+        (no_operators, ["tensors that are read before they are written: "]),
+    ],
+)
+def test_each_violation_is_named_and_no_other(
+    contracted: bytes, edit: Callable[[Any], None], reasons: list[str]
+) -> None:
+    found = contract_violations(describe(edited(contracted, edit)))
+    assert len(found) == len(reasons)
+    for reason, start in zip(found, reasons, strict=True):
+        assert reason.startswith(start)
+
+
+def test_every_op_of_the_contract_is_an_operator_of_the_schema() -> None:
+    known = {name for name in vars(schema.BuiltinOperator) if name.isupper()}
+    assert len(OPS) == len(set(OPS)) == 22
+    assert set(OPS) <= known
+    assert known >= ACCELERATED_ESP_NN
+    assert "TRANSPOSE_CONV" not in ACCELERATED_ESP_NN
+
+
+# --- models made by hand: operators that the small models lack ----------------------------------------------
+
+
+def operator_code(builtin: int, custom: str | None = None) -> Any:
+    code = schema.OperatorCodeT()
+    code.deprecatedBuiltinCode, code.builtinCode, code.customCode = min(builtin, 127), builtin, custom
+    return code
+
+
+def handmade(builtin: int, inputs: list[list[int]], output: list[int], custom: str | None = None) -> Any:
+    """A float model of one operator; its inputs are the model's inputs, its output is the last tensor."""
+    model, graph, operator = schema.ModelT(), schema.SubGraphT(), schema.OperatorT()
+    model.version, model.description = 3, "by hand"
+    model.operatorCodes, model.subgraphs = [operator_code(builtin, custom)], [graph]
+    model.buffers = [schema.BufferT()]
+    graph.tensors = [schema.TensorT() for _ in (*inputs, output)]
+    for tensor, shape in zip(graph.tensors, (*inputs, output), strict=True):
+        tensor.shape, tensor.name = shape, f"of {shape}"
+    operator.inputs, operator.outputs = list(range(len(inputs))), [len(inputs)]
+    graph.inputs, graph.outputs, graph.operators = operator.inputs, operator.outputs, [operator]
+    return model
+
+
+@pytest.mark.parametrize(
+    ("name", "inputs", "output", "macs"),
+    [
+        ("CONV_2D", [[1, 6, 6, 4], [8, 3, 3, 2], [8]], [1, 6, 6, 8], 6 * 6 * 8 * 9 * 2),  # two groups
+        ("DEPTHWISE_CONV_2D", [[1, 6, 6, 4], [1, 3, 3, 8], [8]], [1, 6, 6, 8], 6 * 6 * 8 * 9),
+        ("FULLY_CONNECTED", [[7, 10], [3, 10]], [7, 3], 7 * 3 * 10),
+        ("TRANSPOSE_CONV", [[4], [8, 2, 2, 5], [1, 6, 6, 5]], [1, 12, 12, 8], 6 * 6 * 5 * 4 * 8),
+        ("BATCH_MATMUL", [[2, 3, 4], [2, 4, 5]], [2, 3, 5], 2 * 3 * 5 * 4),
+        ("BATCH_MATMUL", [[2, 4, 3], [2, 4, 5]], [2, 3, 5], 2 * 3 * 5 * 4),  # first factor adjoint
+        ("ADD", [[2, 3], [2, 3]], [2, 3], 0),
+        ("GELU", [[2, 3]], [2, 3], 0),  # number 150: only the newer of the two code fields holds it
+    ],
+)
+def test_multiply_accumulates(name: str, inputs: list[list[int]], output: list[int], macs: int) -> None:
+    model = describe(packed(handmade(getattr(schema.BuiltinOperator, name), inputs, output)))
+    (operator,) = model.operators
+    assert (operator.name, operator.macs, operator.version) == (name, macs, 1)
+    assert model.macs == macs
+    assert model.accelerated_macs == (macs if name in ACCELERATED_ESP_NN else 0)
+    assert model.description == "by hand"
+
+
+def test_a_custom_operator_goes_by_its_code() -> None:
+    model = describe(packed(handmade(schema.BuiltinOperator.CUSTOM, [[2]], [2], custom="MyOp")))
+    assert model.op_names == ("CUSTOM:MyOp",)
+    assert "operators that the firmware lacks: CUSTOM:MyOp" in contract_violations(model)
+
+
+def test_names_that_a_terminal_would_obey_are_made_harmless() -> None:
+    made = handmade(schema.BuiltinOperator.RELU, [[2]], [2])
+    made.subgraphs[0].tensors[0].name = b"a\x1b[2Jb\xff"
+    assert describe(packed(made)).tensors[0].name == "a\ufffd[2Jb\ufffd"
+
+
+def test_bytes_of_activations_alive_at_one_time() -> None:
+    # a (100 floats) -> b (100) -> c (10): a and b together are the most, c replaces a.
+    made = handmade(schema.BuiltinOperator.RELU, [[100]], [100])
+    graph, second = made.subgraphs[0], schema.OperatorT()
+    last = schema.TensorT()
+    last.shape, last.name = [10], "c"
+    graph.tensors.append(last)
+    second.inputs, second.outputs = [1], [2]
+    graph.operators.append(second)
+    graph.outputs = [2]
+    assert describe(packed(made)).activation_bytes == 4 * (100 + 100)
+    graph.outputs = [1, 2]  # b stays for the caller; a is still gone when c comes
+    assert describe(packed(made)).activation_bytes == 4 * (100 + 100)
+    second.inputs = [0]  # now a is needed to the end
+    assert describe(packed(made)).activation_bytes == 4 * (100 + 100 + 10)
+
+
+# --- bytes that are no model --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"TFL3", b"\x1c\0\0\0TFL2" + bytes(100), b"PK\x03\x04 a .keras file"]
+)
+def test_other_bytes_are_refused(content: bytes) -> None:
+    with pytest.raises(GyrovaeError, match=r"not a \.tflite model"):
+        describe(content)
+
+
+def negative_dimension(model: Any) -> None:
+    first_input(model).shape = [-1, 32, 32, 3]
+
+
+def too_many_dimensions(model: Any) -> None:
+    first_input(model).shape = [1] * 9
+
+
+def unknown_type(model: Any) -> None:
+    first_input(model).type = 99
+
+
+def foreign_buffer(model: Any) -> None:
+    first_input(model).buffer = len(model.buffers)
+
+
+def foreign_code(model: Any) -> None:
+    model.subgraphs[0].operators[0].opcodeIndex = len(model.operatorCodes)
+
+
+def foreign_tensor(model: Any) -> None:
+    model.subgraphs[0].operators[0].inputs = [len(model.subgraphs[0].tensors)]
+
+
+def negative_output(model: Any) -> None:
+    model.subgraphs[0].outputs = [-1]
+
+
+def unknown_operator(model: Any) -> None:
+    model.operatorCodes[0].builtinCode = 9999
+
+
+def other_version(model: Any) -> None:
+    model.version = 4
+
+
+def buffer_beyond_the_end(model: Any) -> None:
+    model.buffers[-1].offset, model.buffers[-1].size = 10**6, 1
+
+
+@pytest.mark.parametrize(
+    ("edit", "words"),
+    [
+        (negative_dimension, "tensor .* has a shape of 4 dimensions with -1 the smallest"),
+        (too_many_dimensions, "tensor .* has a shape of 9 dimensions"),
+        (unknown_type, r"tensor .* is of a type \(99\) unknown"),
+        (foreign_buffer, "the buffer of tensor .* is number"),
+        (foreign_code, "the code of operator 0 is number"),
+        (foreign_tensor, "an input of operator 0 is number"),
+        (negative_output, "an output of the model is number -1"),
+        (unknown_operator, "operator code 9999 is unknown"),
+        (other_version, "schema version 4 instead of 3"),
+        (buffer_beyond_the_end, "a buffer reaches beyond the end"),
+    ],
+)
+def test_damaged_tables_are_refused_by_name(
+    contracted: bytes, edit: Callable[[Any], None], words: str
+) -> None:
+    with pytest.raises(GyrovaeError, match=words):
+        describe(edited(contracted, edit))
+
+
+def test_a_convolution_without_weights_is_refused() -> None:
+    with pytest.raises(GyrovaeError, match="truncated or damaged"):
+        describe(packed(handmade(schema.BuiltinOperator.CONV_2D, [[1, 4, 4, 1]], [1, 4, 4, 1])))
+
+
+@pytest.mark.parametrize("count", [0, 2])
+def test_other_than_one_subgraph_is_refused(count: int) -> None:
+    model = handmade(schema.BuiltinOperator.RELU, [[2]], [2])
+    model.subgraphs = model.subgraphs * count
+    with pytest.raises(GyrovaeError, match=f"expected 1 subgraph, received {count}"):
+        describe(packed(model))
+
+
+def test_a_buffer_after_the_tables_is_measured() -> None:
+    """Files that may exceed 2 GiB keep their data behind the flatbuffer, at an offset and a size."""
+    model = handmade(schema.BuiltinOperator.RELU, [[2]], [2])
+    data = schema.BufferT()
+    data.offset, data.size = 16, 8
+    model.buffers.append(data)
+    model.subgraphs[0].tensors[0].buffer = 1
+    tensor = describe(packed(model)).tensors[0]
+    assert (tensor.bytes, tensor.is_constant) == (8, True)
+
+
+def test_a_constant_longer_than_the_file_is_refused() -> None:
+    model = handmade(schema.BuiltinOperator.RELU, [[8]], [8])
+    model.buffers[0].data = b"weights!"
+    content = packed(model)
+    length = b"\x08\0\0\0"  # stands in front of the data
+    assert content.count(length + b"weights!") == 1
+    assert describe(content).buffers == (8,)
+    with pytest.raises(GyrovaeError, match="truncated or damaged"):
+        describe(content.replace(length + b"weights!", b"\x08\0\x01\0" + b"weights!"))
+
+
+def test_one_vector_named_from_everywhere_does_not_unfold() -> None:
+    """A file whose 2,000 tensors are one and the same, with a name of 100 kB, would unfold to 200 MB."""
+    builder = flatbuffers.Builder(1024)
+    name = builder.CreateString("n" * 100_000)
+    schema.TensorStart(builder)
+    schema.TensorAddName(builder, name)
+    tensor = schema.TensorEnd(builder)
+    schema.SubGraphStartTensorsVector(builder, 2_000)
+    for _ in range(2_000):
+        builder.PrependUOffsetTRelative(tensor)
+    tensors = builder.EndVector()
+    schema.SubGraphStart(builder)
+    schema.SubGraphAddTensors(builder, tensors)
+    graph = schema.SubGraphEnd(builder)
+    schema.ModelStartSubgraphsVector(builder, 1)
+    builder.PrependUOffsetTRelative(graph)
+    graphs = builder.EndVector()
+    buffer = schema.BufferT().Pack(builder)
+    schema.ModelStartBuffersVector(builder, 1)
+    builder.PrependUOffsetTRelative(buffer)
+    buffers = builder.EndVector()
+    schema.ModelStart(builder)
+    schema.ModelAddVersion(builder, 3)
+    schema.ModelAddSubgraphs(builder, graphs)
+    schema.ModelAddBuffers(builder, buffers)
+    builder.Finish(schema.ModelEnd(builder), b"TFL3")
+    with pytest.raises(GyrovaeError, match="add up to more than the file"):
+        describe(bytes(builder.Output()))
+
+
+def test_every_truncation_is_refused(small: tuple[bytes, bytes]) -> None:
+    # The converter writes the operator codes last, so that no part of the file can be missing unnoticed.
+    content = small[0]
+    for length in range(0, len(content), 7):
+        with pytest.raises(GyrovaeError):
+            describe(content[:length])
+
+
+def described_or_refused(content: bytes) -> None:
+    try:
+        model = describe(content)
+    except GyrovaeError:
+        return
+    assert isinstance(model, Model)
+    # What was accepted can be asked everything.
+    assert all(isinstance(reason, str) for reason in contract_violations(model))
+    assert model.macs >= 0
+    assert model.weight_bytes >= 0
+    assert model.activation_bytes >= 0
+
+
+@given(
+    flips=st.lists(st.tuples(st.integers(0, 2**16), st.integers(1, 255)), min_size=1, max_size=8),
+    which=st.integers(0, 1),
+)
+@example(flips=[(0, 255)], which=0)
+@settings(max_examples=150, derandomize=True, deadline=None)
+def test_flipped_bits_are_described_or_refused(
+    small: tuple[bytes, bytes], flips: list[tuple[int, int]], which: int
+) -> None:
+    content = bytearray(small[which])
+    for position, mask in flips:
+        content[position % len(content)] ^= mask
+    described_or_refused(bytes(content))
+
+
+@given(value=st.sampled_from([0x00, 0x7F, 0x80, 0xFF]), offset=st.integers(0, 15))
+@settings(max_examples=20, derandomize=True, deadline=None)
+def test_every_word_overwritten_in_turn(small: tuple[bytes, bytes], value: int, offset: int) -> None:
+    content = small[0]
+    for start in range(offset, len(content), 16):
+        described_or_refused(content[:start] + bytes([value] * 4) + content[start + 4 :])
+
+
+@given(tail=st.binary(max_size=200))
+@settings(max_examples=100, derandomize=True, deadline=None)
+def test_random_bytes_behind_the_identifier(tail: bytes) -> None:
+    described_or_refused(b"\x08\0\0\0TFL3" + tail)
+
+
+# --- imports ------------------------------------------------------------------------------------------------
+
+
+def test_reading_a_model_does_not_import_tensorflow() -> None:
+    code = (
+        "import sys, gyrovae_tf.tflite as t\n"
+        "assert 'ai_edge_litert' not in sys.modules\n"
+        "try: t.describe(b'\\0\\0\\0\\0TFL3')\n"
+        "except t.GyrovaeError: pass\n"
+        "assert 'ai_edge_litert' in sys.modules and 'tensorflow' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_missing_ai_edge_litert_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ai_edge_litert", None)
+    with pytest.raises(GyrovaeError, match="pip install ai-edge-litert"):
+        describe(b"\x08\0\0\0TFL3" + bytes(64))
