@@ -29,7 +29,6 @@ from gyrovae_tf.spec import (
     HALF_BAND,
     LEVELS,
     PIXEL,
-    POSITIONS,
     SIGNAL_BITS,
     VERSION,
     Spec,
@@ -207,9 +206,8 @@ def _front_end(spec: Spec, prefix: str) -> Iterator[str]:
     yield _text(prefix, "units", spec.units)
     yield _scalar("int32_t", prefix, "axes", len(AXES), "x, y, z")
     yield _scalar("int32_t", prefix, "bands", BANDS, "wavelets, lowest frequency first")
-    yield _scalar("int32_t", prefix, "cells", CELLS, "time cells of an image")
-    positions = "instants p of a cell: sample ((2 * (2 * cell + p) + 1) * window / 128) >> level of the octave"
-    yield _scalar("int32_t", prefix, "positions", POSITIONS, positions)
+    cells = "time cells of an image; power is that at sample ((2 * cell + 1) * window / 64) >> level of the octave"
+    yield _scalar("int32_t", prefix, "cells", CELLS, cells)
     yield _scalar("int32_t", prefix, "signal_bits", SIGNAL_BITS, "bits of a window's largest magnitude once shifted")
     yield _scalar("int32_t", prefix, "amplitude_shift", AMPLITUDE_SHIFT, "right shift of a wavelet's sum of products")
     yield _scalar("int32_t", prefix, "fraction", FRACTION, "log powers are in 1 / fraction octave")

@@ -21,6 +21,7 @@ version (21b876c9) kept dt in the rows; such files are refused.
 from __future__ import annotations
 
 import csv
+import dataclasses
 import functools
 import io
 import itertools
@@ -192,12 +193,15 @@ class Recording:
         return len(self.samples)
 
 
-def read_all(paths: Iterable[str | os.PathLike[str]], *, rate_hz: float | None = None) -> list[Recording]:
-    """Read files that belong together: all of one rate (to 1 %) and one unit, which every one of them must know.
+def read_all(
+    recordings: Iterable[Recording | str | os.PathLike[str]], *, rate_hz: float | None = None
+) -> list[Recording]:
+    """Recordings that belong together, or their files, in; all of one rate (to 1 %) and one unit, which each knows, out.
 
-    Raises `GyrovaeError` when `paths` is empty, a file is bad, two disagree, or nothing says a rate.
+    `rate_hz` is for those that do not state a rate. Raises `GyrovaeError` when there are none, a file is bad, two
+    disagree, or nothing says a rate.
     """
-    recordings = [Recording.read(path, rate_hz=rate_hz) for path in paths]
+    recordings = [_known(recording, rate_hz) for recording in recordings]
     if not recordings:
         raise GyrovaeError("no recordings", expected="at least one CSV file", received="none")
     first = recordings[0]
@@ -220,6 +224,14 @@ def read_all(paths: Iterable[str | os.PathLike[str]], *, rate_hz: float | None =
                 received=f"{other.units} in {other.source}",
             )
     return recordings
+
+
+def _known(recording: Recording | str | os.PathLike[str], rate_hz: float | None) -> Recording:
+    if not isinstance(recording, Recording):
+        return Recording.read(recording, rate_hz=rate_hz)
+    if recording.rate_hz is None and rate_hz is not None:
+        return dataclasses.replace(recording, rate_hz=rate_hz)
+    return recording
 
 
 class _Motion(NamedTuple):

@@ -183,7 +183,6 @@ def test_a_compiled_program_finds_every_number_of_the_bundle(tmp_path: Path, gpp
         "axes": [3],
         "bands": [32],
         "cells": [32],
-        "positions": [2],
         "signal_bits": [14],
         "amplitude_shift": [6],
         "fraction": [256],

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import sys
-import tempfile
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -14,7 +9,7 @@ from numpy.typing import NDArray
 
 from gyrovae_tf import tflite
 from gyrovae_tf.errors import GyrovaeError
-from gyrovae_tf.learn.engine import tf
+from gyrovae_tf.learn.engine import quiet, tf
 from gyrovae_tf.learn.train import to_float
 from gyrovae_tf.runtime import Model
 from gyrovae_tf.spec import PIXEL
@@ -57,7 +52,7 @@ def _convert(model: Any, representative: NDArray[np.int8], keys: tuple[str, str]
     converter.inference_output_type = tf.int8
     # TFLM before 2024 reads only one scale for a fully connected layer and would be silently wrong.
     converter._experimental_disable_per_channel_quantization_for_dense_layers = True
-    with _quiet():
+    with quiet():
         content: bytes = converter.convert()
     return content
 
@@ -85,27 +80,6 @@ def _concrete(model: Any, keys: tuple[str, str]) -> Any:
         return dict(zip(keys, model([images[0:1], images[1:2]]), strict=True))
 
     return gyrovae.get_concrete_function()
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the converter's native log lines off the screen, and show them when it fails."""
-    sys.stderr.flush()
-    with tempfile.TemporaryFile() as log:
-        saved = os.dup(2)
-        try:
-            os.dup2(log.fileno(), 2)
-            yield
-        except Exception as error:
-            log.seek(0)
-            lines = log.read().decode(errors="replace").strip().splitlines()
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise GyrovaeError(
-                f"the TFLite converter failed: {reason}", received=lines[-1] if lines else None
-            ) from error
-        finally:
-            os.dup2(saved, 2)
-            os.close(saved)
 
 
 assert PIXEL * 4 == -_LOWEST  # the contract's fixed input range is -4 .. 127/32

@@ -1,20 +1,43 @@
-"""The one place that imports TensorFlow: version-checked, quiet, deterministic."""
+"""The one place that imports TensorFlow: quiet, and deterministic when asked to be."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import platform
+import sys
+import tempfile
 import warnings
-from types import ModuleType
+from collections.abc import Iterator
 
-# Read when TensorFlow loads; the start-up lines it silences say nothing that a user can act on.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+__all__ = ["keras", "make_reproducible", "quiet", "tf", "versions"]
 
-with warnings.catch_warnings():
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keep what native code writes to standard error off the screen; it is written there after all on a failure."""
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as log:
+        saved = os.dup(2)
+        try:
+            os.dup2(log.fileno(), 2)
+            yield
+        except BaseException:
+            log.seek(0)
+            os.write(saved, log.read())
+            raise
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
+
+
+with warnings.catch_warnings(), quiet():
     warnings.simplefilter("ignore")
     import tensorflow as tf
     import tf_keras as keras
 
-__all__ = ["keras", "make_reproducible", "tf", "versions"]
+    # Looking for a GPU complains, when there is none, at the first use of TensorFlow: have that happen here.
+    tf.config.list_physical_devices()
 
 
 def make_reproducible(seed: int) -> None:
@@ -25,12 +48,9 @@ def make_reproducible(seed: int) -> None:
 
 def versions() -> dict[str, str]:
     """Versions of the packages that shape a model."""
-    import platform
-
     import numpy as np
 
     import gyrovae_tf
 
-    packages: list[ModuleType] = [gyrovae_tf, tf, keras, np]
-    found = {package.__name__: str(package.__version__) for package in packages}
+    found = {package.__name__: str(package.__version__) for package in (gyrovae_tf, tf, keras, np)}
     return {**found, "python": platform.python_version()}

@@ -1,0 +1,232 @@
+"""Commands that learn: demo, preprocess, train, quantize, evaluate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gyrovae_tf.cli.show import as_json, evaluation_table, expand, print_json, progress_bar, say
+from gyrovae_tf.errors import GyrovaeError
+
+_FOLDER = click.Path(path_type=Path)
+
+
+@click.command(short_help="The whole way on a simulated machine.")
+@click.option("-o", "--output", type=_FOLDER, default=Path("gyrovae-demo"), show_default=True, help="Folder to make.")
+@click.option("--seed", default=0, show_default=True, help="Of the simulated machine and of the training.")
+@as_json
+def demo(output: Path, seed: int, as_json: bool) -> None:
+    """Simulate a rotating machine, learn its normal motion, and test the int8 detector on faults of it."""
+    with progress_bar() as progress:
+        from gyrovae_tf.learn import demo as library
+
+        result = library.demo(output, seed=seed, progress=progress)
+    if as_json:
+        print_json(result.to_dict())
+        return
+    click.echo(evaluation_table(result.evaluation))
+    click.echo(f"\nmodel: {result.model_bytes / 1024:.1f} KiB, {result.macs:,} multiply-accumulates a window")
+    for path, what in result.files.items():
+        click.echo(f"{path}  {what}")
+
+
+@click.command(short_help="Recordings of normal motion -> a dataset.")
+@click.argument("recordings", nargs=-1, metavar="CSV...")
+@click.option("-o", "--output", type=_FOLDER, required=True, help="The dataset's folder.")
+@click.option("--dataset", type=_FOLDER, help="Instead of CSV files: a folder with meta.json; its split.normal_train.")
+@click.option("--window", type=int, help="Samples in a window, a multiple of 32.  [default: 256]")
+@click.option("--hop", type=int, help="Samples from one window to the next.  [default: a quarter of the window]")
+@click.option("--rate-hz", type=float, help="Samples a second, for recordings that do not say.")
+@click.option("--lsb", type=float, help="Units a count of the sensor.  [default: as recorded, else from the range]")
+@click.option("--validation-share", default=0.25, show_default=True, help="Share of the motion that is held back.")
+@as_json
+def preprocess(
+    recordings: tuple[str, ...], output: Path, dataset: Path | None, window: int | None, as_json: bool, **options: Any
+) -> None:
+    """Cut recordings of NORMAL motion into windows, fit the front end, and store the images to train on.
+
+    A folder stands for all .csv files in it.
+    """
+    if bool(recordings) == (dataset is not None):
+        raise click.UsageError("give CSV files, or --dataset, and not both")
+    with progress_bar() as progress:
+        from gyrovae_tf.learn import dataset as library
+        from gyrovae_tf.learn import evaluate as layout
+
+        files = expand(recordings)
+        if dataset is not None:
+            files, meta = layout.training_part(dataset)
+            window = meta.get("recommended_window", 256) if window is None else window
+        made = library.preprocess(
+            files, output, window=256 if window is None else window, progress=progress, **options
+        )
+    spec = made.spec
+    if as_json:
+        print_json(
+            {
+                "dataset": str(output),
+                "train_windows": len(made.train_images),
+                "validation_windows": len(made.validation_images),
+                "window": spec.window,
+                "hop": made.hop,
+                "rate_hz": spec.rate_hz,
+                "lsb": spec.lsb,
+                "spec_digest": spec.digest,
+            }
+        )
+        return
+    click.echo(
+        f"{output}: {len(made.train_images)} windows to train on and {len(made.validation_images)} held back, "
+        f"each {spec.window} samples ({spec.window_ms:.0f} ms at {spec.rate_hz:g} Hz); "
+        f"a count is {spec.lsb:g} {spec.units}"
+    )
+    say(f"next: gyrovae-tf train {output} -o run")
+
+
+@click.command(short_help="A dataset -> a trained VAE.")
+@click.argument("dataset", type=_FOLDER)
+@click.option("-o", "--output", type=_FOLDER, required=True, help="The run's folder.")
+@click.option("--epochs", type=int, help="At the most; 100 steps each.  [default: 40]")
+@click.option("--batch", type=int, help="Windows a step.  [default: 64]")
+@click.option("--learning-rate", type=float, help="At the start.  [default: 0.002]")
+@click.option("--beta", type=float, help="Weight of the latent space's divergence.  [default: 1]")
+@click.option("--patience", type=int, help="Epochs without improvement before it stops.  [default: 10]")
+@click.option("--seed", type=int, help="Of every random draw.  [default: 0]")
+@click.option("--resume", is_flag=True, help="Go on where an interrupted run stopped.")
+@click.option("--overwrite", is_flag=True, help="Replace a run that is there.")
+@as_json
+def train(dataset: Path, output: Path, resume: bool, overwrite: bool, as_json: bool, **options: Any) -> None:
+    """Train the autoencoder on DATASET. After Ctrl-C, the same command with --resume goes on."""
+    given = {name: value for name, value in options.items() if value is not None}
+    if resume and overwrite:
+        raise click.UsageError("--resume and --overwrite exclude each other")
+    try:
+        with progress_bar() as progress:
+            from gyrovae_tf.learn import train as library
+
+            settings = library.Options(**given) if given or not resume else None
+            run = library.train(
+                dataset, output, options=settings, resume=resume, overwrite=overwrite, progress=progress
+            )
+    except KeyboardInterrupt:
+        raise GyrovaeError(
+            f"stopped by Ctrl-C; what was trained is kept in {output}",
+            remedy=f"Go on: gyrovae-tf train {dataset} -o {output} --resume",
+        ) from None
+    if as_json:
+        print_json({"run": str(output), **run.metrics})
+        return
+    metrics = run.metrics
+    click.echo(
+        f"{output}: best of {metrics['epochs']} epochs is {metrics['best_epoch']}; "
+        f"mean squared error on held-back windows {metrics['validation_error']:.3f}"
+    )
+    for branch, use in metrics["latent"].items():
+        verdict = "" if library.carries(use) else " (this image tells the model nothing)"
+        click.echo(
+            f"{branch}: latent space carries {sum(use['kl']):.1f} nats; error {use['error']:.3f}, "
+            f"from another window's code {use['shuffled_error']:.3f}{verdict}"
+        )
+    say(f"next: gyrovae-tf quantize {output}")
+
+
+@click.command(short_help="A trained VAE -> an int8 detector.")
+@click.argument("run", type=_FOLDER)
+@click.option("--mode", type=click.Choice(["ptq"]), default="ptq", show_default=True, help="How to quantise.")
+@click.option(
+    "--false-alarm-rate", default=0.01, show_default=True, help="Share of normal windows that may raise an alarm."
+)
+@click.option("--vote", nargs=2, type=int, default=(3, 5), show_default=True, help="K N: an event is K alarms of N.")
+@as_json
+def quantize(run: Path, mode: str, false_alarm_rate: float, vote: tuple[int, int], as_json: bool) -> None:
+    """Convert the model in RUN to int8, check it, and calibrate its score and threshold on held-back windows."""
+    with progress_bar() as progress:
+        from gyrovae_tf.learn import quantize as library
+
+        bundle = library.quantize(
+            run,
+            mode=mode,
+            false_alarm_rate=false_alarm_rate,
+            vote_alarms=vote[0],
+            vote_windows=vote[1],
+            progress=progress,
+        )
+    folder = run / library.BUNDLE
+    if as_json:
+        print_json({"bundle": str(folder), "bytes": len(bundle.model), "macs": bundle.metrics["macs"], "mode": mode})
+        return
+    click.echo(
+        f"{folder}: {len(bundle.model) / 1024:.1f} KiB, {bundle.metrics['macs']:,} multiply-accumulates a window; "
+        f"operators: {', '.join(bundle.ops)}"
+    )
+    click.echo(
+        f"threshold set on {bundle.calibration.held_back_windows} held-back windows "
+        f"for {100 * false_alarm_rate:g} % false alarms"
+    )
+    say(f"next: gyrovae-tf evaluate {run} --normal ... --anomaly KIND=...  and  gyrovae-tf emit-header {run}")
+
+
+class _ManyValues(click.Command):
+    """Lets --normal and --anomaly take several values at once, as a shell's pattern gives them."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        spread: list[str] = []
+        option = None
+        for index, word in enumerate(args):
+            if word in ("--normal", "--anomaly"):
+                option = word
+            elif word.startswith("-"):
+                option = None
+                spread.append(word)
+            elif option is None:
+                spread.append(word)
+            elif args[index - 1] != option and option == "--anomaly" and "=" not in word:
+                # a further file of the kind before it
+                spread += [option, f"{spread[-1].partition('=')[0]}={word}"]
+            else:
+                spread += [option, word]
+        return super().parse_args(ctx, spread)
+
+
+@click.command(cls=_ManyValues, short_help="Test recordings -> a table of how well it works.")
+@click.argument("run", type=_FOLDER)
+@click.option("--normal", multiple=True, metavar="CSV...", help="Normal motion that was not trained on.")
+@click.option("--anomaly", multiple=True, metavar="KIND=CSV...", help="Abnormal motion; the kind is yours to name.")
+@click.option("--dataset", type=_FOLDER, help="Instead: a folder with meta.json, normal/ and anomaly/<kind>/.")
+@click.option("--hop", type=int, help="Samples from one window to the next.  [default: half a window]")
+@click.option("--rate-hz", type=float, help="Samples a second, for recordings that do not say.")
+@as_json
+def evaluate(
+    run: Path,
+    normal: tuple[str, ...],
+    anomaly: tuple[str, ...],
+    dataset: Path | None,
+    hop: int | None,
+    rate_hz: float | None,
+    as_json: bool,
+) -> None:
+    """Score recordings with the int8 model of RUN (a run or a bundle), exactly as the device will."""
+    kinds: dict[str, list[str]] = {}
+    for word in anomaly:
+        kind, sign, name = word.partition("=")
+        if not (kind and sign and name):
+            raise click.UsageError(f"--anomaly {word}: expected KIND=CSV, as in --anomaly imbalance=fault.csv")
+        kinds.setdefault(kind, []).append(name)
+    with progress_bar() as progress:
+        from gyrovae_tf.learn import evaluate as library
+
+        result = library.evaluate(
+            run,
+            normal=expand(normal),
+            anomalies={kind: expand(names) for kind, names in kinds.items()},
+            dataset=dataset,
+            hop=hop,
+            rate_hz=rate_hz,
+            progress=progress,
+        )
+    if as_json:
+        print_json(result.to_dict())
+    else:
+        click.echo(evaluation_table(result))
