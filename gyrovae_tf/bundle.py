@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from gyrovae_tf.calibration import Calibration
-from gyrovae_tf.errors import GyrovaeError, atomic_write
+from gyrovae_tf.errors import GyrovaeError, atomic_write, current_umask
 from gyrovae_tf.spec import Spec
 
 SCHEMA_VERSION = 1
@@ -78,7 +79,7 @@ class Bundle:
         folder = find_bundle(path)
         raw = read_json(folder / MANIFEST, largest=_LARGEST_MANIFEST)
         version = raw.get("schema_version")
-        if version != SCHEMA_VERSION:
+        if type(version) is not int or version != SCHEMA_VERSION:
             raise GyrovaeError(
                 f"{folder} has a schema version that this gyrovae-tf does not know",
                 expected=SCHEMA_VERSION,
@@ -102,8 +103,6 @@ class Bundle:
             calibration = Calibration.from_dict(raw["calibration"])
         except GyrovaeError as error:
             raise GyrovaeError(f"{folder / MANIFEST}: {error}") from None
-        except TypeError as error:
-            raise GyrovaeError(f"{folder / MANIFEST} is malformed: {error}") from None
         if raw["spec_digest"] != spec.digest:
             raise GyrovaeError(
                 f"the spec in {folder / MANIFEST} was changed after it was made",
@@ -118,6 +117,8 @@ class Bundle:
             raise GyrovaeError(f"{folder / MANIFEST}: ops is not a list of names")
         if not (isinstance(raw["metrics"], dict) and isinstance(raw["versions"], dict)):
             raise GyrovaeError(f"{folder / MANIFEST}: metrics and versions must be objects")
+        if not all(isinstance(version, str) for version in raw["versions"].values()):
+            raise GyrovaeError(f"{folder / MANIFEST}: versions holds something else than texts")
         if not isinstance(raw["files"], dict) or set(raw["files"]) != {MODEL}:
             raise GyrovaeError(f"{folder / MANIFEST}: files must name {MODEL} and nothing else")
         try:
@@ -138,11 +139,14 @@ class Bundle:
 def find_bundle(path: str | PathLike[str]) -> Path:
     """A bundle or a run that holds one in, the bundle's folder out; `GyrovaeError` when there is none."""
     folder = Path(path)
-    if not folder.exists():
-        raise GyrovaeError(f"there is no {folder}")
-    if (folder / MANIFEST).is_file():
-        return folder
-    inside = sorted(folder.glob(f"*{SUFFIX}/{MANIFEST}")) if folder.is_dir() else []
+    try:
+        if not folder.exists():
+            raise GyrovaeError(f"there is no {folder}")
+        if (folder / MANIFEST).is_file():
+            return folder
+        inside = sorted(folder.glob(f"*{SUFFIX}/{MANIFEST}")) if folder.is_dir() else []
+    except OSError as error:  # no permission, or a name that is too long
+        raise GyrovaeError(f"cannot read {folder}: {error.strerror}") from None
     if len(inside) == 1:
         return inside[0].parent
     if inside:
@@ -174,32 +178,31 @@ def replacing_folder(path: str | PathLike[str], *, marker: str) -> Iterator[Path
     """Yield a temporary folder beside `path`; on success it takes `path`'s place, else it is removed.
 
     A folder that is there already is replaced only when it is empty or holds `marker`, the file that makes it one of
-    ours: a mistyped name must not cost somebody's files.
+    ours: a mistyped name must not cost somebody's files. The working folder is not replaced either: a shell in it would
+    be left in one that no longer exists.
     """
-    target = Path(path)
+    target = Path(os.path.realpath(path))
     temporary: Path | None = None
     try:
-        check_replaceable(target, marker=marker)
+        check_replaceable(Path(path), marker=marker)
+        here = Path.cwd()
+        if target in (here, *here.parents):
+            raise GyrovaeError(
+                f"{path} is the folder that you are in, or holds it",
+                expected="a folder that may be replaced",
+                remedy="Choose another name.",
+            )
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
-        temporary.chmod(0o755)
+        temporary.chmod(0o777 & ~current_umask())
         yield temporary
-        old = None
         if target.exists():
-            old = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".old", dir=target.parent))
-            target.replace(old / "folder")
-        try:
+            _swap(temporary, target)
+        else:
             temporary.replace(target)
-        except OSError:
-            if old is not None:
-                (old / "folder").replace(target)
-            raise
-        finally:
-            if old is not None:
-                shutil.rmtree(old, ignore_errors=True)
     except OSError as error:
         raise GyrovaeError(
-            f"cannot write {target}: {error.strerror or error}",
+            f"cannot write {path}: {error.strerror or error}",
             remedy="Check that the folder may be written to and that the disk is not full.",
         ) from error
     finally:
@@ -207,11 +210,27 @@ def replacing_folder(path: str | PathLike[str], *, marker: str) -> Iterator[Path
             shutil.rmtree(temporary, ignore_errors=True)
 
 
+def _swap(temporary: Path, target: Path) -> None:
+    """Put one folder in the place of another, which stays or comes back when that fails."""
+    old = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".old", dir=target.parent))
+    try:
+        target.replace(old / "folder")
+        temporary.replace(target)
+    finally:
+        if not target.exists():
+            (old / "folder").replace(target)  # where even this fails, the old folder is not removed
+        shutil.rmtree(old, ignore_errors=True)
+
+
 def check_replaceable(target: Path, *, marker: str) -> None:
     """Refuse an output folder that is a file, or holds files that are not ours."""
-    if target.exists() and not target.is_dir():
-        raise GyrovaeError(f"{target} is a file", expected="a folder to write to")
-    if target.is_dir() and any(target.iterdir()) and not (target / marker).is_file():
+    try:
+        if target.exists() and not target.is_dir():
+            raise GyrovaeError(f"{target} is a file", expected="a folder to write to")
+        foreign = target.is_dir() and any(target.iterdir()) and not (target / marker).is_file()
+    except OSError as error:  # no permission, or a name that is too long
+        raise GyrovaeError(f"cannot write {target}: {error.strerror}") from None
+    if foreign:
         raise GyrovaeError(
             f"{target} holds other files",
             expected=f"a new or empty folder, or one with {marker} to replace",

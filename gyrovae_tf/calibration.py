@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +10,8 @@ from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.spec import BANDS
 
 Table = tuple[tuple[float, ...], ...]
+_FLOAT32 = float.fromhex("0x1.fffffep127")
+_INT32 = (1 << 31) - 1
 
 
 @dataclass(frozen=True)
@@ -52,9 +53,16 @@ class Calibration:
                 raise GyrovaeError("the calibration's codebook holds something else than time sums of pixels")
         for name in ("profile_threshold", "regime_threshold", "false_alarm_rate"):
             value = getattr(self, name)
-            if not (isinstance(value, int | float) and math.isfinite(value) and value > 0):
+            if not (_is_float32(value) and value > 0):
                 raise GyrovaeError(f"the calibration's {name} is not usable", expected="above 0", received=value)
-        if not 1 <= self.vote_alarms <= self.vote_windows <= 64:
+        if not (type(self.held_back_windows) is int and 0 <= self.held_back_windows <= _INT32):
+            raise GyrovaeError(
+                "the calibration's held_back_windows is not usable",
+                expected="a number of windows",
+                received=self.held_back_windows,
+            )
+        counts = (self.vote_alarms, self.vote_windows)
+        if not (all(type(v) is int for v in counts) and 1 <= self.vote_alarms <= self.vote_windows <= 64):
             raise GyrovaeError(
                 "the vote is not usable",
                 expected="1 <= alarms <= windows <= 64",
@@ -87,5 +95,10 @@ def _check(name: str, table: Any) -> None:
     if len(table) != 3 or any(len(row) != BANDS for row in table):
         raise GyrovaeError(f"the calibration's {name} has a wrong shape", expected=[3, BANDS])
     for row in table:
-        if not all(isinstance(v, int | float) and math.isfinite(v) for v in row):
+        if not all(_is_float32(v) for v in row):
             raise GyrovaeError(f"the calibration's {name} holds something else than finite numbers")
+
+
+def _is_float32(value: object) -> bool:
+    """Whether this is a number of float32's range (NaN is not; JSON knows integers that no float can hold)."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _FLOAT32

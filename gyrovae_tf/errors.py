@@ -8,6 +8,8 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+_LONGEST = 300  # characters of a value in a message: a damaged file's may be megabytes
+
 
 class GyrovaeError(Exception):
     """What is wrong, what was expected, what was received, what to do: one or two lines for a person.
@@ -32,9 +34,9 @@ class GyrovaeError(Exception):
     def __str__(self) -> str:
         text = self.problem
         if self.expected is not None:
-            text += f"; expected {self.expected}"
+            text += f"; expected {_shown(self.expected)}"
         if self.received is not None:
-            text += f", received {self.received}" if self.expected is not None else f"; received {self.received}"
+            text += f"{';' if self.expected is None else ','} received {_shown(self.received)}"
         if self.remedy is not None:
             text += f"\n{self.remedy}"
         return text
@@ -42,6 +44,11 @@ class GyrovaeError(Exception):
     def __reduce__(self) -> tuple[Callable[..., GyrovaeError], tuple[object, ...]]:
         # Exceptions with keyword arguments do not survive pickling (worker processes) without this.
         return _rebuild, (self.problem, self.expected, self.received, self.remedy)
+
+
+def _shown(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= _LONGEST else text[:_LONGEST] + " ..."
 
 
 def _rebuild(problem: str, expected: object, received: object, remedy: str | None) -> GyrovaeError:
@@ -52,28 +59,29 @@ def _rebuild(problem: str, expected: object, received: object, remedy: str | Non
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it is fsynced and takes `path`'s place, else it is removed.
 
-    A reader therefore sees the old file or the new one, never a part. Errors of the file system (no such folder,
-    no permission, a full disk) become `GyrovaeError`.
+    A reader therefore sees the old file or the new one, never a part. Symbolic links are followed. Errors of the file
+    system (no such folder, no permission, a full disk) become `GyrovaeError`, and so does a `path` that is something
+    else than an ordinary file: a rename would put a file in the place of a device such as /dev/null.
     """
-    target = Path(path)
+    target = Path(os.path.realpath(path))
     temporary: Path | None = None
     try:
+        if target.exists() and not target.is_file():
+            raise GyrovaeError(f"cannot write {path}: it is not an ordinary file", remedy="Choose another name.")
         target.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
         os.close(handle)
         temporary = Path(name)
         # mkstemp makes files private; give what an ordinary open() would have given.
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
+        temporary.chmod(0o666 & ~current_umask())
         yield temporary
-        with temporary.open("rb") as file:
+        with temporary.open("r+b") as file:  # Windows syncs only what is open for writing
             os.fsync(file.fileno())
         temporary.replace(target)
         _sync_folder(target.parent)
     except OSError as error:
         raise GyrovaeError(
-            f"cannot write {target}: {error.strerror or error}",
+            f"cannot write {path}: {error.strerror or error}",
             remedy="Check that the folder exists, may be written to, and that the disk is not full.",
         ) from error
     finally:
@@ -88,6 +96,13 @@ def atomic_write(path: str | os.PathLike[str], content: bytes | str) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
+
+
+def current_umask() -> int:
+    """The permission bits that this process takes from new files. They can be read only by setting them."""
+    umask = os.umask(0o077)
+    os.umask(umask)
+    return umask
 
 
 def _sync_folder(folder: Path) -> None:

@@ -196,16 +196,16 @@ class Recording:
 def read_all(
     recordings: Iterable[Recording | str | os.PathLike[str]], *, rate_hz: float | None = None
 ) -> list[Recording]:
-    """Recordings that belong together, or their files, in; all of one rate (to 1 %) and one unit, which each knows, out.
+    """Recordings that belong together, or their files, in; all of one rate (to 1 %) and one known unit out.
 
     `rate_hz` is for those that do not state a rate. Raises `GyrovaeError` when there are none, a file is bad, two
     disagree, or nothing says a rate.
     """
-    recordings = [_known(recording, rate_hz) for recording in recordings]
-    if not recordings:
+    known = [_known(recording, rate_hz) for recording in recordings]
+    if not known:
         raise GyrovaeError("no recordings", expected="at least one CSV file", received="none")
-    first = recordings[0]
-    for other in recordings:
+    first = known[0]
+    for other in known:
         if other.rate_hz is None or first.rate_hz is None:
             raise GyrovaeError(
                 f"{other.source}: nothing says its sample rate",
@@ -223,7 +223,7 @@ def read_all(
                 expected=f"{first.units} as in {first.source}",
                 received=f"{other.units} in {other.source}",
             )
-    return recordings
+    return known
 
 
 def _known(recording: Recording | str | os.PathLike[str], rate_hz: float | None) -> Recording:

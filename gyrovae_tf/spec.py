@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 import math
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,8 +18,6 @@ VERSION = 1
 AXES = ("x", "y", "z")
 BANDS = 32
 CELLS = 32
-POSITIONS = 2
-"""Wavelet powers are taken at this many instants of a time cell."""
 LEVELS = 8
 """Amplitude levels of the Markov transition field."""
 PIXEL = 32
@@ -26,6 +25,19 @@ PIXEL = 32
 WINDOW_MIN, WINDOW_MAX = 64, 1024
 FRACTION = 256
 """Log powers are integers in 1/FRACTION octave."""
+GAIN_SHIFT = 16
+"""Gains are pixels a unit in 1 / 2^GAIN_SHIFT."""
+LOG_POWER_LIMIT = 55 * FRACTION
+"""No log power's magnitude exceeds this, whatever the window and for every spec that is accepted.
+
+A window is shifted to at most 2^14, by 2 bits to the right to 13 to the left, and the octave pyramid at the most
+doubles that (the magnitudes of the cascaded half-band filters sum to less than 2): below 2^15. A wavelet's magnitudes
+sum to less than 2^16, so its sums of products stay below 2^31, amplitudes below 2^25, and the sum of their two squares
+below 2^51. With the shift undone that is from -2 * 13 to 51 + 2 * 2 octaves. (`design_bands` makes wavelets of half
+that size: 52 octaves.)
+"""
+FIELD_ONE = 1 << 15
+"""A transition probability of 1, and the largest cell of a field once `field_shift` is applied."""
 SIGNAL_BITS = 14
 """A window is shifted so that its largest magnitude has this many bits (block floating point)."""
 AMPLITUDE_SHIFT = 6
@@ -35,9 +47,10 @@ MAX_LEVEL = 5
 _TOP = 0.22  # a band moves down an octave while its centre stays below this, in cycles a sample
 _HIGHEST = 0.45  # cycles a sample
 _LOWEST_CYCLES = 2.0  # cycles a window
-_MORLET = 5.0  # angular frequency times standard deviation in time
+_LEAST_CYCLES, _MOST_CYCLES = 5.0, 16.0  # a wavelet's angular frequency times its standard deviation in time
 _TRUNCATION = 2.5  # standard deviations on either side
 _TAP_SUM = 1 << 15
+_LONGEST_UNITS = 32  # characters
 
 
 @dataclass(frozen=True)
@@ -73,7 +86,7 @@ class Spec:
     power_mean: tuple[tuple[int, ...], ...]
     """[axis][band] mean log power of normal motion, in 1/256 octave."""
     power_gain: tuple[tuple[int, ...], ...]
-    """[axis][band] pixels a log power, in 1/65536."""
+    """[axis][band] pixels a log power, in 1 / 2^GAIN_SHIFT."""
     field_edges: tuple[tuple[int, ...], ...]
     """[axis] the seven inner edges of the amplitude levels, in counts about the window's mean."""
     field_shift: int
@@ -81,31 +94,44 @@ class Spec:
     field_mean: tuple[int, ...]
     """[axis] mean of the field on normal motion."""
     field_gain: tuple[int, ...]
-    """[axis] pixels a unit of the field, in 1/65536."""
+    """[axis] pixels a unit of the field, in 1 / 2^GAIN_SHIFT."""
 
     def __post_init__(self) -> None:
         check_window(self.window)
         check_rate(self.rate_hz)
-        if not (math.isfinite(self.lsb) and self.lsb > 0):
+        if not _is_positive(self.lsb):
             raise GyrovaeError("the size of a count (lsb) is not usable", expected="above 0", received=self.lsb)
-        _check_table("power_floor", self.power_floor, (BANDS,), 1 << 20)
-        _check_table("power_mean", self.power_mean, (3, BANDS), 1 << 20)
-        _check_table("power_gain", self.power_gain, (3, BANDS), 1 << 16)
-        _check_table("field_edges", self.field_edges, (3, LEVELS - 1), 1 << 17)
-        _check_table("field_mean", self.field_mean, (3,), 1 << 16)
-        _check_table("field_gain", self.field_gain, (3,), 1 << 15)
-        _check_table("field_shift", (self.field_shift,), (1,), 16)
+        # One form of each number, so that equal specs have equal digests.
+        object.__setattr__(self, "rate_hz", float(self.rate_hz))
+        object.__setattr__(self, "lsb", float(self.lsb))
+        units = self.units
+        if not (isinstance(units, str) and units.strip() and units.isprintable() and len(units) <= _LONGEST_UNITS):
+            raise GyrovaeError(
+                "the units are not usable",
+                expected=f"1 to {_LONGEST_UNITS} printable characters, such as m/s^2",
+                received=repr(units),
+            )
+        # (value - mean) * gain + half a pixel fits int32: 2 * 55 * 256 * 2^16 + 2^15 and 2^15 * 2^15 + 2^15 < 2^31.
+        limit = LOG_POWER_LIMIT
+        _check_table("power_floor", self.power_floor, (BANDS,), -limit, limit)
+        _check_table("power_mean", self.power_mean, (3, BANDS), -limit, limit)
+        _check_table("power_gain", self.power_gain, (3, BANDS), 0, 1 << 16)
+        _check_table("field_edges", self.field_edges, (3, LEVELS - 1), -(1 << 17), 1 << 17)
+        _check_table("field_mean", self.field_mean, (3,), 0, FIELD_ONE)
+        _check_table("field_gain", self.field_gain, (3,), 0, 1 << 15)
+        _check_table("field_shift", (self.field_shift,), (1,), 0, 16)
+        if (self.window // CELLS) ** 2 > 1 << self.field_shift:
+            raise GyrovaeError(
+                "the spec's field_shift leaves more than 15 bits",
+                expected=f"at least {field_shift_of(self.window)}",
+                received=self.field_shift,
+            )
         if any(list(edges) != sorted(edges) for edges in self.field_edges):
             raise GyrovaeError("the spec's field_edges do not ascend")
-        if len(self.bands) != BANDS:
-            raise GyrovaeError("the spec has a wrong number of bands", expected=BANDS, received=len(self.bands))
+        if not isinstance(self.bands, tuple) or len(self.bands) != BANDS:
+            raise GyrovaeError("the spec has a wrong number of bands", expected=BANDS)
         for index, band in enumerate(self.bands):
-            half = len(band.real)
-            _check_table(f"bands[{index}].real", band.real, (half,), _TAP_SUM)
-            _check_table(f"bands[{index}].imag", band.imag, (half,), _TAP_SUM)
-            magnitude = max(abs(band.real[0]) + 2 * sum(map(abs, band.real[1:])), 2 * sum(map(abs, band.imag)))
-            if not (0 <= band.level <= MAX_LEVEL and 0 < half <= self.window and magnitude <= 1 << 16):
-                raise GyrovaeError(f"the spec's wavelet {index} is out of range")
+            _check_band(index, band, self.window)
 
     @property
     def window_ms(self) -> float:
@@ -126,18 +152,18 @@ class Spec:
         """A spec from `to_json`'s text; `GyrovaeError` for another version, a missing or unknown field, bad values."""
         try:
             raw = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise GyrovaeError(f"the spec is not JSON: {error}") from None
-        if not isinstance(raw, dict):
-            raise GyrovaeError("the spec is not a JSON object", received=type(raw).__name__)
         return cls.from_dict(raw)
 
     @classmethod
-    def from_dict(cls, raw: dict[str, Any]) -> Spec:
+    def from_dict(cls, raw: Any) -> Spec:
         """A spec from `to_json`'s parsed object; errors as in `from_json`."""
+        if not isinstance(raw, dict):
+            raise GyrovaeError("the spec is not a JSON object", received=type(raw).__name__)
         raw = dict(raw)
         version = raw.pop("spec_version", None)
-        if version != VERSION:
+        if type(version) is not int or version != VERSION:
             raise GyrovaeError("this spec has another version", expected=VERSION, received=version)
         names = {field.name for field in dataclasses.fields(cls)}
         if set(raw) != names:
@@ -145,14 +171,14 @@ class Spec:
             raise GyrovaeError(f"the spec's fields are not those of version {VERSION}: {', '.join(odd)}")
         try:
             raw["bands"] = tuple(
-                Band(float(b["center_hz"]), int(b["level"]), tuple(b["real"]), tuple(b["imag"])) for b in raw["bands"]
+                Band(**{**band, "real": tuple(band["real"]), "imag": tuple(band["imag"])}) for band in raw["bands"]
             )
             for name in ("power_mean", "power_gain", "field_edges"):
                 raw[name] = tuple(tuple(row) for row in raw[name])
             for name in ("power_floor", "field_mean", "field_gain"):
                 raw[name] = tuple(raw[name])
             return cls(**raw)
-        except (TypeError, KeyError, ValueError, IndexError) as error:
+        except (TypeError, KeyError, ValueError) as error:
             raise GyrovaeError(f"the spec is malformed: {error}") from None
 
 
@@ -168,27 +194,39 @@ def check_window(window: int) -> None:
 
 def check_rate(rate_hz: float) -> None:
     """Refuse a sampling rate that is not a positive number of samples a second."""
-    if not (isinstance(rate_hz, int | float) and math.isfinite(rate_hz) and rate_hz > 0):
+    if not _is_positive(rate_hz):
         raise GyrovaeError("the sampling rate is not usable", expected="above 0 Hz", received=rate_hz)
 
 
-def design_bands(window: int, rate_hz: float) -> tuple[Band, ...]:
-    """Window length and rate in, 32 integer Morlet wavelets out, log-spaced from 2 cycles a window to 0.45 of the rate.
+def field_shift_of(window: int) -> int:
+    """Window length in, the least right shift out that brings a field's cell sums, (N / 32)^2 * 2^15, to 2^15."""
+    return ((window // CELLS) ** 2 - 1).bit_length()
 
-    psi(t) = exp(-t^2 / 2 s^2) (exp(i 2 pi f t) - k), s = 5 / (2 pi f), cut at 2.5 s; k makes it admissible (Mallat,
-    A Wavelet Tour of Signal Processing, 4.3). Taps are scaled to a sum of magnitudes of 2^15 and rounded; the centre
-    tap takes up the rounding, so that a constant gives exactly nothing.
+
+def design_bands(window: int, rate_hz: float) -> tuple[Band, ...]:
+    """Window length and rate in, 32 integer Morlet wavelets out, from 2 cycles a window to 0.45 of the rate.
+
+    psi(t) = exp(-t^2 / 2 s^2) (exp(i 2 pi f t) - k), cut at 2.5 s; k makes it admissible (Mallat, A Wavelet Tour of
+    Signal Processing, 4.3). The square roots of the centre frequencies are equally spaced, half way between linear
+    and logarithmic: machines say as much in their high bands as in their low ones. A wavelet is as wide in frequency
+    as the bands are apart there: 2 pi f s = f / (distance of the next band), kept from 5 to 16.
+    Taps are scaled to a sum of magnitudes of 2^15 and rounded; the centre tap takes up the rounding, so that a
+    constant gives exactly nothing.
     """
     check_window(window)
     check_rate(rate_hz)
-    lowest = _LOWEST_CYCLES / window
+    lowest, highest = math.sqrt(_LOWEST_CYCLES / window), math.sqrt(_HIGHEST)
+    step = (highest - lowest) / (BANDS - 1)
     bands = []
-    for frequency in lowest * (_HIGHEST / lowest) ** (np.arange(BANDS) / (BANDS - 1)):
+    for index in range(BANDS):
+        root = lowest + step * index
+        frequency = root * root
+        cycles = min(max(root / (2 * step), _LEAST_CYCLES), _MOST_CYCLES)
         level = 0
         while level < MAX_LEVEL and frequency * 2 ** (level + 1) <= _TOP:
             level += 1
         omega = 2 * np.pi * frequency * 2**level
-        sigma = _MORLET / omega
+        sigma = cycles / omega
         lag = np.arange(-math.ceil(_TRUNCATION * sigma), math.ceil(_TRUNCATION * sigma) + 1)
         envelope = np.exp(-(lag**2) / (2 * sigma**2))
         real = envelope * np.cos(omega * lag)
@@ -210,18 +248,24 @@ def design_bands(window: int, rate_hz: float) -> tuple[Band, ...]:
 
 
 def power_floors(bands: tuple[Band, ...]) -> tuple[int, ...]:
-    """Wavelets in, [band] log power out (1/256 octave) of white noise of 1/12 square count: a still sensor's rounding."""
-    noise_gain = sum(tap**2 for tap in HALF_BAND) / 512**2
+    """Wavelets in, [band] log power out (1/256 octave) of white noise of 1/12 square count.
+
+    That is what a still sensor's rounding gives.
+    """
     floors = []
     for band in bands:
         energy = band.real[0] ** 2 + 2 * sum(v**2 for v in band.real[1:]) + 2 * sum(v**2 for v in band.imag)
-        power = POSITIONS / 12 * noise_gain**band.level * energy / 4**AMPLITUDE_SHIFT
+        # An octave down, half of the noise's power is left, spread evenly over the half of the band that is left.
+        power = energy / 12 / 2**band.level / 4**AMPLITUDE_SHIFT
         floors.append(round(FRACTION * math.log2(power)))
     return tuple(floors)
 
 
 def choose_lsb(largest: float) -> float:
-    """The largest magnitude of normal motion in, a count's size out: 1, 2 or 5 times a power of ten, so that 2.5 times it fits int16."""
+    """The largest magnitude of normal motion in, a count's size out, so that 2.5 times that magnitude fits int16.
+
+    1, 2 or 5 times a power of ten.
+    """
     if not (math.isfinite(largest) and largest >= 0):
         raise GyrovaeError("the samples' range is not usable", received=largest)
     least = max(largest, 1e-6) * 2.5 / 32767
@@ -231,15 +275,38 @@ def choose_lsb(largest: float) -> float:
     return float(f"{step * decade:.0e}")
 
 
-def _check_table(name: str, table: Any, shape: tuple[int, ...], limit: int) -> None:
-    """Refuse a table that is not of this shape, or holds anything but integers within +-limit."""
+def _is_positive(value: object) -> bool:
+    """Whether this is a number above 0 that a float can hold (JSON knows integers that none can)."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= sys.float_info.max
+
+
+def _check_band(index: int, band: Band, window: int) -> None:
+    """Refuse a wavelet that cannot be applied, is not even and odd about its centre, or could leave int32."""
+    half = len(band.real)
+    _check_table(f"bands[{index}].real", band.real, (half,), -_TAP_SUM, _TAP_SUM)
+    _check_table(f"bands[{index}].imag", band.imag, (half,), -_TAP_SUM, _TAP_SUM)
+    _check_table(f"bands[{index}].level", (band.level,), (1,), 0, MAX_LEVEL)
+    centered = isinstance(band.center_hz, float) and _is_positive(band.center_hz)
+    if not (centered and 0 < half <= window and band.imag[0] == 0):
+        raise GyrovaeError(f"the spec's wavelet {index} is not usable")
+    if max(abs(band.real[0]) + 2 * sum(map(abs, band.real[1:])), 2 * sum(map(abs, band.imag))) >= 1 << 16:
+        raise GyrovaeError(f"the spec's wavelet {index} is too large", expected="magnitudes that sum to below 65536")
+
+
+def _check_table(name: str, table: Any, shape: tuple[int, ...], least: int, most: int) -> None:
+    """Refuse a table that is not of this shape, or holds anything but integers from `least` to `most`."""
     if len(shape) > 1:
         if not isinstance(table, tuple) or len(table) != shape[0]:
             raise GyrovaeError(f"the spec's {name} has a wrong shape", expected=list(shape))
         for row in table:
-            _check_table(name, row, shape[1:], limit)
+            _check_table(name, row, shape[1:], least, most)
         return
     if not isinstance(table, tuple) or len(table) != shape[0]:
         raise GyrovaeError(f"the spec's {name} has a wrong length", expected=shape[0])
-    if not all(type(v) is int and -limit <= v <= limit for v in table):
-        raise GyrovaeError(f"the spec's {name} holds something else than integers within {limit}")
+    odd = [v for v in table if not (type(v) is int and least <= v <= most)]
+    if odd:
+        raise GyrovaeError(
+            f"the spec's {name} holds something else than integers of its range",
+            expected=f"{least} to {most}",
+            received=odd[0],
+        )

@@ -18,39 +18,46 @@ from gyrovae_tf.spec import (
     BANDS,
     CELLS,
     FRACTION,
+    GAIN_SHIFT,
     LEVELS,
     PIXEL,
     Spec,
+    check_window,
     choose_lsb,
     design_bands,
+    field_shift_of,
     power_floors,
 )
 
 _CHUNK = 64  # windows at a time: what they need stays in the processor's cache
-_GAIN = 1 << 16
+_GAIN = 1 << GAIN_SHIFT
 _LEAST_SPREAD_OCTAVES = 0.25  # a steady tone's spread is no reason to call a change of a few percent abnormal
 _LEAST_SPREAD_FIELD = ONE // 50
 
 
 def images(windows: NDArray[np.integer[Any]], spec: Spec) -> NDArray[np.int8]:
-    """int16 windows [k, N, 3] in, int8 images [k, 2, 32, 32, 3] out: scalogram [band, cell, axis] and field [i, j, axis].
+    """int16 windows [k, N, 3] in, int8 images [k, 2, 32, 32, 3] out: scalogram [band, cell, axis], field [i, j, axis].
 
     A pixel is 32 times the deviation from normal motion's mean in standard deviations, clipped to +-4 of them.
     """
     check_windows(windows, spec.window)
     out = np.empty((len(windows), 2, BANDS, CELLS, 3), np.int8)
     edges = np.array(spec.field_edges)
-    floor = np.array(spec.power_floor)[None, None, :, None]
-    power_mean = np.array(spec.power_mean)[None, :, :, None]
-    power_gain = np.array(spec.power_gain)[None, :, :, None]
-    field_mean = np.array(spec.field_mean)[None, :, None, None]
-    field_gain = np.array(spec.field_gain)[None, :, None, None]
+    most = min(len(windows), _CHUNK)
+    floor, power_mean, power_gain = (
+        _as_log_power(table, most) for table in ((spec.power_floor,) * 3, spec.power_mean, spec.power_gain)
+    )
+    field_mean, field_gain = (np.array(table, np.int32)[:, None, None] for table in (spec.field_mean, spec.field_gain))
     for start in range(0, len(windows), _CHUNK):
-        part = windows[start : start + _CHUNK]
-        power = np.maximum(log_power(part, spec.bands), floor)
-        out[start : start + _CHUNK, 0] = np.moveaxis(_pixels(power, power_mean, power_gain), 1, 3)
-        cells = field(part, edges).astype(np.int64) >> spec.field_shift
-        out[start : start + _CHUNK, 1] = np.moveaxis(_pixels(cells, field_mean, field_gain), 1, 3)
+        part, image = windows[start : start + _CHUNK], out[start : start + _CHUNK]
+        count = len(part)
+        power = np.maximum(log_power(part, spec.bands), floor[:count])
+        scalogram = _pixels(power, power_mean[:count], power_gain[:count])
+        cells = field(part, edges).astype(np.int32) >> spec.field_shift
+        transition = _pixels(cells, field_mean, field_gain)
+        for axis in range(3):  # one copy of all three would be in runs of three pixels
+            image[:, 0, :, :, axis] = scalogram[:, axis]
+            image[:, 1, :, :, axis] = transition[:, axis]
     return out
 
 
@@ -60,8 +67,9 @@ def fit(windows: NDArray[np.integer[Any]], *, rate_hz: float, lsb: float, units:
     Mean and standard deviation of each (axis, band) are over windows and time cells; the field's edges are the
     octiles of the counts about their window's mean; the field's mean and spread are one pair an axis.
     """
-    length = windows.shape[1]
+    length = windows.shape[1] if windows.ndim > 1 else 0
     check_windows(windows, length)
+    check_window(length)
     if not len(windows):
         raise GyrovaeError("no windows to fit the front end to", expected="at least one")
     bands = design_bands(length, rate_hz)
@@ -69,7 +77,7 @@ def fit(windows: NDArray[np.integer[Any]], *, rate_hz: float, lsb: float, units:
     floor = np.array(floors)[None, None, :, None]
     signal = np.concatenate([np.moveaxis(centered(part), 1, 0).reshape(3, -1) for part in _chunks(windows)], 1)
     edges = np.ceil(np.quantile(signal, np.arange(1, LEVELS) / LEVELS, axis=1)).T.astype(np.int64)
-    shift = math.ceil(2 * math.log2(length / CELLS))
+    shift = field_shift_of(length)
     power, cells = _Moments((3, BANDS)), _Moments((3,))
     for part in _chunks(windows):
         power.add(np.moveaxis(np.maximum(log_power(part, bands), floor), 0, 2).reshape(3, BANDS, -1))
@@ -93,13 +101,20 @@ def fit(windows: NDArray[np.integer[Any]], *, rate_hz: float, lsb: float, units:
 
 
 def to_counts(samples: NDArray[np.floating[Any]], lsb: float) -> NDArray[np.int16]:
-    """Samples [n, 3] in the sensor's units in, int16 counts [n, 3] out: rounded half to even, saturated."""
-    return np.clip(np.rint(np.asarray(samples) / lsb), -32768, 32767).astype(np.int16)
+    """Samples [n, 3] in the sensor's units in, int16 counts [n, 3] out: rounded half to even, saturated.
+
+    `GyrovaeError` when a sample is not a number.
+    """
+    counts = np.rint(np.asarray(samples) / lsb)
+    if np.isnan(counts).any():
+        raise GyrovaeError("a sample is not a number", expected="finite samples")
+    return np.clip(counts, -32768, 32767).astype(np.int16)
 
 
 def lsb_of(samples: list[NDArray[np.floating[Any]]]) -> float:
     """Normal motion's samples, each [n, 3], in; a count's size in their units out (see `spec.choose_lsb`)."""
-    return choose_lsb(max(float(np.abs(part).max(initial=0.0)) for part in samples))
+    largest = [np.abs(part).max(initial=0.0) for part in samples]
+    return choose_lsb(float(np.max(largest)) if largest else math.nan)
 
 
 def check_windows(windows: NDArray[np.integer[Any]], length: int) -> None:
@@ -112,9 +127,18 @@ def check_windows(windows: NDArray[np.integer[Any]], length: int) -> None:
         )
 
 
-def _pixels(values: NDArray[Any], mean: NDArray[Any], gain: NDArray[Any]) -> NDArray[np.int64]:
-    """(value - mean) * gain / 65536, rounded half up, clipped to int8; all integers."""
-    return np.clip(((values - mean) * gain + _GAIN // 2) >> 16, -128, 127)
+def _as_log_power(table: Any, count: int) -> NDArray[np.int32]:
+    """[3, 32] in, the same for each of `count` windows out: [count, 3, 32, 1], with log_power's order in memory."""
+    return np.tile(np.array(table, np.int32).T, (1, count)).reshape(BANDS, 1, count, 3).transpose(2, 3, 0, 1)
+
+
+def _pixels(values: NDArray[np.int32], mean: NDArray[np.int32], gain: NDArray[np.int32]) -> NDArray[np.int8]:
+    """(value - mean) * gain / 65536, rounded half up, clipped to int8; Spec's limits keep it within int32."""
+    pixels = values - mean
+    pixels *= gain
+    pixels += _GAIN // 2
+    pixels >>= GAIN_SHIFT
+    return np.clip(pixels, -128, 127, out=pixels).astype(np.int8)
 
 
 def _chunks(windows: NDArray[np.integer[Any]]) -> list[NDArray[np.integer[Any]]]:

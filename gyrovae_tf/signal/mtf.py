@@ -12,32 +12,34 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gyrovae_tf.signal.scalogram import centered
-from gyrovae_tf.spec import CELLS, LEVELS
+from gyrovae_tf.signal.scalogram import centered_rows
+from gyrovae_tf.spec import CELLS, FIELD_ONE, LEVELS
 
-ONE = 1 << 15
+ONE = FIELD_ONE
 """A transition probability of 1."""
 
 
-def levels(windows: NDArray[np.integer[Any]], edges: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
-    """int16 windows [k, N, 3] and edges [3, 7] in, the level 0..7 of each sample out, int64 [k, 3, N].
+def levels(windows: NDArray[np.integer[Any]], edges: NDArray[np.integer[Any]]) -> NDArray[np.uint8]:
+    """int16 windows [k, N, 3] and edges [3, 7] in, the level 0..7 of each sample out, uint8 [k, 3, N].
 
     The level is the number of edges that the sample, less its window's mean, reaches or exceeds.
     """
-    signal = centered(windows)
-    level = np.zeros(signal.shape, np.int64)
-    for edge in np.asarray(edges, np.float64).T:
-        level += signal >= edge[None, :, None]
-    return level
+    count, length, axes = windows.shape
+    signal = centered_rows(windows)
+    level = np.zeros(signal.shape, np.uint8)
+    for edge in np.tile(np.asarray(edges, np.float64).T, (1, count)):
+        level += signal >= edge
+    return np.ascontiguousarray(level.T).reshape(count, axes, length)
 
 
-def transitions(level: NDArray[np.int64]) -> NDArray[np.float64]:
+def transitions(level: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
     """Levels [rows, N] in, transition probabilities [rows, 8, 8] in 1/32768 out (rounded down, float64 integers).
 
     Row q holds the shares of the levels that follow level q; a level that is never left has a row of zeros.
     """
     rows = len(level)
-    step = level[:, :-1] * LEVELS + level[:, 1:] + (np.arange(rows) * LEVELS**2)[:, None]
+    step = (level[:, :-1] * LEVELS + level[:, 1:]).astype(np.int64)
+    step += (np.arange(rows) * LEVELS**2)[:, None]
     counts = np.bincount(step.ravel(), minlength=rows * LEVELS**2).reshape(rows, LEVELS, LEVELS)
     left = counts.sum(axis=2, keepdims=True)
     return (counts * ONE // np.maximum(left, 1)).astype(np.float64)

@@ -111,7 +111,10 @@ def score(
 
 
 def reasons(deviation: NDArray[np.float64], spec: Spec, count: int = 3) -> list[Reason]:
-    """One window's deviations [3, 32] in, the `count` (axis, band)s that contribute most out, largest first."""
+    """One window's deviations [3, 32] in, the `count` (axis, band)s that contribute most out, largest first.
+
+    Fewer where fewer deviate at all.
+    """
     squares = deviation**2
     total = squares.sum()
     if not total > 0:
@@ -120,6 +123,8 @@ def reasons(deviation: NDArray[np.float64], spec: Spec, count: int = 3) -> list[
     found = []
     for place in order:
         axis, band = divmod(int(place), squares.shape[1])
+        if not squares[axis, band] > 0:
+            break
         found.append(
             Reason(
                 axis=AXES[axis],
@@ -136,5 +141,7 @@ def vote(alarms: NDArray[np.bool_], alarms_needed: int, windows: int) -> NDArray
 
     False for the first `windows` - 1 windows only where too few alarms have come so far.
     """
+    if not len(alarms):
+        return np.zeros(0, bool)
     counts: NDArray[Any] = np.convolve(alarms.astype(np.int64), np.ones(windows, np.int64))[: len(alarms)]
     return counts >= alarms_needed
