@@ -21,37 +21,30 @@ class Calibration:
     Every number is a float32 or an integer, so that the device computes with the same ones.
     """
 
-    profile_mean: Table
-    """[axis][band] mean of the residual profile on normal windows, in standard deviations of the band."""
-    profile_weight: Table
-    """[axis][band] 1 / spread of the residual profile on normal windows."""
-    profile_threshold: float
-    """Root mean square of the standardised residual profile at which the alarm lies."""
     codebook: tuple[tuple[tuple[int, ...], ...], ...]
     """[regime][axis][band] time sums of the scalogram in pixels, one row for each regime of normal motion."""
-    regime_weight: Table
-    """[axis][band] 1 / spread about the nearest regime, in time sums of pixels."""
-    regime_threshold: float
-    """Root mean square of the standardised distance to the nearest regime at which the alarm lies."""
+    weight: Table
+    """[axis][band] 1 / spread of normal windows about their regime, in time sums of pixels."""
+    threshold: float
+    """Fourth-power mean of the standardised residual profile at which the alarm lies."""
     false_alarm_rate: float
-    """Share of normal windows that the thresholds were set to let through as alarms."""
+    """Share of normal windows that the threshold was set to let through as alarms."""
     held_back_windows: int
-    """Normal windows, never trained on, that the thresholds rest on."""
+    """Normal windows, never trained on, that the threshold rests on."""
     vote_alarms: int
     """An event needs this many alarms ..."""
     vote_windows: int
     """... among this many consecutive windows."""
 
     def __post_init__(self) -> None:
-        for name in ("profile_mean", "profile_weight", "regime_weight"):
-            _check(name, getattr(self, name))
+        _check("weight", self.weight)
         if not 1 <= len(self.codebook) <= 256:
             raise GyrovaeError("the calibration's codebook has a wrong number of regimes", received=len(self.codebook))
         for row in self.codebook:
             _check("codebook", row)
             if not all(type(v) is int and abs(v) <= 1 << 12 for axis in row for v in axis):
                 raise GyrovaeError("the calibration's codebook holds something else than time sums of pixels")
-        for name in ("profile_threshold", "regime_threshold", "false_alarm_rate"):
+        for name in ("threshold", "false_alarm_rate"):
             value = getattr(self, name)
             if not (_is_float32(value) and value > 0):
                 raise GyrovaeError(f"the calibration's {name} is not usable", expected="above 0", received=value)
@@ -82,8 +75,7 @@ class Calibration:
             raise GyrovaeError(f"the calibration's fields are not the expected ones: {', '.join(odd)}")
         try:
             raw = dict(raw)
-            for name in ("profile_mean", "profile_weight", "regime_weight"):
-                raw[name] = tuple(tuple(row) for row in raw[name])
+            raw["weight"] = tuple(tuple(row) for row in raw["weight"])
             raw["codebook"] = tuple(tuple(tuple(axis) for axis in row) for row in raw["codebook"])
             return cls(**raw)
         except (TypeError, ValueError) as error:

@@ -239,18 +239,15 @@ def _front_end(spec: Spec, prefix: str) -> Iterator[str]:
 
 def _score(calibration: Calibration, prefix: str) -> Iterator[str]:
     yield from _title(
-        "The score: the larger of two root mean squares over (axis, band), each in units of its threshold; 1 is the",
-        "alarm. profile: ((seen - reconstructed, averaged over time, in standard deviations) - mean) * weight.",
-        "regime: (sum of the scalogram over time - the nearest row of the codebook) * weight, in pixels.",
+        "The score. Profile: sums of the scalogram over time, in pixels, [axis][band]. Regime: the row of the codebook",
+        "nearest to the reconstruction's profile, differences times weight. Score: fourth root of the mean fourth",
+        "power of (the window's profile - the regime) * weight, over threshold; 1 is the alarm.",
     )
-    for name in ("profile_threshold", "regime_threshold", "false_alarm_rate"):
+    for name in ("threshold", "false_alarm_rate"):
         if _literals("float", name, [getattr(calibration, name)]) == ["0.0f"]:
             raise GyrovaeError(f"the calibration's {name} is 0 as a float32", received=getattr(calibration, name))
-    yield _scalar("float", prefix, "profile_threshold", calibration.profile_threshold)
-    yield from _array("float", prefix, "profile_mean", calibration.profile_mean, "[axis][band]")
-    yield from _array("float", prefix, "profile_weight", calibration.profile_weight, "[axis][band]")
-    yield _scalar("float", prefix, "regime_threshold", calibration.regime_threshold)
-    yield from _array("float", prefix, "regime_weight", calibration.regime_weight, "[axis][band]")
+    yield _scalar("float", prefix, "threshold", calibration.threshold)
+    yield from _array("float", prefix, "weight", calibration.weight, "[axis][band]")
     yield _scalar("int32_t", prefix, "regimes", len(calibration.codebook), "rows of the codebook")
     yield from _array("int16_t", prefix, "codebook", calibration.codebook, "[regime][axis][band]")
     rate = "share of normal windows that the thresholds let through as alarms"

@@ -34,13 +34,17 @@ class Description:
 def describe(path: str | PathLike[str]) -> Description:
     """The path of a run, a bundle or any .tflite in, a `Description` out; `GyrovaeError` when it is none of these."""
     place = Path(path)
-    if not place.exists():
-        raise GyrovaeError(f"there is no {place}")
-    if place.is_file():
+    try:
+        if not place.exists():
+            raise GyrovaeError(f"there is no {place}")
+        is_file, is_bundle, is_run = place.is_file(), (place / MANIFEST).is_file(), (place / RUN).is_file()
+    except OSError as error:  # no permission, or a name that is too long
+        raise GyrovaeError(f"cannot read {place}: {error.strerror}") from None
+    if is_file:
         return _model(_read(place))
-    if (place / MANIFEST).is_file():
+    if is_bundle:
         return _bundle(Bundle.load(place))
-    if (place / RUN).is_file():
+    if is_run:
         return _run(place)
     raise GyrovaeError(
         f"{place} is neither a run nor a bundle",
@@ -76,8 +80,7 @@ def _bundle(bundle: Bundle) -> Description:
         "highest_band_hz": spec.bands[-1].center_hz,
         "spec_digest": spec.digest,
         "false_alarm_rate": calibration.false_alarm_rate,
-        "profile_threshold": calibration.profile_threshold,
-        "regime_threshold": calibration.regime_threshold,
+        "threshold": calibration.threshold,
         "regimes": len(calibration.codebook),
         "held_back_windows": calibration.held_back_windows,
         "vote": [calibration.vote_alarms, calibration.vote_windows],
@@ -147,8 +150,15 @@ def _model(content: bytes) -> Description:
         role = "in" if tensor.index in model.inputs else "out" if tensor.index in model.outputs else ""
         number = f"{tensor.index} {role}".strip()
         tensor_rows.append(
-            [number, _short(tensor.shape), tensor.dtype, scale if tensor.scale else "", zero, f"{tensor.bytes:,}"]
-            + [tensor.name[-48:]]
+            [
+                number,
+                _short(tensor.shape),
+                tensor.dtype,
+                scale if tensor.scale else "",
+                zero,
+                f"{tensor.bytes:,}",
+                tensor.name[-48:],
+            ]
         )
     return Description(facts, (("model", _rows(summary)), ("operators", operator_rows), ("tensors", tensor_rows)))
 

@@ -26,12 +26,9 @@ from gyrovae_tf.signal.frontend import fit
 
 TABLE = tuple(tuple(float(np.float32(0.1 * band + axis)) for band in range(32)) for axis in range(3))
 CALIBRATION = Calibration(
-    profile_mean=TABLE,
-    profile_weight=TABLE,
-    profile_threshold=1.5,
     codebook=(((-4096,) * 32,) * 3, (tuple(range(32)),) * 3),
-    regime_weight=TABLE,
-    regime_threshold=2.5,
+    weight=TABLE,
+    threshold=2.5,
     false_alarm_rate=0.001,
     held_back_windows=1234,
     vote_alarms=3,
@@ -260,7 +257,7 @@ def ways(value: Any, way: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 
 @settings(derandomize=True, max_examples=400, deadline=None)
 @given(st.sampled_from(list(ways(MANIFEST_OF_BUNDLE))), JSON)
-@example(("calibration", "profile_threshold"), 10**400)
+@example(("calibration", "threshold"), 10**400)
 @example(("calibration", "codebook"), [[["x" * 32] * 3]])
 @example(("spec", "bands"), "x" * 32)
 def test_any_value_in_a_manifest_is_a_bundle_or_an_error(way: tuple[Any, ...], value: object) -> None:
@@ -457,7 +454,7 @@ def changed(row: tuple[tuple[float, ...], ...], value: object) -> tuple[tuple[An
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf, "1", None, True, 10**400, 1e39, (1.0,)])
-@pytest.mark.parametrize("name", ["profile_mean", "profile_weight", "regime_weight"])
+@pytest.mark.parametrize("name", ["weight"])
 def test_tables_hold_numbers_of_float32(name: str, bad: object) -> None:
     with pytest.raises(GyrovaeError, match=name):
         dataclasses.replace(CALIBRATION, **{name: changed(TABLE, bad)})
@@ -479,7 +476,7 @@ def test_the_codebook_holds_time_sums_of_pixels(bad: object) -> None:
 
 
 @pytest.mark.parametrize("bad", [0, -1.0, math.nan, math.inf, "1", None, True, 10**400, 1e39])
-@pytest.mark.parametrize("name", ["profile_threshold", "regime_threshold", "false_alarm_rate"])
+@pytest.mark.parametrize("name", ["threshold", "false_alarm_rate"])
 def test_thresholds_are_above_0(name: str, bad: object) -> None:
     with pytest.raises(GyrovaeError, match=name):
         dataclasses.replace(CALIBRATION, **{name: bad})  # type: ignore[arg-type]

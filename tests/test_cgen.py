@@ -41,12 +41,9 @@ def rising(start: int) -> tuple[tuple[int, ...], ...]:
 
 
 CALIBRATION = Calibration(
-    profile_mean=table(-0.3, 0.01),
-    profile_weight=table(1.1, 0.1),
-    profile_threshold=float(np.float32(1.7)),
     codebook=(rising(-4096), rising(0), rising(4096 - 7 * 95)),
-    regime_weight=table(1e-6, 1e-8),
-    regime_threshold=2.5,
+    weight=table(1e-6, 1e-8),
+    threshold=float(np.float32(1.7)),
     false_alarm_rate=float(np.float32(0.001)),
     held_back_windows=1234,
     vote_alarms=3,
@@ -201,11 +198,8 @@ def test_a_compiled_program_finds_every_number_of_the_bundle(tmp_path: Path, gpp
         "field_mean": flat(SPEC.field_mean),
         "field_gain": flat(SPEC.field_gain),
         # the score
-        "profile_threshold": [float(np.float32(1.7))],
-        "profile_mean": flat(CALIBRATION.profile_mean),
-        "profile_weight": flat(CALIBRATION.profile_weight),
-        "regime_threshold": [2.5],
-        "regime_weight": flat(CALIBRATION.regime_weight),
+        "threshold": [float(np.float32(1.7))],
+        "weight": flat(CALIBRATION.weight),
         "regimes": [3],
         "codebook": flat(CALIBRATION.codebook),
         "false_alarm_rate": [float(np.float32(0.001))],
@@ -230,19 +224,19 @@ def test_types_are_the_smallest_that_every_fitted_spec_fits() -> None:
     assert types["nn_model_wavelet_taps"] == types["nn_model_power_mean"] == types["nn_model_codebook"] == "int16_t"
     assert types["nn_model_log2_table"] == types["nn_model_band_level"] == "uint8_t"
     assert types["nn_model_field_edges"] == types["nn_model_power_gain"] == "int32_t"
-    assert types["nn_model_profile_mean"] == types["nn_model_regime_threshold"] == "float"
+    assert types["nn_model_weight"] == types["nn_model_threshold"] == "float"
     assert names(emit_header(dataclasses.replace(BUNDLE, spec=spec(1024)))) == types
 
 
 def test_the_extremes_of_float32_and_of_the_tables_come_through(tmp_path: Path, gpp: Callable[..., Path]) -> None:
     extremes = [0.0, -0.0, 1e-45, -(2.0**-126), 2.0**24 + 2, 3.4028234663852886e38, 1 / 3, 0.1, -1e16]
     row = tuple(float(np.float32(v)) for v in (extremes * 4)[:32])
-    calibration = dataclasses.replace(CALIBRATION, profile_mean=(row,) * 3)
+    calibration = dataclasses.replace(CALIBRATION, weight=(row,) * 3)
     wide = ((-131072, -65536, -1, 0, 1, 65536, 131072),) * 3
     loud = dataclasses.replace(SPEC, field_edges=wide, power_gain=((65536,) * 32,) * 3, power_floor=(-14080,) * 32)
     bundle = dataclasses.replace(BUNDLE, calibration=calibration, spec=loud, arena_bytes=None)
     found = printed(tmp_path, gpp, bundle)
-    means = found["profile_mean"]
+    means = found["weight"]
     assert np.array(means, np.float32).tobytes() == np.array(row * 3, np.float32).tobytes()
     assert found["field_edges"] == flat(wide)
     assert found["power_gain"] == [65536] * 96
@@ -252,9 +246,9 @@ def test_the_extremes_of_float32_and_of_the_tables_come_through(tmp_path: Path, 
 
 def test_a_number_that_is_no_float32_is_rounded_to_the_nearest() -> None:
     header = emit_header(
-        dataclasses.replace(BUNDLE, calibration=dataclasses.replace(CALIBRATION, regime_threshold=0.1))
+        dataclasses.replace(BUNDLE, calibration=dataclasses.replace(CALIBRATION, threshold=0.1))
     )
-    assert "const float nn_model_regime_threshold = 0.1f;" in header
+    assert "const float nn_model_threshold = 0.1f;" in header
     assert "const float nn_model_input_scale = 0.03125f;" in header
 
 
@@ -270,7 +264,7 @@ def test_text_that_would_end_a_string_or_a_comment_does_not(tmp_path: Path, gpp:
         ({"ops": ()}, "an empty list"),
         ({"model": b""}, "model is empty"),
         ({"arena_bytes": 1 << 32}, "arena_bytes does not fit"),
-        ({"calibration": dataclasses.replace(CALIBRATION, profile_threshold=1e-50)}, "is 0 as a float32"),
+        ({"calibration": dataclasses.replace(CALIBRATION, threshold=1e-50)}, "is 0 as a float32"),
     ],
 )
 def test_what_the_header_cannot_hold_is_refused(change: dict[str, Any], message: str) -> None:

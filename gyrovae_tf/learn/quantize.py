@@ -20,13 +20,7 @@ from gyrovae_tf.learn import convert
 from gyrovae_tf.learn.dataset import Dataset, Progress
 from gyrovae_tf.learn.engine import versions
 from gyrovae_tf.learn.train import Run
-from gyrovae_tf.signal.score import (
-    profile_deviation,
-    regime_deviation,
-    residual_profile,
-    root_mean_square,
-    time_sums,
-)
+from gyrovae_tf.signal.score import expected_sums, recognise, score, time_sums
 from gyrovae_tf.spec import CELLS, PIXEL
 
 MODES: dict[str, Callable[[Any, Dataset], bytes]] = {
@@ -37,8 +31,8 @@ BUNDLE = f"detector{SUFFIX}"
 _REGIMES = 16
 _LEAST_WINDOWS_A_REGIME = 4
 _RESTARTS = 4
-_LEAST_PROFILE_SPREAD = 0.15  # standard deviations of the band: a band that never varied must not decide alone
-_LEAST_REGIME_SPREAD = 0.05  # of the residual profile's spread
+_LEAST_UNEXPLAINED = 0.15 * CELLS * PIXEL  # 0.15 standard deviations: a band that never varied must not decide alone
+_LEAST_SPREAD = 0.05  # of what is unexplained
 _TAIL_SHARE = 0.2
 
 
@@ -53,8 +47,8 @@ def quantize(
 ) -> Bundle:
     """A run (or its folder) in; its model in int8, calibrated, as a `Bundle` out, saved in the run's folder.
 
-    `mode` "ptq" quantises after training with the ranges of training windows. The score's statistics come from the
-    int8 model on the training windows, its thresholds from the int8 model on the held-back ones, so that about
+    `mode` "ptq" quantises after training with the ranges of training windows. The score's regimes and spreads come
+    from the int8 model on the training windows, its threshold from the int8 model on the held-back ones, so that about
     `false_alarm_rate` of normal windows (a share, above 0, at most 0.2) score 1.0 or more.
     """
     if mode not in MODES:
@@ -107,45 +101,32 @@ def calibrate(
 ) -> Calibration:
     """An int8 model and its dataset in, the score's statistics and thresholds out.
 
-    Statistics (residual profile, regimes) are those of the training windows, whose number makes them steady; the
-    thresholds rest on held-back windows only. (Statistics of the held-back windows themselves, tried on four
-    machines, let through up to five times as many false alarms.)
+    Regimes and spreads are those of the training windows, whose number makes them steady; the threshold rests on
+    held-back windows only. (Spreads of the held-back windows themselves, tried on four machines, let through up to
+    five times as many false alarms.)
     """
     trained = _reconstruct(model, data.train_images, progress, "scoring training windows")
-    profile = residual_profile(data.train_images[:, 0], trained, model.scale, model.zero_point)
-    spread = np.sqrt(profile.var(axis=0) + _LEAST_PROFILE_SPREAD**2)
+    expected = expected_sums(trained, model.scale, model.zero_point)
     sums = time_sums(data.train_images[:, 0])
-    pixels = spread * (CELLS * PIXEL)  # the same spread, in time sums of pixels
-    codebook, regime_spread = regimes(sums / pixels, seed)
+    # What the VAE cannot explain is the yardstick of each (axis, band) when regimes are told apart.
+    unexplained = np.sqrt((sums - expected).var(axis=0) + _LEAST_UNEXPLAINED**2)
+    codebook = regimes(sums / unexplained, seed) * unexplained
     draft = Calibration(
-        profile_mean=_float32(profile.mean(axis=0)),
-        profile_weight=_float32(1 / spread),
-        profile_threshold=1.0,
-        codebook=tuple(
-            tuple(tuple(int(v) for v in axis) for axis in row) for row in np.rint(codebook * pixels).astype(int)
-        ),
-        regime_weight=_float32(1 / (regime_spread * pixels)),
-        regime_threshold=1.0,
+        codebook=tuple(tuple(tuple(int(v) for v in axis) for axis in row) for row in np.rint(codebook).astype(int)),
+        weight=_float32(1 / unexplained),
+        threshold=1.0,
         false_alarm_rate=false_alarm_rate,
         held_back_windows=len(data.validation_images),
         vote_alarms=vote_alarms,
         vote_windows=vote_windows,
     )
+    about = sums - np.array(draft.codebook)[recognise(expected, draft)]
+    spread = np.sqrt(np.square(about).mean(axis=0) + (_LEAST_SPREAD * unexplained) ** 2)
+    draft = dataclasses.replace(draft, weight=_float32(1 / spread))
     held_back = _reconstruct(model, data.validation_images, progress, "scoring held-back windows")
-    profile = residual_profile(data.validation_images[:, 0], held_back, model.scale, model.zero_point)
-    by_profile = root_mean_square(profile_deviation(profile, draft))
-    by_regime = root_mean_square(regime_deviation(time_sums(data.validation_images[:, 0]), draft))
-    profile_threshold = tail_threshold(by_profile, false_alarm_rate)
-    regime_threshold = tail_threshold(by_regime, false_alarm_rate)
-    # Either of the two may raise the alarm: bring the rate of both together to what was asked for.
-    both = tail_threshold(
-        np.maximum(by_profile / profile_threshold, by_regime / regime_threshold), false_alarm_rate
-    )
-    return dataclasses.replace(
-        draft,
-        profile_threshold=float(np.float32(profile_threshold * both)),
-        regime_threshold=float(np.float32(regime_threshold * both)),
-    )
+    scores = score(data.validation_images[:, 0], held_back, model.scale, model.zero_point, draft).score
+    threshold = tail_threshold(scores, false_alarm_rate)
+    return dataclasses.replace(draft, threshold=float(np.float32(threshold)))
 
 
 def tail_threshold(scores: NDArray[np.float64], rate: float) -> float:
@@ -162,36 +143,41 @@ def tail_threshold(scores: NDArray[np.float64], rate: float) -> float:
     return math.exp(edge + excess * math.log(_TAIL_SHARE / rate))
 
 
-def regimes(profiles: NDArray[np.float64], seed: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Profiles [k, 3, 32] of normal windows in; typical ones [n, 3, 32] and the spread about them [3, 32] out.
+def regimes(profiles: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
+    """Profiles [k, 3, 32] of normal windows in; typical ones [n, 3, 32] out, n at most 16, fewer for few windows.
 
-    K-means (Lloyd) with k-means++ starts (Arthur and Vassilvitskii, 2007), the best of four; up to 16 regimes, fewer
-    when there are few windows.
+    K-means (Lloyd) with k-means++ starts (Arthur and Vassilvitskii, 2007), the best of four.
     """
     points = profiles.reshape(len(profiles), -1)
     number = max(1, min(_REGIMES, len(points) // _LEAST_WINDOWS_A_REGIME))
     rng = np.random.default_rng(seed)
-    best, centers, labels = math.inf, points[:1], np.zeros(len(points), np.intp)
+    best, centers = math.inf, points[:1]
     for _ in range(_RESTARTS):
         candidate = _lloyd(points, _spread_starts(points, number, rng))
-        nearest = _distances(points, candidate)
-        inertia = float(nearest.min(axis=1).sum())
+        inertia = float(_distances(points, candidate).min(axis=1).sum())
         if inertia < best:
-            best, centers, labels = inertia, candidate, nearest.argmin(axis=1)
-    spread = np.sqrt(np.square(points - centers[labels]).mean(axis=0) + _LEAST_REGIME_SPREAD**2)
-    return centers.reshape(-1, *profiles.shape[1:]), spread.reshape(profiles.shape[1:])
+            best, centers = inertia, candidate
+    return centers.reshape(-1, *profiles.shape[1:])
 
 
 def _spread_starts(points: NDArray[np.float64], number: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """k-means++: each next centre is drawn with a probability proportional to its squared distance from the others."""
+    """k-means++: each next centre is drawn with a probability proportional to its squared distance from the others.
+
+    Of a few drawn, the one that leaves the least distance is taken ("greedy", in the same paper): with a single draw,
+    regimes as far apart as sixteen speeds of a machine were missed in every second trial.
+    """
+    trials = 2 + int(math.log(number))
     centers = [points[rng.integers(len(points))]]
     nearest = np.square(points - centers[0]).sum(axis=1)
     for _ in range(number - 1):
         total = nearest.sum()
         if not total > 0:  # fewer different points than centres
             break
-        centers.append(points[rng.choice(len(points), p=nearest / total)])
-        nearest = np.minimum(nearest, np.square(points - centers[-1]).sum(axis=1))
+        drawn = points[rng.choice(len(points), size=trials, p=nearest / total)]
+        left = np.minimum(nearest[:, None], _distances(points, drawn))
+        best = int(left.sum(axis=0).argmin())
+        centers.append(drawn[best])
+        nearest = left[:, best]
     return np.array(centers)
 
 

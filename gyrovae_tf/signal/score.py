@@ -2,14 +2,11 @@
 
 The C++ twin is firmware/components/gyrovae/score.cpp.
 
-Two views of the same window are standardised on normal motion, and the more abnormal one counts:
-
-* the residual profile: for each (axis, band) the signed difference between scalogram and reconstruction, averaged
-  over time. It asks whether the window fits what the VAE knows.
-* the regime distance: for each (axis, band) the difference between the scalogram, averaged over time, and the nearest
-  of a few typical profiles (K-means centres) of normal motion. It asks whether the window is one the machine makes.
-
-Both are root mean squares, so that a band that falls silent counts as much as one that becomes loud.
+Normal motion is a few regimes (speeds, loads), each with a typical profile: the scalogram's time sums by (axis, band).
+The reconstruction tells which regime the VAE takes a window for; the residual profile is the signed difference between
+the window's own profile and that regime's, standardised on normal motion. Its fourth-power mean is the score: a band
+that falls silent counts as much as one that becomes loud, and few bands that deviate much count more than many that
+deviate a little.
 """
 
 from __future__ import annotations
@@ -29,13 +26,11 @@ class Scores:
     """The scores of k windows and what they are made of."""
 
     score: NDArray[np.float64]
-    """[k] the larger of the two ratios below: 1.0 is the alarm, higher is more abnormal."""
-    profile: NDArray[np.float64]
-    """[k] the residual profile in units of its threshold."""
-    regime: NDArray[np.float64]
-    """[k] the distance to the nearest regime in units of its threshold."""
+    """[k] 1.0 is the alarm, higher is more abnormal."""
+    regime: NDArray[np.intp]
+    """[k] the regime that the reconstruction shows: a row of the calibration's codebook."""
     deviation: NDArray[np.float64]
-    """[k, 3, 32] signed, standardised deviations (axis, band) of whichever counted; above 0 is louder."""
+    """[k, 3, 32] the standardised residual profile (axis, band); above 0 is louder."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +44,7 @@ class Reason:
     direction: str
     """louder or quieter."""
     share: float
-    """Its part of the squared score, 0 to 1."""
+    """Its part of the score's fourth power, 0 to 1."""
 
 
 def time_sums(images: NDArray[np.int8]) -> NDArray[np.int64]:
@@ -57,41 +52,37 @@ def time_sums(images: NDArray[np.int8]) -> NDArray[np.int64]:
     return images.sum(axis=2, dtype=np.int64).swapaxes(1, 2)
 
 
-def residual_profile(
-    scalogram: NDArray[np.int8], output: NDArray[np.int8], scale: float, zero_point: int
-) -> NDArray[np.float64]:
-    """int8 scalograms and int8 reconstructions [k, 32, 32, 3] in, mean signed residuals [k, 3, 32] out.
+def expected_sums(output: NDArray[np.int8], scale: float, zero_point: int) -> NDArray[np.float64]:
+    """int8 reconstructed scalograms [k, 32, 32, 3] in, their time sums [k, 3, 32] in pixels out.
 
-    In standard deviations of the band (pixels / 32); `scale` and `zero_point` are those of the model's first output.
+    `scale` (in standard deviations, 32 pixels) and `zero_point` are those of the model's first output.
     """
-    seen = time_sums(scalogram) / PIXEL
-    expected = (time_sums(output) - CELLS * zero_point) * scale
-    return (seen - expected) / CELLS
+    return (time_sums(output) - CELLS * zero_point) * np.float64(scale * PIXEL)
 
 
-def profile_deviation(profile: NDArray[np.float64], calibration: Calibration) -> NDArray[np.float64]:
-    """Residual profiles [k, 3, 32] in, the same standardised on normal motion out."""
-    return (profile - np.array(calibration.profile_mean)) * np.array(calibration.profile_weight)
-
-
-def regime_deviation(sums: NDArray[np.int64], calibration: Calibration) -> NDArray[np.float64]:
-    """Time sums of scalograms [k, 3, 32] in, standardised deviations from the nearest regime [k, 3, 32] out."""
-    weight = np.array(calibration.regime_weight)
-    codebook = np.array(calibration.codebook)
-    nearest = np.full(len(sums), np.inf)
-    deviation = np.zeros(sums.shape)
-    for code in codebook:  # a few regimes; a [k, regimes, 3, 32] array would be large for long recordings
-        candidate = (sums - code) * weight
-        distance = (candidate**2).sum(axis=(1, 2))
+def recognise(sums: NDArray[np.float64], calibration: Calibration) -> NDArray[np.intp]:
+    """Time sums [k, 3, 32] in, the regime nearest to each [k] (the first of equals) out."""
+    weight = np.array(calibration.weight)
+    nearest, regime = np.full(len(sums), np.inf), np.zeros(len(sums), np.intp)
+    for index, code in enumerate(calibration.codebook):  # all at once would be large for long recordings
+        distance = np.square((sums - np.array(code)) * weight).sum(axis=(1, 2))
         closer = distance < nearest
-        deviation[closer] = candidate[closer]
-        nearest = np.minimum(nearest, distance)
-    return deviation
+        regime[closer] = index
+        nearest[closer] = distance[closer]
+    return regime
 
 
-def root_mean_square(deviation: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Deviations [k, 3, 32] in, their root mean square [k] out."""
-    return np.sqrt((deviation**2).mean(axis=(1, 2)))
+def residual_profile(
+    sums: NDArray[np.int64], regime: NDArray[np.intp], calibration: Calibration
+) -> NDArray[np.float64]:
+    """Time sums of windows [k, 3, 32] and their regimes [k] in, standardised deviations [k, 3, 32] out."""
+    return (sums - np.array(calibration.codebook)[regime]) * np.array(calibration.weight)
+
+
+def fourth_power_mean(deviation: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Deviations [k, 3, 32] in, the fourth root of the mean of their fourth powers [k] out."""
+    squares = np.square(deviation)
+    return np.sqrt(np.sqrt(np.square(squares).mean(axis=(1, 2))))
 
 
 def score(
@@ -102,12 +93,9 @@ def score(
     calibration: Calibration,
 ) -> Scores:
     """int8 scalograms and their int8 reconstructions [k, 32, 32, 3] in, `Scores` of k windows out."""
-    by_profile = profile_deviation(residual_profile(scalogram, output, scale, zero_point), calibration)
-    by_regime = regime_deviation(time_sums(scalogram), calibration)
-    profile = root_mean_square(by_profile) / calibration.profile_threshold
-    regime = root_mean_square(by_regime) / calibration.regime_threshold
-    deviation = np.where((profile >= regime)[:, None, None], by_profile, by_regime)
-    return Scores(np.maximum(profile, regime), profile, regime, deviation)
+    regime = recognise(expected_sums(output, scale, zero_point), calibration)
+    deviation = residual_profile(time_sums(scalogram), regime, calibration)
+    return Scores(fourth_power_mean(deviation) / calibration.threshold, regime, deviation)
 
 
 def reasons(deviation: NDArray[np.float64], spec: Spec, count: int = 3) -> list[Reason]:
@@ -115,22 +103,22 @@ def reasons(deviation: NDArray[np.float64], spec: Spec, count: int = 3) -> list[
 
     Fewer where fewer deviate at all.
     """
-    squares = deviation**2
-    total = squares.sum()
+    powers = deviation**4
+    total = powers.sum()
     if not total > 0:
         return []
-    order = np.argsort(-squares, axis=None, kind="stable")[:count]
+    order = np.argsort(-powers, axis=None, kind="stable")[:count]
     found = []
     for place in order:
-        axis, band = divmod(int(place), squares.shape[1])
-        if not squares[axis, band] > 0:
+        axis, band = divmod(int(place), powers.shape[1])
+        if not powers[axis, band] > 0:
             break
         found.append(
             Reason(
                 axis=AXES[axis],
                 center_hz=spec.bands[band].center_hz,
                 direction="louder" if deviation[axis, band] > 0 else "quieter",
-                share=float(squares[axis, band] / total),
+                share=float(powers[axis, band] / total),
             )
         )
     return found
