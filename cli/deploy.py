@@ -6,12 +6,14 @@ from pathlib import Path
 
 import click
 
-from gyrovae_tf.cli.show import as_json, print_json, table
+from .show import as_json, print_json, say, table
 
 
 @click.command("emit-header", short_help="A detector -> a C header.")
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("nn_model.h"), show_default=True)
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), default=Path("nn_model.h"), show_default=True, help="The header."
+)
 @click.option("--prefix", default="nn_model", show_default=True, help="What every name in the header begins with.")
 @as_json
 def emit_header(run: Path, output: Path, prefix: str, as_json: bool) -> None:
@@ -20,9 +22,10 @@ def emit_header(run: Path, output: Path, prefix: str, as_json: bool) -> None:
 
     text = cgen.emit_header(run, output, prefix=prefix)
     if as_json:
-        print_json({"header": str(output), "bytes": len(text), "prefix": prefix})
-    else:
-        click.echo(f"wrote {output} ({len(text) / 1024:.0f} KiB of text)")
+        print_json({"header": str(output), "bytes": len(text.encode()), "prefix": prefix})
+        return
+    click.echo(f"{output}: the model as {prefix}_tflite, and the numbers of its front end and score")
+    say(f"next: #include it in the firmware, and build that again ({len(text) // 1024} KiB of text)")
 
 
 @click.command(short_help="What a run, a bundle or a .tflite holds.")
@@ -36,5 +39,4 @@ def info(path: Path, as_json: bool) -> None:
     if as_json:
         print_json(found.to_dict())
         return
-    for title, rows in found.sections:
-        click.echo(f"{title}\n{table(rows)}\n")
+    click.echo("\n\n".join(f"{title}\n{table(rows)}" for title, rows in found.sections))

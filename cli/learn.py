@@ -7,15 +7,18 @@ from typing import Any
 
 import click
 
-from gyrovae_tf.cli.show import as_json, evaluation_table, expand, print_json, progress_bar, say
 from gyrovae_tf.errors import GyrovaeError
 
+from .progress import progress_bar
+from .show import as_json, command, evaluation_table, expand, print_json, say, table
+
 _FOLDER = click.Path(path_type=Path)
+_SEED = click.IntRange(0, 2**32 - 1)
 
 
 @click.command(short_help="The whole way on a simulated machine.")
 @click.option("-o", "--output", type=_FOLDER, default=Path("gyrovae-demo"), show_default=True, help="Folder to make.")
-@click.option("--seed", default=0, show_default=True, help="Of the simulated machine and of the training.")
+@click.option("--seed", type=_SEED, default=0, show_default=True, help="Of the simulated machine and of the training.")
 @as_json
 def demo(output: Path, seed: int, as_json: bool) -> None:
     """Simulate a rotating machine, learn its normal motion, and test the int8 detector on faults of it."""
@@ -27,9 +30,8 @@ def demo(output: Path, seed: int, as_json: bool) -> None:
         print_json(result.to_dict())
         return
     click.echo(evaluation_table(result.evaluation))
-    click.echo(f"\nmodel: {result.model_bytes / 1024:.1f} KiB, {result.macs:,} multiply-accumulates a window")
-    for path, what in result.files.items():
-        click.echo(f"{path}  {what}")
+    click.echo(f"\nmodel: {result.model_bytes / 1024:.1f} KiB, {result.macs:,} multiply-accumulates a window\n")
+    click.echo(table([["made", "what it is"], *([path, what] for path, what in result.files.items())]))
 
 
 @click.command(short_help="Recordings of normal motion -> a dataset.")
@@ -49,8 +51,10 @@ def preprocess(
 
     A folder stands for all .csv files in it.
     """
-    if bool(recordings) == (dataset is not None):
-        raise click.UsageError("give CSV files, or --dataset, and not both")
+    if not recordings and dataset is None:
+        raise click.UsageError("no recordings: give CSV files, or --dataset")
+    if recordings and dataset is not None:
+        raise click.UsageError("give CSV files or --dataset, not both")
     with progress_bar() as progress:
         from gyrovae_tf.learn import dataset as library
         from gyrovae_tf.learn import evaluate as layout
@@ -59,9 +63,7 @@ def preprocess(
         if dataset is not None:
             files, meta = layout.training_part(dataset)
             window = meta.get("recommended_window", 256) if window is None else window
-        made = library.preprocess(
-            files, output, window=256 if window is None else window, progress=progress, **options
-        )
+        made = library.preprocess(files, output, window=256 if window is None else window, progress=progress, **options)
     spec = made.spec
     if as_json:
         print_json(
@@ -78,11 +80,11 @@ def preprocess(
         )
         return
     click.echo(
-        f"{output}: {len(made.train_images)} windows to train on and {len(made.validation_images)} held back, "
-        f"each {spec.window} samples ({spec.window_ms:.0f} ms at {spec.rate_hz:g} Hz); "
-        f"a count is {spec.lsb:g} {spec.units}"
+        f"{output}: {len(made.train_images)} windows to train on and {len(made.validation_images)} held back; "
+        f"each is {spec.window} samples\n({spec.window_ms:.0f} ms at {spec.rate_hz:g} Hz), "
+        f"one count is {spec.lsb:g} {spec.units}"
     )
-    say(f"next: gyrovae-tf train {output} -o run")
+    say(f"next: {command('train', output, '-o', 'run')}")
 
 
 @click.command(short_help="A dataset -> a trained VAE.")
@@ -93,7 +95,7 @@ def preprocess(
 @click.option("--learning-rate", type=float, help="At the start.  [default: 0.002]")
 @click.option("--beta", type=float, help="Weight of the latent space's divergence.  [default: 1]")
 @click.option("--patience", type=int, help="Epochs without improvement before it stops.  [default: 10]")
-@click.option("--seed", type=int, help="Of every random draw.  [default: 0]")
+@click.option("--seed", type=_SEED, help="Of every random draw.  [default: 0]")
 @click.option("--resume", is_flag=True, help="Go on where an interrupted run stopped.")
 @click.option("--overwrite", is_flag=True, help="Replace a run that is there.")
 @as_json
@@ -103,7 +105,7 @@ def train(dataset: Path, output: Path, resume: bool, overwrite: bool, as_json: b
     if resume and overwrite:
         raise click.UsageError("--resume and --overwrite exclude each other")
     try:
-        with progress_bar() as progress:
+        with progress_bar("training") as progress:
             from gyrovae_tf.learn import train as library
 
             settings = library.Options(**given) if given or not resume else None
@@ -111,25 +113,28 @@ def train(dataset: Path, output: Path, resume: bool, overwrite: bool, as_json: b
                 dataset, output, options=settings, resume=resume, overwrite=overwrite, progress=progress
             )
     except KeyboardInterrupt:
+        from gyrovae_tf.describe import RUN
+
+        if not (output / RUN).is_file():
+            raise GyrovaeError("stopped by Ctrl-C before the training began") from None
         raise GyrovaeError(
-            f"stopped by Ctrl-C; what was trained is kept in {output}",
-            remedy=f"Go on: gyrovae-tf train {dataset} -o {output} --resume",
+            f"stopped by Ctrl-C; what was trained is kept. Go on: {command('train', dataset, '-o', output, '--resume')}"
         ) from None
     if as_json:
         print_json({"run": str(output), **run.metrics})
         return
     metrics = run.metrics
     click.echo(
-        f"{output}: best of {metrics['epochs']} epochs is {metrics['best_epoch']}; "
+        f"{output}: {metrics['epochs']} epochs, of which number {metrics['best_epoch']} is kept; "
         f"mean squared error on held-back windows {metrics['validation_error']:.3f}"
     )
     for branch, use in metrics["latent"].items():
         verdict = "" if library.carries(use) else " (this image tells the model nothing)"
         click.echo(
-            f"{branch}: latent space carries {sum(use['kl']):.1f} nats; error {use['error']:.3f}, "
+            f"{branch}: its code (latent space) carries {sum(use['kl']):.1f} nats; error {use['error']:.3f}, "
             f"from another window's code {use['shuffled_error']:.3f}{verdict}"
         )
-    say(f"next: gyrovae-tf quantize {output}")
+    say(f"next: {command('quantize', output)}")
 
 
 @click.command(short_help="A trained VAE -> an int8 detector.")
@@ -158,14 +163,12 @@ def quantize(run: Path, mode: str, false_alarm_rate: float, vote: tuple[int, int
         print_json({"bundle": str(folder), "bytes": len(bundle.model), "macs": bundle.metrics["macs"], "mode": mode})
         return
     click.echo(
-        f"{folder}: {len(bundle.model) / 1024:.1f} KiB, {bundle.metrics['macs']:,} multiply-accumulates a window; "
-        f"operators: {', '.join(bundle.ops)}"
-    )
-    click.echo(
-        f"threshold set on {bundle.calibration.held_back_windows} held-back windows "
+        f"{folder}: {len(bundle.model) / 1024:.1f} KiB, {bundle.metrics['macs']:,} multiply-accumulates a window\n"
+        f"operators: {', '.join(bundle.ops)}\n"
+        f"threshold: set on {bundle.calibration.held_back_windows} held-back windows "
         f"for {100 * false_alarm_rate:g} % false alarms"
     )
-    say(f"next: gyrovae-tf evaluate {run} --normal ... --anomaly KIND=...  and  gyrovae-tf emit-header {run}")
+    say(f"next: {command('evaluate', run)} --normal ... --anomaly KIND=...\nthen: {command('emit-header', run)}")
 
 
 class _ManyValues(click.Command):
@@ -173,20 +176,31 @@ class _ManyValues(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         spread: list[str] = []
-        option = None
-        for index, word in enumerate(args):
-            if word in ("--normal", "--anomaly"):
-                option = word
-            elif word.startswith("-"):
+        option = kind = empty = None
+        for word in args:
+            name, sign, value = word.partition("=")
+            if name in ("--normal", "--anomaly"):
+                if empty is not None:
+                    break
+                option, kind, empty = name, None, None if sign else name
+                if not sign:
+                    continue
+                word = value
+            elif option is None or word.startswith("-"):
                 option = None
                 spread.append(word)
-            elif option is None:
-                spread.append(word)
-            elif args[index - 1] != option and option == "--anomaly" and "=" not in word:
-                # a further file of the kind before it
-                spread += [option, f"{spread[-1].partition('=')[0]}={word}"]
-            else:
-                spread += [option, word]
+                continue
+            empty = None
+            if option == "--anomaly":
+                name, sign, _ = word.partition("=")
+                if sign and not any(mark in name for mark in "/\\"):
+                    kind = name
+                elif kind is not None:
+                    # a further file of the kind before it
+                    word = f"{kind}={word}"
+            spread += [option, word]
+        if empty is not None and not ctx.resilient_parsing:
+            raise click.BadOptionUsage(empty, f"Option {empty!r} requires a value.", ctx)
         return super().parse_args(ctx, spread)
 
 

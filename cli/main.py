@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
 from typing import Any
@@ -27,37 +28,48 @@ _COMMANDS = {
 class _Commands(click.Group):
     """Commands in the order in which they are used, each imported when it is called."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, _ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        module = importlib.import_module(f"gyrovae_tf.cli.{_COMMANDS[cmd_name][0]}")
+        module = importlib.import_module(f".{_COMMANDS[cmd_name][0]}", __package__)
         command: click.Command = getattr(module, cmd_name.replace("-", "_"))
         return command
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; Ctrl-C becomes one line (click would put an empty one in front of it)."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise GyrovaeError("stopped by Ctrl-C; nothing half-written is left behind") from None
+
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Run; whatever a user can mend is told in one or two lines, with status 2."""
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                # A file name that the terminal's encoding lacks is no reason to fail.
+                stream.reconfigure(errors="backslashreplace")
         try:
             return super().main(*args, **{**kwargs, "standalone_mode": False})
         except GyrovaeError as error:
-            _fail(str(error))
-        except click.exceptions.NoArgsIsHelpError as error:
-            error.show()
-            sys.exit(2)
+            remedy = error.remedy or ""
+            _fail(str(error).removesuffix(remedy), remedy)
         except click.ClickException as error:
-            _fail(error.format_message())
-        except (click.Abort, KeyboardInterrupt):
-            _fail("stopped by Ctrl-C; nothing half-written is left behind")
-        except BrokenPipeError:
-            # Whoever read our output has gone; keep Python from complaining about it once more on exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            sys.exit(1)
+            if isinstance(error, getattr(click.exceptions, "NoArgsIsHelpError", ())):  # none before click 8.2
+                error.show()
+                sys.exit(2)
+            context = error.ctx if isinstance(error, click.UsageError) else None
+            _fail(error.format_message(), f"Help: {context.command_path} --help" if context else "")
+        except click.Abort as error:
+            if not isinstance(error.__cause__, KeyboardInterrupt):
+                raise
+            _fail("stopped by Ctrl-C")
         except OSError as error:
             where = f" {error.filename}" if error.filename else ""
             _fail(f"the file system refused{where}: {error.strerror or error}")
@@ -65,9 +77,21 @@ class _Commands(click.Group):
             _fail("not enough memory for this much data")
 
 
-def _fail(message: str) -> None:
-    click.echo(f"gyrovae-tf: {message}", err=True)
+def _fail(problem: str, remedy: str = "") -> None:
+    """Tell what is wrong, and below it what to do, in one line each, and exit with status 2."""
+    click.echo("gyrovae-tf: " + " ".join(problem.split()), err=True)
+    if remedy:
+        click.echo(" ".join(remedy.split()), err=True)
+    _drop_output()
     sys.exit(2)
+
+
+def _drop_output() -> None:
+    """Forget what could not be written to standard output: on exit Python would try, and complain, once more."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

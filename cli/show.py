@@ -1,11 +1,15 @@
-"""What the commands print: progress while they work, tables for people, JSON for scripts."""
+"""What the commands print: tables for people, JSON for scripts."""
 
 from __future__ import annotations
 
+import glob
 import json
+import math
+import re
+import shlex
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +20,10 @@ from gyrovae_tf.errors import GyrovaeError
 if TYPE_CHECKING:
     from gyrovae_tf.learn.evaluate import Evaluation
 
+WIDTH = 100
+"""Columns that a table may take."""
+_NUMBER = re.compile(r"[-+]?[\d,]*\.?\d+(e[-+]?\d+)?( %)?|n/a|")
+
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
 
 
@@ -25,85 +33,72 @@ def say(text: str) -> None:
         click.echo(text, err=True)
 
 
+def command(*words: str | Path) -> str:
+    """A command of ours, as it can be typed into a shell."""
+    return shlex.join(["gyrovae-tf", *map(str, words)])
+
+
 def print_json(value: dict[str, Any]) -> None:
-    """One JSON object on standard output."""
-    click.echo(json.dumps(value, indent=1))
+    """One JSON object on standard output; what is no finite number becomes null."""
+    click.echo(json.dumps(_finite(value), indent=1, allow_nan=False))
 
 
-@contextmanager
-def progress_bar() -> Iterator[Callable[[int, int, str], None] | None]:
-    """Yield a function (done, total, what) that moves a bar on standard error; None when nobody is looking."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    state: dict[str, Any] = {"bar": None, "key": None}
-
-    def close() -> None:
-        if state["bar"] is not None:
-            state["bar"].render_finish()
-            state["bar"] = None
-
-    def move(done: int, total: int, what: str) -> None:
-        stage = (total, what.split(" loss")[0])
-        if state["bar"] is None or state["key"] != stage:
-            close()
-            state["key"] = stage
-            state["bar"] = click.progressbar(
-                length=total, label=f"{what:<24}"[:24], file=sys.stderr, item_show_func=lambda note: note
-            )
-            state["bar"].render_progress()
-        bar = state["bar"]
-        bar.update(max(done - bar.pos, 0), what)
-
-    try:
-        yield move
-    finally:
-        close()
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(inside) for key, inside in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inside) for inside in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
-    """Rows of cells (the first is the header) as aligned text: the first column to the left, others to the right."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    """Rows of cells (the first is the header) as aligned text: numbers to the right, all else to the left.
+
+    A last column that would not fit into `WIDTH` columns is wrapped.
+    """
+    columns = list(zip(*rows, strict=True))
+    widths = [max(map(len, column)) for column in columns]
+    widths[-1] = min(widths[-1], max(WIDTH - sum(widths[:-1]) - 2 * (len(widths) - 1), 20))
+    right = [index > 0 and all(_NUMBER.fullmatch(cell) for cell in column[1:]) for index, column in enumerate(columns)]
     lines = []
-    for index, row in enumerate(rows):
-        cells = [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
-        lines.append("  ".join(cells).rstrip())
-        if index == 0:
+    for number, row in enumerate(rows):
+        first, *more = textwrap.wrap(row[-1], widths[-1]) or [""]
+        for cells in ([*row[:-1], first], *([*[""] * (len(row) - 1), part] for part in more)):
+            aligned = zip(cells, widths, right, strict=True)
+            lines.append("  ".join(cell.rjust(w) if r else cell.ljust(w) for cell, w, r in aligned).rstrip())
+        if number == 0:
             lines.append("  ".join("-" * width for width in widths))
     return "\n".join(lines)
 
 
 def evaluation_table(result: Evaluation) -> str:
-    """An evaluation as text: one row a kind of motion."""
-    classical = result.baseline_auroc is not None and result.baseline_alarms is not None
-    header = ["motion", "windows", "AUROC", "alarms", "events/h"]
-    rows = [header + (["AUROC (Mahalanobis)", "alarms (Mahalanobis)"] if classical else [])]
+    """An evaluation as text: one row a kind of motion, and what the columns mean."""
+    rows = [["motion", "windows", "alarms", "events/h", "AUROC"]]
     for kind, group in result.groups.items():
         per_hour = group.events_per_hour
-        row = [
-            kind,
-            str(group.windows),
-            f"{result.auroc[kind]:.3f}" if kind in result.auroc else "",
-            f"{100 * group.alarms:.1f} %",
-            "n/a" if per_hour is None else f"{per_hour:.1f}",
-        ]
-        if result.baseline_auroc is not None and result.baseline_alarms is not None:
-            row.append(f"{result.baseline_auroc[kind]:.3f}" if kind in result.baseline_auroc else "")
-            row.append(f"{100 * result.baseline_alarms[kind]:.1f} %")
-        rows.append(row)
+        rows.append([kind, str(group.windows), f"{100 * group.alarms:.1f} %"])
+        rows[-1] += ["n/a" if per_hour is None else f"{per_hour:.1f}", _three(result.auroc.get(kind))]
     needed, windows = result.vote
-    lines = [
-        table(rows),
-        "",
-        f"AUROC: 1.0 tells every abnormal window from every normal one, 0.5 is chance. Alarms: share of windows that "
-        f"score 1.0 or more\n({100 * result.requested_false_alarm_rate:g} % of normal ones was asked for). "
-        f"Events: {needed} alarms among {windows} windows in a row.",
+    asked = f"{100 * result.requested_false_alarm_rate:g} %"
+    notes = [
+        f"alarms: share of windows that score 1.0 or more; on normal motion {asked} was asked for.",
+        f"events: times that {needed} of {windows} windows in a row began to be alarms.",
+        "AUROC: how well the score tells this motion from normal: 1.0 always, 0.5 no better than a coin.",
     ]
-    if not classical:
-        lines.append("No baseline: it belongs to the run, and this is a bundle alone.")
     if any(group.events_per_hour is None for group in result.groups.values()):
-        lines.append(f"n/a: no recording is long enough for {windows} windows in a row.")
-    return "\n".join(lines)
+        notes.insert(2, f"n/a: no recording is long enough for {windows} windows in a row.")
+    if result.baseline_auroc is not None and result.baseline_alarms is not None:
+        rows[0] += ["baseline alarms", "baseline AUROC"]
+        for row in rows[1:]:
+            row += [f"{100 * result.baseline_alarms[row[0]]:.1f} %", _three(result.baseline_auroc.get(row[0]))]
+        notes.append("baseline: what a simple detector makes of the same windows (Mahalanobis on log band energies).")
+    else:
+        notes.append("No baseline to compare with: it belongs to the run, and this is a bundle alone.")
+    return "\n".join([table(rows), "", *(line for note in notes for line in textwrap.wrap(note, WIDTH))])
+
+
+def _three(number: float | None) -> str:
+    return "" if number is None else f"{number:.3f}"
 
 
 def expand(names: Sequence[str]) -> list[Path]:
@@ -112,14 +107,12 @@ def expand(names: Sequence[str]) -> list[Path]:
     for name in names:
         path = Path(name)
         if path.is_dir():
-            inside = sorted(path.glob("*.csv"))
+            inside = sorted(p for p in path.iterdir() if p.suffix.lower() == ".csv" and not p.name.startswith("."))
             if not inside:
                 raise GyrovaeError(f"{path} holds no .csv files")
             found += inside
         elif not path.exists() and any(sign in name for sign in "*?["):
-            import glob
-
-            matched = sorted(glob.glob(name))
+            matched = sorted(glob.glob(name))  # noqa: PTH207  # Path.glob refuses absolute patterns
             if not matched:
                 raise GyrovaeError(f"nothing matches {name}")
             found += map(Path, matched)

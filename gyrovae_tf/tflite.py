@@ -204,8 +204,7 @@ def describe(model: bytes) -> Model:
         raise GyrovaeError(
             "this is not a .tflite model",
             expected=f"a file with the identifier {_IDENTIFIER!r} at byte 4",
-            received=f"{len(model)} bytes"
-            + (f" with {bytes(model[4:8])!r} there" if len(model) >= 8 else ""),
+            received=f"{len(model)} bytes" + (f" with {bytes(model[4:8])!r} there" if len(model) >= 8 else ""),
             remedy="Give the .tflite file itself, not a .keras model, a header or a folder.",
         )
     schema = _schema()
@@ -283,8 +282,7 @@ def _describe(data: bytes, schema: Any) -> Model:
         _tensor(table, i, buffers, dtypes, reader) for i, table in enumerate(reader.tables(graph, "Tensors"))
     )
     operators = tuple(
-        _operator(table, i, codes, tensors, reader)
-        for i, table in enumerate(reader.tables(graph, "Operators"))
+        _operator(table, i, codes, tensors, reader) for i, table in enumerate(reader.tables(graph, "Operators"))
     )
     return Model(
         size_bytes=len(data),
@@ -327,18 +325,12 @@ def _op_code(table: Any, builtins: dict[int, str], reader: _Reader) -> tuple[str
     return name, int(table.Version())
 
 
-def _tensor(
-    table: Any, index: int, buffers: Sequence[int], dtypes: dict[int, str], reader: _Reader
-) -> Tensor:
+def _tensor(table: Any, index: int, buffers: Sequence[int], dtypes: dict[int, str], reader: _Reader) -> Tensor:
     shape = reader.numbers(table, "Shape", 4)
     if len(shape) > _MAX_RANK or any(size < 0 for size in shape):
-        raise ValueError(
-            f"tensor {index} has a shape of {len(shape)} dimensions with {min(shape)} the smallest"
-        )
+        raise ValueError(f"tensor {index} has a shape of {len(shape)} dimensions with {min(shape)} the smallest")
     if table.Type() not in dtypes:
-        raise ValueError(
-            f"tensor {index} is of a type ({table.Type()}) unknown to the installed ai-edge-litert"
-        )
+        raise ValueError(f"tensor {index} is of a type ({table.Type()}) unknown to the installed ai-edge-litert")
     (buffer,) = _indices((table.Buffer(),), len(buffers), f"the buffer of tensor {index}")
     quantization = table.Quantization()
     scale = zero_point = ()
@@ -364,13 +356,9 @@ def _operator(
 ) -> Operator:
     (code,) = _indices((table.OpcodeIndex(),), len(codes), f"the code of operator {index}")
     name, version = codes[code]
-    inputs = _indices(
-        reader.numbers(table, "Inputs", 4), len(tensors), f"an input of operator {index}", least=-1
-    )
+    inputs = _indices(reader.numbers(table, "Inputs", 4), len(tensors), f"an input of operator {index}", least=-1)
     outputs = _indices(reader.numbers(table, "Outputs", 4), len(tensors), f"an output of operator {index}")
-    macs = _macs(
-        name, [tensors[i].shape if i >= 0 else () for i in inputs], [tensors[i].shape for i in outputs]
-    )
+    macs = _macs(name, [tensors[i].shape if i >= 0 else () for i in inputs], [tensors[i].shape for i in outputs])
     return Operator(index=index, name=name, version=version, inputs=inputs, outputs=outputs, macs=macs)
 
 

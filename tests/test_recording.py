@@ -329,7 +329,7 @@ def test_meta_json_is_parsed_once_for_many_files_and_again_when_it_changes(file)
     paths = [file("x,y,z\n1,2,3\n", f"{i}.csv") for i in range(20)]
     meta = paths[0].with_name("meta.json")
     meta.write_text('{"sample_rate_hz": 123}')
-    with patch("gyrovae_tf.recording._json_object", side_effect=lambda text, _: json.loads(text)) as parse:
+    with patch("gyrovae_tf.recording.json_object", side_effect=lambda text, _: json.loads(text)) as parse:
         assert {recording.rate_hz for recording in read_all(paths)} == {123.0}
         assert parse.call_count == 1
     meta.write_text('{"sample_rate_hz": 1234}')

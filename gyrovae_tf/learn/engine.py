@@ -10,6 +10,8 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 
+from gyrovae_tf.version import VERSION
+
 __all__ = ["keras", "make_reproducible", "quiet", "tf", "versions"]
 
 
@@ -22,7 +24,7 @@ def quiet() -> Iterator[None]:
         try:
             os.dup2(log.fileno(), 2)
             yield
-        except BaseException:
+        except Exception:
             log.seek(0)
             os.write(saved, log.read())
             raise
@@ -50,7 +52,5 @@ def versions() -> dict[str, str]:
     """Versions of the packages that shape a model."""
     import numpy as np
 
-    import gyrovae_tf
-
-    found = {package.__name__: str(package.__version__) for package in (gyrovae_tf, tf, keras, np)}
-    return {**found, "python": platform.python_version()}
+    found = {package.__name__: str(package.__version__) for package in (tf, keras, np)}
+    return {**found, "gyrovae_tf": VERSION, "python": platform.python_version()}

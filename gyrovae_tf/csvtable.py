@@ -1,0 +1,309 @@
+"""The text of a CSV file in, its columns of motion out: what `recording` reads files with.
+
+What is refused is refused with the row, as a person counts lines in the file, and the column.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from gyrovae_tf.errors import GyrovaeError
+
+Floats = npt.NDArray[np.float64]
+
+LARGEST = 1e6
+"""No sample is larger, in any unit: 1e6 m/s^2 is 100,000 g."""
+
+_AXES: tuple[tuple[tuple[str, str, str], str | None, float], ...] = (  # names, units (None: not said), factor to them
+    (("x", "y", "z"), None, 1.0),
+    (("accx", "accy", "accz"), "m/s^2", 1.0),
+    (("gyrx", "gyry", "gyrz"), "rad/s", math.pi / 180),  # Edge Impulse's firmware gives degrees per second
+)
+_NUMBER = re.compile(rb"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_EXPECTED = "columns x,y,z or accX,accY,accZ or gyrX,gyrY,gyrZ"
+FLATTENED = 15  # values a row; fewer could be an accelerometer beside a gyroscope
+
+
+class Motion(NamedTuple):
+    """What the rows say: samples [n, 3], breaks [n - 1] between rows, and what the format tells of units and rate."""
+
+    samples: Floats
+    breaks: npt.NDArray[np.bool_]
+    units: str | None = "m/s^2"
+    factor: float = 1.0
+    measured_hz: float | None = None
+    slack_ms: float = 0.0
+
+
+class Table(NamedTuple):
+    """The rows of a file: where each starts and ends in `body`, its line number in the file, its number of fields."""
+
+    source: str
+    body: bytes
+    delimiter: bytes
+    names: list[str] | None  # of the header, lower case
+    starts: npt.NDArray[np.intp]
+    ends: npt.NDArray[np.intp]
+    lines: npt.NDArray[np.intp]
+    fields: npt.NDArray[np.intp]
+
+    def row(self, index: int) -> list[bytes]:
+        row = self.body[self.starts[index] : self.ends[index]]
+        return [text.strip() for text in row.split(self.delimiter)]
+
+
+def positive(value: object, what: str) -> float:
+    number = math.nan
+    if isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool) and value <= 1e300:
+        number = float(value)
+    if not (math.isfinite(number) and number > 0):
+        raise GyrovaeError(f"{what}", expected="a finite number above 0", received=repr(value)[:40])
+    return number
+
+
+def read_text(path: Path) -> bytes:
+    """The file as UTF-8 with bare newlines."""
+    try:
+        if path.is_dir():
+            raise GyrovaeError(f"{path}: a folder", expected="a CSV file", remedy=f"Name its files: {path / '*.csv'}")
+        raw = path.read_bytes()
+    except (OSError, ValueError) as error:
+        reason = "no such file" if isinstance(error, FileNotFoundError) else getattr(error, "strerror", None) or error
+        raise GyrovaeError(f"cannot read {path}: {reason}") from error
+    try:
+        # Windows PowerShell's `>` writes UTF-16.
+        text = raw.decode("utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+        raw = text.encode()
+    except UnicodeError as error:
+        raise GyrovaeError(f"{path.name}: not a text file", expected="CSV in UTF-8") from error
+    if "\0" in text:
+        raise GyrovaeError(f"{path.name}: a binary file", expected="CSV in UTF-8")
+    return raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+
+def read_head(text: bytes, source: str) -> tuple[dict[str, Any], int, int]:
+    """What the JSON object in the leading `#` lines says, and where the table begins: offset and line number."""
+    metadata: dict[str, Any] | None = None
+    position, line = 0, 1
+    while position < len(text):
+        end = text.find(b"\n", position)
+        end = len(text) if end < 0 else end
+        content = text[position:end].strip()
+        comment = content.lstrip(b"#").strip()
+        if content and not content.startswith(b"#"):
+            return metadata or {}, position, line
+        if comment.startswith(b"{"):
+            if metadata is not None:
+                raise GyrovaeError(f"{source}, row {line}: a second metadata line", expected="one JSON object")
+            metadata = json_object(comment, f"{source}, row {line}: the metadata line")
+        position, line = end + 1, line + 1
+    raise _no_samples(source)
+
+
+def _no_samples(source: str) -> GyrovaeError:
+    return GyrovaeError(f"{source}: no samples", expected=_EXPECTED, received="an empty file")
+
+
+def json_object(text: bytes, what: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+        json.dumps(value, allow_nan=False)
+    except (ValueError, RecursionError) as error:
+        raise GyrovaeError(f"{what} is not JSON: {str(error)[:80]}") from error
+    if not isinstance(value, dict):
+        raise GyrovaeError(what, expected="a JSON object", received=type(value).__name__)
+    return value
+
+
+def read_table(body: bytes, line: int, source: str) -> Table:
+    """Find delimiter, header and rows of `body`, whose first line is line `line` of the file; refuse ragged rows."""
+    first = re.sub(rb'"[^"\n]*"', b"", body[: (body + b"\n").index(b"\n")]).strip()
+    delimiter = next((mark for mark in (b";", b"\t", b",") if mark in first), b" ")
+    if b"#" in body:
+        body = re.sub(rb"(?m)^[ \t]*#.*$", b"", body)
+    if b'"' in body:
+        body = re.sub(rb'"([^"\n]*)"', lambda quoted: quoted[1].replace(delimiter, b"_"), body)
+    if delimiter == b" ":
+        body = body.strip(b" \t").replace(b"\t", b" ")
+        if any(mark in body for mark in (b"  ", b" \n", b"\n ")):
+            body = re.sub(rb" *\n *", b"\n", re.sub(rb"  +", b" ", body))
+    elif b" " in body or b"\t" in body:
+        body = re.sub(rb"(?m)^[ \t]+$", b"", body)
+    data = np.frombuffer(body, np.uint8)
+    newlines = np.flatnonzero(data == ord("\n"))
+    starts = np.concatenate([[0], newlines + 1])
+    ends = np.concatenate([newlines, [len(body)]])
+    kept = np.flatnonzero(ends > starts)
+    if not kept.size:
+        raise _no_samples(source)
+    starts, ends = starts[kept], ends[kept]
+    marks = np.flatnonzero(data == ord(delimiter))
+    fields = np.searchsorted(marks, ends) - np.searchsorted(marks, starts) + 1
+    table = Table(source, body, delimiter, None, starts, ends, kept + line, fields)
+    found = table.row(0)
+    names = [text.decode().lower() for text in found]
+    if any(set(group) <= set(names) for group, _, _ in _AXES):
+        if len(kept) == 1:
+            raise GyrovaeError(f"{source}: no samples", expected="rows of numbers", received="only a header")
+        cut = int(starts[1])
+        table = table._replace(
+            body=body[cut:],
+            names=names,
+            starts=starts[1:] - cut,
+            ends=ends[1:] - cut,
+            lines=table.lines[1:],
+            fields=fields[1:],
+        )
+    elif not any(map(_NUMBER.fullmatch, found)):
+        shown = ",".join(names[:12]) + (",..." if len(names) > 12 else "")
+        raise GyrovaeError(f"{source}: wrong columns", expected=_EXPECTED, received=repr(shown[:120]))
+    # SSCMA's first row may differ from the others: see flattened.
+    width = len(names) if table.names or fields[-1] < FLATTENED else int(fields[-1])
+    ragged = np.flatnonzero(table.fields != width)
+    ragged = ragged[ragged > 0] if table.names is None and width >= FLATTENED else ragged
+    if ragged.size:
+        raise GyrovaeError(
+            f"{source}, row {table.lines[ragged[0]]}: the number of columns changes",
+            expected=width,
+            received=table.fields[ragged[0]],
+        )
+    return table
+
+
+def columns(table: Table) -> Motion:
+    """A table with one sample a row: named columns, or x y z, or x y z dt."""
+    source, names, factor = table.source, table.names, 1.0
+    axes, units = [0, 1, 2], None
+    time = segment = None
+    if names is not None:
+        group, units, factor = next(entry for entry in _AXES if set(entry[0]) <= set(names))
+        twice = [name for name in (*group, "timestamp", "segment") if names.count(name) > 1]
+        if twice:
+            raise GyrovaeError(f"{source}: column {twice[0]} is there {names.count(twice[0])} times")
+        axes = [names.index(name) for name in group]
+        time = names.index("timestamp") if "timestamp" in names else None
+        segment = names.index("segment") if "segment" in names else None
+    elif table.fields[0] == 4:
+        time, units = 3, "m/s^2"
+    elif table.fields[0] != 3:
+        raise GyrovaeError(
+            f"{source}: {table.fields[0]} columns and no header, so what they are is not plain",
+            expected="3 (x y z), 4 (x y z dt), or rows of 15 and more (x y z x y z ...)",
+            remedy="Add a first line that names the columns, such as: timestamp,x,y,z",
+        )
+    limits = dict.fromkeys(axes, LARGEST) | ({} if time is None else {time: 1e15})
+    parsed = _parse(table.body, table.delimiter, len(table.lines), limits, segment)
+    if parsed is None:
+        raise _offence(table, limits)
+    numbers, labels = parsed
+    samples = numbers[:, :3]
+    breaks = np.zeros(len(samples) - 1, np.bool_) if labels is None else labels[1:] != labels[:-1]
+    if time is None:
+        return Motion(samples, breaks, units, factor)
+    clock = numbers[:, 3]
+    if names is None:
+        _refuse_other_than_dt(table, samples[:, 0], clock)
+    steps = np.diff(clock) if names is not None else clock[1:]
+    positive = steps[steps > 0]
+    if not positive.size:
+        return Motion(samples, breaks | (steps <= 0), units, factor)
+    median = float(np.median(positive))
+    longest = 1.5 * median if (clock % 1).any() else max(1.5 * median, median + 1)
+    broken = (steps <= 0) | (steps > longest)
+    # Rounded stamps average out over a stretch; dt, cut to whole ms at each sample, does not, so there the median.
+    step = median if names is None else float(steps[~broken].mean())
+    return Motion(samples, breaks | broken, units, factor, 1000 / step, slack_ms=float(names is None))
+
+
+def _refuse_other_than_dt(table: Table, first: Floats, last: Floats) -> None:
+    """Four columns without a header are x y z dt only where the last can be dt and the first is no time."""
+    reason = None
+    if (last % 1).any() or last.min() < 0 or (len(last) > 1 and last[1:].max() < 2):
+        reason = "the last column is no dt in whole milliseconds"
+    elif len(first) > 2 and not (first % 1).any() and (np.diff(first) > 0).all():
+        reason = "the first column looks like a time"
+    if reason:
+        raise GyrovaeError(
+            f"{table.source}: 4 columns and no header are read as x y z dt, but {reason}",
+            remedy="Add a first line that names the columns, such as: timestamp,x,y,z",
+        )
+
+
+def flattened(table: Table) -> tuple[Motion, int]:
+    """SSCMA rows x y z x y z ... as one stream, and how many values in front of the first row were dropped."""
+    first, rows, width = table.row(0), len(table.lines), int(table.fields[-1])
+    kept = len(first) - max((i + 1 for i, text in enumerate(first) if not _NUMBER.fullmatch(text)), default=0)
+    if kept < len(first) or len(first) != width:
+        kept -= kept % 3
+        width = width if rows > 1 else kept
+    if width % 3 or width == 0:
+        raise GyrovaeError(
+            f"{table.source}: rows of {table.fields[-1]} values and no header",
+            expected="x y z x y z ..., a multiple of 3",
+        )
+    rest = table.body[table.ends[0] :].replace(table.delimiter, b"\n")
+    total, skipped = kept + (rows - 1) * width, len(first) - kept
+    parsed = _parse(b"\n".join(first[skipped:]) + rest, table.delimiter, total, {0: LARGEST}, None)
+    if parsed is None:
+        raise _offence(table, dict.fromkeys(range(max(width, len(first))), LARGEST), skipped)
+    values = parsed[0].ravel()
+    whole, last = values % 1 == 0, values[::-4]
+    if width % 4 == 0 and whole[::-4].all() and not whole.all() and last.min() >= 0 and last.max() >= 2:
+        raise GyrovaeError(
+            f"{table.source}: every fourth value looks like a dt",
+            expected="rows of x y z x y z ...",
+            remedy="Write one sample a line: x y z dt",
+        )
+    return Motion(values.reshape(-1, 3), np.zeros(total // 3 - 1, np.bool_)), skipped
+
+
+def _parse(
+    body: bytes, delimiter: bytes, rows: int, limits: Mapping[int, float], segment: int | None
+) -> tuple[Floats, npt.NDArray[np.object_] | None] | None:
+    """The columns of `limits` as float64 [rows, columns] and the column `segment` as texts; None when one cannot be."""
+    import pandas as pd
+
+    # Before 3.1 pandas rounds correctly only when asked to; since then always, and it warns when asked.
+    version = tuple(int(part) for part in pd.__version__.split(".")[:2])
+    exact: dict[str, Any] = {} if version >= (3, 1) else {"float_precision": "round_trip"}
+    dtypes: dict[int, Any] = dict.fromkeys(limits, np.float64) | ({} if segment is None else {segment: str})
+    reading = dict(header=None, usecols=list(dtypes), dtype=dtypes, na_filter=False, quoting=csv.QUOTE_NONE, **exact)
+    try:
+        frame = pd.read_csv(io.BytesIO(body), sep=delimiter.decode(), low_memory=False, **reading)
+        numbers = frame[list(limits)].to_numpy(np.float64)
+    except (ValueError, OverflowError):
+        return None
+    if len(numbers) != rows or not (np.abs(numbers) <= list(limits.values())).all():
+        return None
+    return numbers, None if segment is None else frame[segment].to_numpy(object)
+
+
+def _offence(table: Table, limits: Mapping[int, float], skipped: int = 0) -> GyrovaeError:
+    """The first value that is no number or beyond its column's limit, by row and column as a person counts."""
+    bounds = zip(table.lines.tolist(), table.starts.tolist(), table.ends.tolist(), strict=True)
+    for index, (line, start, end) in enumerate(bounds):
+        row = table.body[start:end].split(table.delimiter)
+        for column, limit in limits.items():
+            if column >= len(row) or (index == 0 and column < skipped):
+                continue
+            text = row[column].strip()
+            number = _NUMBER.fullmatch(text)
+            if number and abs(float(text)) <= limit:
+                continue
+            where = f"{table.source}, row {line}, column {table.names[column] if table.names else column + 1}"
+            shown = text.decode()[:40]
+            if number:
+                return GyrovaeError(where, expected=f"at most {limit:g} in size", received=shown)
+            remedy = "Write decimals with a point." if re.fullmatch(rb"[+-]?\d+,\d+", text) else None
+            return GyrovaeError(where, expected="a number", received=repr(shown), remedy=remedy)
+    return GyrovaeError(f"{table.source}: not a table of numbers")
