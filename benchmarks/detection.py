@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 
 import gyrovae_tf as gt
-from gyrovae_tf.learn.evaluate import training_part
 
 
 def main() -> None:
@@ -31,8 +30,7 @@ def main() -> None:
         for seed in range(arguments.seeds):
             started = time.perf_counter()
             with tempfile.TemporaryDirectory() as work:
-                files, meta = training_part(folder)
-                dataset = gt.preprocess(files, Path(work) / "dataset", window=meta.get("recommended_window", 256))
+                dataset = gt.preprocess(output=Path(work) / "dataset", dataset=folder)
                 run = gt.train(dataset, Path(work) / "run", options=gt.Options(seed=seed))
                 bundle = gt.quantize(run)
                 found = gt.evaluate(run, dataset=folder)

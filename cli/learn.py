@@ -38,15 +38,13 @@ def demo(output: Path, seed: int, as_json: bool) -> None:
 @click.argument("recordings", nargs=-1, metavar="CSV...")
 @click.option("-o", "--output", type=_FOLDER, required=True, help="The dataset's folder.")
 @click.option("--dataset", type=_FOLDER, help="Instead of CSV files: a folder with meta.json; its split.normal_train.")
-@click.option("--window", type=int, help="Samples in a window, a multiple of 32.  [default: 256]")
+@click.option("--window", type=int, help="Samples in a window, a multiple of 32.  [default: 256, or as meta.json says]")
 @click.option("--hop", type=int, help="Samples from one window to the next.  [default: a quarter of the window]")
 @click.option("--rate-hz", type=float, help="Samples a second, for recordings that do not say.")
 @click.option("--lsb", type=float, help="Units a count of the sensor.  [default: as recorded, else from the range]")
 @click.option("--validation-share", default=0.25, show_default=True, help="Share of the motion that is held back.")
 @as_json
-def preprocess(
-    recordings: tuple[str, ...], output: Path, dataset: Path | None, window: int | None, as_json: bool, **options: Any
-) -> None:
+def preprocess(recordings: tuple[str, ...], output: Path, dataset: Path | None, as_json: bool, **options: Any) -> None:
     """Cut recordings of NORMAL motion into windows, fit the front end, and store the images to train on.
 
     A folder stands for all .csv files in it.
@@ -57,13 +55,8 @@ def preprocess(
         raise click.UsageError("give CSV files or --dataset, not both")
     with progress_bar() as progress:
         from gyrovae_tf.learn import dataset as library
-        from gyrovae_tf.learn import evaluate as layout
 
-        files = expand(recordings)
-        if dataset is not None:
-            files, meta = layout.training_part(dataset)
-            window = meta.get("recommended_window", 256) if window is None else window
-        made = library.preprocess(files, output, window=256 if window is None else window, progress=progress, **options)
+        made = library.preprocess(expand(recordings), output, dataset=dataset, progress=progress, **options)
     spec = made.spec
     if as_json:
         print_json(

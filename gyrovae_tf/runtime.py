@@ -16,7 +16,6 @@ from gyrovae_tf.signal.score import Scores, score
 
 NAME = "litert"
 """What reports call the interpreter below."""
-_CHUNK = 256  # windows between two reports of progress
 
 
 class Model:
@@ -27,21 +26,25 @@ class Model:
         described = tflite.describe(model)
         tflite.check_contract(described)
         self._interpreter = _interpreter(model)
-        self._input = self._interpreter.get_input_details()[0]["index"]
-        outputs = self._interpreter.get_output_details()
-        self._outputs = [output["index"] for output in outputs]
-        scale, zero_point = outputs[0]["quantization"]
-        self.scale = float(np.float32(scale))
+        (self._input,) = described.inputs
+        self._outputs = described.outputs
+        scalogram, field = (described.tensors[index] for index in described.outputs)
+        self.scale = scalogram.scale[0]
         """Size of one step of the first output (the scalogram), in pixels / 32."""
-        self.zero_point = int(zero_point)
+        self.zero_point = scalogram.zero_point[0]
         """Zero point of the first output."""
-        scale, zero_point = outputs[1]["quantization"]
-        self.field_scale = float(np.float32(scale))
+        self.field_scale = field.scale[0]
         """The same for the second output (the field)."""
-        self.field_zero_point = int(zero_point)
+        self.field_zero_point = field.zero_point[0]
 
     def reconstruct(self, images: NDArray[np.int8]) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
         """int8 images [k, 2, 32, 32, 3] in; reconstructed scalograms and fields, each int8 [k, 32, 32, 3], out."""
+        if images.dtype != np.int8 or images.ndim != 5 or images.shape[1:] != tflite.INPUT_SHAPE:
+            raise GyrovaeError(
+                "the images are not of the model's form",
+                expected=f"int8 [k, {', '.join(map(str, tflite.INPUT_SHAPE))}]",
+                received=f"{images.dtype} {list(images.shape)}",
+            )
         scalogram = np.empty((len(images), 32, 32, 3), np.int8)
         field = np.empty((len(images), 32, 32, 3), np.int8)
         for index, image in enumerate(images):
@@ -71,7 +74,7 @@ class Detector:
 
 
 def _interpreter(model: bytes) -> Any:
-    """A LiteRT interpreter with built-in kernels only: XNNPACK rounds differently from the device (by up to 3 steps)."""
+    """A LiteRT interpreter with built-in kernels only: XNNPACK rounds otherwise than the device, by up to 3 steps."""
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
     try:

@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 import os
+import shutil
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+from gyrovae_tf.device.simulate import Machine, simulate
+
+if TYPE_CHECKING:  # TensorFlow takes seconds to import: only what uses the fixtures below waits for it
+    from gyrovae_tf.bundle import Bundle
+    from gyrovae_tf.learn.dataset import Dataset
+    from gyrovae_tf.learn.train import Options, Run
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -19,3 +29,51 @@ def shared() -> Path:
             pytest.fail(message)
         pytest.skip(message)
     return SHARED
+
+
+TINY_MACHINE = Machine(regimes=((1.0, 1.0), (1.3, 1.6)), regime_s=3.0)
+TINY_WINDOW = 64
+
+
+def tiny_options(**changes: object) -> Options:
+    """A training of a few seconds that is good enough to pass the collapse guard."""
+    from gyrovae_tf.learn.train import Options
+
+    settings = {"epochs": 3, "steps_per_epoch": 30, "batch": 32, "warm_up_steps": 10, "learning_rate": 5e-3}
+    return Options(**{**settings, **changes})  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class Tiny:
+    """A folder with a dataset, the run that was trained on it, and the run's bundle. Not to be changed: copy it."""
+
+    folder: Path
+    dataset: Dataset
+    run: Run
+    bundle: Bundle
+
+    def copy(self, to: Path) -> Path:
+        """The same files in another folder, to be damaged; returns the run's path there."""
+        shutil.copytree(self.folder, to, dirs_exist_ok=True)
+        return to / "run"
+
+
+@pytest.fixture(scope="session")
+def tiny_dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """A minute of a simulated machine in windows of 64, saved as <folder>/dataset."""
+    from gyrovae_tf.learn.dataset import preprocess
+
+    recording = simulate(TINY_MACHINE, seconds=60, seed=1)
+    return preprocess([recording], tmp_path_factory.mktemp("tiny") / "dataset", window=TINY_WINDOW, hop=32)
+
+
+@pytest.fixture(scope="session")
+def tiny(tiny_dataset: Dataset) -> Tiny:
+    """The one training that most tests share, quantised with its defaults."""
+    from gyrovae_tf.learn.quantize import quantize
+    from gyrovae_tf.learn.train import train
+
+    assert tiny_dataset.path is not None
+    folder = tiny_dataset.path.parent
+    run = train(tiny_dataset, folder / "run", options=tiny_options())
+    return Tiny(folder, tiny_dataset, run, quantize(run))

@@ -245,9 +245,7 @@ def test_the_extremes_of_float32_and_of_the_tables_come_through(tmp_path: Path, 
 
 
 def test_a_number_that_is_no_float32_is_rounded_to_the_nearest() -> None:
-    header = emit_header(
-        dataclasses.replace(BUNDLE, calibration=dataclasses.replace(CALIBRATION, threshold=0.1))
-    )
+    header = emit_header(dataclasses.replace(BUNDLE, calibration=dataclasses.replace(CALIBRATION, threshold=0.1)))
     assert "const float nn_model_threshold = 0.1f;" in header
     assert "const float nn_model_input_scale = 0.03125f;" in header
 

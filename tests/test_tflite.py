@@ -93,9 +93,7 @@ def test_tensors_are_those_the_interpreter_sees(small: tuple[bytes, bytes], cont
         operators = interpreter._get_ops_details()
         assert [operator.name for operator in model.operators] == [op["op_name"] for op in operators]
         assert [operator.inputs for operator in model.operators] == [tuple(op["inputs"]) for op in operators]
-        assert [operator.outputs for operator in model.operators] == [
-            tuple(op["outputs"]) for op in operators
-        ]
+        assert [operator.outputs for operator in model.operators] == [tuple(op["outputs"]) for op in operators]
 
 
 def test_a_small_int8_model_by_hand(small: tuple[bytes, bytes]) -> None:
@@ -177,9 +175,7 @@ def first_output(model: Any) -> Any:
 
 
 def constant(model: Any, kind: int) -> Any:
-    return next(
-        t for t in model.subgraphs[0].tensors if t.type == kind and model.buffers[t.buffer].data is not None
-    )
+    return next(t for t in model.subgraphs[0].tensors if t.type == kind and model.buffers[t.buffer].data is not None)
 
 
 def swap_operators(model: Any) -> None:
@@ -343,9 +339,7 @@ def test_bytes_of_activations_alive_at_one_time() -> None:
 # --- bytes that are no model --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "content", [b"", b"TFL3", b"\x1c\0\0\0TFL2" + bytes(100), b"PK\x03\x04 a .keras file"]
-)
+@pytest.mark.parametrize("content", [b"", b"TFL3", b"\x1c\0\0\0TFL2" + bytes(100), b"PK\x03\x04 a .keras file"])
 def test_other_bytes_are_refused(content: bytes) -> None:
     with pytest.raises(GyrovaeError, match=r"not a \.tflite model"):
         describe(content)
@@ -406,9 +400,7 @@ def buffer_beyond_the_end(model: Any) -> None:
         (buffer_beyond_the_end, "a buffer reaches beyond the end"),
     ],
 )
-def test_damaged_tables_are_refused_by_name(
-    contracted: bytes, edit: Callable[[Any], None], words: str
-) -> None:
+def test_damaged_tables_are_refused_by_name(contracted: bytes, edit: Callable[[Any], None], words: str) -> None:
     with pytest.raises(GyrovaeError, match=words):
         describe(edited(contracted, edit))
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gyrovae_tf.errors import GyrovaeError, atomic_write
+from gyrovae_tf.errors import GyrovaeError
+from gyrovae_tf.learn import npz
 
 _BANDS = 8
+_FEATURES = 3 * (_BANDS + 1)
 _CHUNK = 1024
 _FLOOR = 1 / 12  # square counts: the sensor's own rounding
 NAME = "mahalanobis"
@@ -24,7 +25,8 @@ def log_band_energies(windows: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
     """int16 windows [k, N, 3] in; 8 log band energies and the log standard deviation of each axis, [k, 27], out.
 
     Bands are equally wide, from 1 cycle a window to half the rate (of the spacings tried the strongest on average);
-    the window's mean is removed (it tells how the sensor is mounted). Energies are natural logarithms of square counts, floored at the sensor's rounding.
+    the window's mean is removed (it tells how the sensor is mounted). Energies are natural logarithms of square
+    counts, floored at the sensor's rounding; axes come last (band 0 of x, of y, of z, band 1 of x ...).
     """
     length = windows.shape[1]
     edges = np.linspace(1, length // 2 + 1, _BANDS + 1).astype(int)
@@ -33,7 +35,7 @@ def log_band_energies(windows: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
         part = windows[start : start + _CHUNK].astype(np.float64)
         part -= part.mean(axis=1, keepdims=True)
         spectrum = np.abs(np.fft.rfft(part, axis=1)) ** 2 * (2 / length**2)
-        energies = [spectrum[:, low:high].sum(axis=1) for low, high in zip(edges[:-1], edges[1:], strict=True)]
+        energies = [spectrum[:, low:high].sum(axis=1) for low, high in itertools.pairwise(edges)]
         columns = np.stack([*energies, part.var(axis=1)], axis=1)
         features.append(np.log(columns + _FLOOR).reshape(len(part), -1))
     return np.concatenate(features)
@@ -48,10 +50,13 @@ class Mahalanobis:
     threshold: float
 
     @classmethod
-    def fit(cls, features: NDArray[np.float64], false_alarm_rate: float) -> Mahalanobis:
-        """Features [k, d] of normal windows in, the fitted detector out; its threshold is their upper quantile.
+    def fit(
+        cls, features: NDArray[np.float64], false_alarm_rate: float, held_back: NDArray[np.float64] | None = None
+    ) -> Mahalanobis:
+        """Features [k, d] of normal windows in, the fitted detector out.
 
-        The covariance is shrunk towards its diagonal by the share d / (k + d): few windows, more shrinkage.
+        Its threshold is the upper quantile of the held-back windows' distances (of the same windows' if none are
+        given). The covariance is shrunk towards its diagonal by the share d / (k + d): few windows, more shrinkage.
         """
         mean = features.mean(axis=0)
         covariance = np.cov(features, rowvar=False)
@@ -59,8 +64,8 @@ class Mahalanobis:
         diagonal = np.diag(np.diag(covariance))
         shrunk = (1 - share) * covariance + share * diagonal + 1e-6 * np.eye(len(mean))
         fitted = cls(mean, np.linalg.inv(shrunk), 0.0)
-        threshold = float(np.quantile(fitted.distance(features), 1 - false_alarm_rate))
-        return cls(fitted.mean, fitted.precision, threshold)
+        distances = fitted.distance(features if held_back is None else held_back)
+        return cls(fitted.mean, fitted.precision, float(np.quantile(distances, 1 - false_alarm_rate)))
 
     def distance(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
         """Features [k, d] in, distances [k] out; larger is more abnormal."""
@@ -69,15 +74,17 @@ class Mahalanobis:
 
     def save(self, path: Path) -> None:
         """Write the detector to a file."""
-        buffer = io.BytesIO()
-        np.savez(buffer, mean=self.mean, precision=self.precision, threshold=np.array(self.threshold))
-        atomic_write(path, buffer.getvalue())
+        npz.save(path, {"mean": self.mean, "precision": self.precision, "threshold": np.array(self.threshold)})
 
     @classmethod
     def load(cls, path: Path) -> Mahalanobis:
         """The inverse of `save`; `GyrovaeError` when the file is damaged."""
+        remedy = "Train the run again."
+        stored = npz.load(path, remedy=remedy)
         try:
-            with np.load(path, allow_pickle=False) as stored:
-                return cls(stored["mean"], stored["precision"], float(stored["threshold"]))
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            raise GyrovaeError(f"{path} is damaged: {error}", remedy="Train the run again.") from None
+            mean, precision, threshold = stored["mean"], stored["precision"], float(stored["threshold"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise GyrovaeError(f"{path} is not a baseline: {error}", remedy=remedy) from None
+        if mean.shape != (_FEATURES,) or precision.shape != (_FEATURES, _FEATURES):
+            raise GyrovaeError(f"{path} is not a baseline of {_FEATURES} features", remedy=remedy)
+        return cls(mean, precision, threshold)

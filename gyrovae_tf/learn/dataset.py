@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import io
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -18,15 +19,24 @@ from numpy.typing import NDArray
 from gyrovae_tf.bundle import read_json, replacing_folder
 from gyrovae_tf.errors import GyrovaeError, atomic_write
 from gyrovae_tf.learn.baseline import log_band_energies
+from gyrovae_tf.learn.layout import training_part
 from gyrovae_tf.recording import Recording, read_all
 from gyrovae_tf.signal import frontend
 from gyrovae_tf.spec import Spec, check_window
 
 SCHEMA_VERSION = 1
 MARKER = "dataset.json"
-_ARRAYS = ("train_images", "validation_images", "train_origins", "validation_origins", "train_features")
+_ARRAYS = (
+    "train_images",
+    "validation_images",
+    "train_origins",
+    "validation_origins",
+    "train_features",
+    "validation_features",
+)
 _BLOCKS = 8  # parts of the timeline, each with its own training and validation stretch
 _LEAST_BLOCK = 24  # windows
+_WINDOW = 256
 _LEAST_TRAIN, _LEAST_VALIDATION = 16, 4
 
 Progress = Callable[[int, int, str], None]
@@ -51,6 +61,8 @@ class Dataset:
     """The same for the held-back windows."""
     train_features: NDArray[np.float64]
     """[k, 27] features of the baseline, for comparison only."""
+    validation_features: NDArray[np.float64]
+    """The same for the held-back windows."""
     sources: tuple[str, ...]
     """Where the recordings came from."""
     path: Path | None = None
@@ -104,7 +116,7 @@ class Dataset:
             spec = Spec.from_dict(record["spec"])
             hop, sources, hashes = int(record["hop"]), tuple(map(str, record["sources"])), dict(record["files"])
             arrays = {name: _load_npy(folder / f"{name}.npy", hashes[f"{name}.npy"]) for name in _ARRAYS}
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise GyrovaeError(f"{folder / MARKER} is malformed: {error!r}") from None
         for part in ("train", "validation"):
             images = arrays[f"{part}_images"]
@@ -114,10 +126,11 @@ class Dataset:
 
 
 def preprocess(
-    recordings: Sequence[Recording | str | PathLike[str]],
+    recordings: Sequence[Recording | str | PathLike[str]] = (),
     output: str | PathLike[str] | None = None,
     *,
-    window: int = 256,
+    dataset: str | PathLike[str] | None = None,
+    window: int | None = None,
     hop: int | None = None,
     rate_hz: float | None = None,
     lsb: float | None = None,
@@ -126,25 +139,37 @@ def preprocess(
 ) -> Dataset:
     """Recordings of normal motion (or their paths) in, a `Dataset` out, also written to `output` where given.
 
-    `window` and `hop` are in samples (`hop` is a quarter of the window unless given); `rate_hz` is for files that do
-    not state one; `lsb` is the size of a count in the recordings' units (that of the recordings where they state it,
-    else chosen so that 2.5 times the largest sample fits int16). The timeline of all recordings is divided into up to
-    8 blocks; the last `validation_share` of each is held back, and training windows that overlap a held-back one are
-    dropped. The front end is fitted to the training windows alone.
+    Instead of recordings, `dataset` may be a folder with meta.json (see `layout`): its split.normal_train.
+    `window` and `hop` are in samples (256, or that meta.json's recommended_window, and a quarter of the window);
+    `rate_hz` is for files that do not state one; `lsb` is the size of a count in the recordings' units (that of the
+    recordings where they state it, else chosen so that 2.5 times the largest sample to train on fits int16). The
+    timeline of all recordings is divided into up to 8 blocks; the last `validation_share` of each is held back, and
+    training windows that overlap a held-back one are dropped. The front end is fitted to the training windows alone.
+    `GyrovaeError` when there are too few windows of either, when nothing moves, and when the recordings do not fit
+    int16 counts of `lsb`.
     """
-    hop = window // 4 if hop is None else hop
+    recommended = _WINDOW
+    if dataset is not None:
+        if recordings:
+            raise GyrovaeError("give either recordings or a dataset, not both")
+        recordings, meta = training_part(dataset)
+        recommended = meta.get("recommended_window", _WINDOW)
+    window = recommended if window is None else window
     check_window(window)
-    if hop < 1:
-        raise GyrovaeError("the hop is not usable", expected="at least 1 sample", received=hop)
+    hop = window // 4 if hop is None else hop
+    check_hop(hop)
+    if lsb is not None and not (math.isfinite(lsb) and lsb > 0):
+        raise GyrovaeError("the size of a count (lsb) is not usable", expected="above 0", received=lsb)
     if not 0 < validation_share < 1:
         raise GyrovaeError("the validation share is not usable", expected="above 0, below 1", received=validation_share)
     known = read_all(recordings, rate_hz=rate_hz)
-    if lsb is None:
-        stated = {recording.lsb for recording in known}
-        common = stated.pop() if len(stated) == 1 else None
-        lsb = common if common is not None else frontend.lsb_of([recording.samples for recording in known])
-    windows, origins = cut(known, window=window, hop=hop, lsb=lsb)
-    held_back, training = _split(origins, _segments(known), window, validation_share)
+    stated = {recording.lsb for recording in known}
+    if lsb is None and len(stated) == 1:
+        lsb = stated.pop()
+    if lsb is not None:
+        _check_range(known, lsb)
+    origins = _origins(known, window, hop)
+    held_back, training = _split(origins, segments_of(origins, known), window, validation_share)
     if training.sum() < _LEAST_TRAIN or held_back.sum() < _LEAST_VALIDATION:
         total = sum(len(recording) for recording in known)
         raise GyrovaeError(
@@ -153,10 +178,18 @@ def preprocess(
             expected=f"at least {_LEAST_TRAIN} and {_LEAST_VALIDATION}",
             remedy=f"Record longer, or choose a smaller --window or --hop (now {window} and {hop}).",
         )
+    lsb = _lsb(known, origins[training], window) if lsb is None else lsb
+    windows, _ = cut(known, window=window, hop=hop, lsb=lsb)
     rate = known[0].rate_hz
     assert rate is not None  # read_all refuses recordings without a rate
     spec = frontend.fit(windows[training], rate_hz=rate, lsb=lsb, units=known[0].units)
-    dataset = Dataset(
+    if all(mean <= floor for axis in spec.power_mean for mean, floor in zip(axis, spec.power_floor, strict=True)):
+        raise GyrovaeError(
+            "the recordings show no motion on any axis",
+            expected="a machine that runs",
+            remedy="Check the sensor and its wiring, and record while the machine runs.",
+        )
+    made = Dataset(
         spec=spec,
         hop=hop,
         train_images=_images(windows[training], spec, progress, "training windows"),
@@ -164,9 +197,10 @@ def preprocess(
         train_origins=origins[training],
         validation_origins=origins[held_back],
         train_features=log_band_energies(windows[training]),
+        validation_features=log_band_energies(windows[held_back]),
         sources=tuple(recording.source for recording in known),
     )
-    return dataset if output is None else dataset.save(output)
+    return made if output is None else made.save(output)
 
 
 def cut(
@@ -176,17 +210,69 @@ def cut(
 
     No window crosses a gap. `GyrovaeError` when not a single window fits.
     """
-    windows, origins = [], []
+    origins = _origins(recordings, window, hop)
+    windows = np.empty((len(origins), window, 3), np.int16)
     for index, recording in enumerate(recordings):
-        counts = frontend.to_counts(recording.samples, lsb)
-        for start, stop in recording.segments:
-            if stop - start < window:
-                continue
-            views = np.lib.stride_tricks.sliding_window_view(counts[start:stop], window, axis=0)[::hop]
-            windows.append(views.swapaxes(1, 2))
-            first = start + hop * np.arange(len(views))
-            origins.append(np.stack([np.full(len(views), index), first], axis=1))
-    if not windows:
+        mine = origins[:, 0] == index
+        if mine.any():
+            counts = frontend.to_counts(recording.samples, lsb)
+            views = np.lib.stride_tricks.sliding_window_view(counts, window, axis=0).swapaxes(1, 2)
+            windows[mine] = views[origins[mine, 1]]
+    return windows, origins
+
+
+def segments_of(origins: NDArray[np.int64], recordings: Sequence[Recording]) -> NDArray[np.int64]:
+    """Origins [k, 2] of windows and their recordings in; the number [k] of the segment that each window lies in out.
+
+    Segments are numbered from 0 through all recordings.
+    """
+    number, base = np.empty(len(origins), np.int64), 0
+    for index, recording in enumerate(recordings):
+        mine = origins[:, 0] == index
+        starts = [start for start, _ in recording.segments]
+        number[mine] = base + np.searchsorted(starts, origins[mine, 1], side="right") - 1
+        base += len(starts)
+    return number
+
+
+def check_hop(hop: int) -> None:
+    """Refuse a hop that is no number of samples."""
+    if not (isinstance(hop, int) and hop >= 1):
+        raise GyrovaeError("the hop is not usable", expected="at least 1 sample", received=hop)
+
+
+def _check_range(recordings: Sequence[Recording], lsb: float) -> None:
+    """Refuse a count's size in which the recordings would not fit int16: it cannot be that of their sensor."""
+    largest = max(float(np.abs(recording.samples).max()) for recording in recordings)
+    if largest > 32768.5 * lsb:
+        raise GyrovaeError(
+            f"the recordings do not fit int16 counts of {lsb:g} {recordings[0].units} (lsb)",
+            expected=f"samples up to {32768 * lsb:g}",
+            received=f"{largest:g}",
+            remedy="Give the sensor's own count with --lsb, in the units of the recordings.",
+        )
+
+
+def _lsb(recordings: Sequence[Recording], training: NDArray[np.int64], window: int) -> float:
+    """A count's size by the samples of the training windows alone."""
+    samples: list[NDArray[np.floating[Any]]] = []
+    for index, recording in enumerate(recordings):
+        used = np.zeros(len(recording), bool)
+        for first in training[training[:, 0] == index, 1]:
+            used[first : first + window] = True
+        samples.append(recording.samples[used])
+    return frontend.lsb_of(samples)
+
+
+def _origins(recordings: Sequence[Recording], window: int, hop: int) -> NDArray[np.int64]:
+    """(recording, first row) of every window that lies within one segment, [k, 2]; refuses where there is none."""
+    origins = [
+        np.stack(np.broadcast_arrays(index, np.arange(start, stop - window + 1, hop)), axis=1)
+        for index, recording in enumerate(recordings)
+        for start, stop in recording.segments
+        if stop - start >= window
+    ]
+    if not origins:
         longest = max(stop - start for recording in recordings for start, stop in recording.segments)
         raise GyrovaeError(
             f"too few samples for one window of {window}",
@@ -194,18 +280,16 @@ def cut(
             received=f"{longest} at the most",
             remedy="Record longer, or choose a smaller --window.",
         )
-    return np.ascontiguousarray(np.concatenate(windows)), np.concatenate(origins)
-
-
-def _segments(recordings: Sequence[Recording]) -> list[NDArray[np.int64]]:
-    """First rows of the segments of each recording."""
-    return [np.array([start for start, _ in recording.segments], np.int64) for recording in recordings]
+    return np.concatenate(origins).astype(np.int64)
 
 
 def _split(
-    origins: NDArray[np.int64], segments: list[NDArray[np.int64]], window: int, share: float
+    origins: NDArray[np.int64], segments: NDArray[np.int64], window: int, share: float
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Origins [k, 2] in time order in; which windows are held back, and which are trained on, out."""
+    """Origins [k, 2] in time order and their segments [k] in; which windows are held back, and which trained on, out.
+
+    Windows of one segment closer than a window's length share samples; those of different ones share none.
+    """
     count = len(origins)
     blocks = max(1, min(_BLOCKS, count // _LEAST_BLOCK))
     held_back = np.zeros(count, bool)
@@ -213,13 +297,7 @@ def _split(
         first, last = block * count // blocks, (block + 1) * count // blocks
         held_back[last - round((last - first) * share) : last] = True
     # A place on one timeline, where windows of different recordings or segments never come near each other.
-    place = np.empty(count, np.int64)
-    base = 0
-    for index, starts in enumerate(segments):
-        mine = origins[:, 0] == index
-        rows = origins[mine, 1]
-        place[mine] = base + rows + np.searchsorted(starts, rows, side="right") * window
-        base += (int(rows.max()) if len(rows) else 0) + (len(starts) + 2) * window
+    place = segments * (int(origins[:, 1].max()) + window) + origins[:, 1]
     kept = place[held_back]
     if not len(kept):
         return held_back, ~held_back

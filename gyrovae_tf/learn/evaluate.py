@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gyrovae_tf import runtime
-from gyrovae_tf.bundle import Bundle, read_json
+from gyrovae_tf.bundle import Bundle
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn import baseline
-from gyrovae_tf.learn.dataset import Progress, cut
+from gyrovae_tf.learn.dataset import Progress, check_hop, cut, segments_of
+from gyrovae_tf.learn.layout import test_part
 from gyrovae_tf.recording import Recording, read_all
 from gyrovae_tf.signal.score import vote
 
@@ -113,15 +114,14 @@ def evaluate(
     if "normal" in anomalies:
         raise GyrovaeError('a kind of anomaly cannot be called "normal"')
     hop = bundle.spec.window // 2 if hop is None else hop
-    if hop < 1:
-        raise GyrovaeError("the hop is not usable", expected="at least 1 sample", received=hop)
+    check_hop(hop)
     classical = load_baseline(run)
     scores, distances, groups = {}, {}, {}
     kinds = {"normal": normal, **anomalies}
     for place, (kind, recordings) in enumerate(kinds.items()):
-        windows, origins = _windows(recordings, bundle, hop, rate_hz, kind)
+        windows, segments = _windows(recordings, bundle, hop, rate_hz, kind)
         scores[kind] = _score(detector, windows, progress, f"{kind} ({place + 1} of {len(kinds)})")
-        groups[kind] = _group(scores[kind], origins, bundle, hop)
+        groups[kind] = _group(scores[kind], segments, bundle, hop)
         if classical is not None:
             distances[kind] = classical.distance(baseline.log_band_energies(windows))
     return Evaluation(
@@ -150,28 +150,6 @@ def auroc(normal: NDArray[np.float64], abnormal: NDArray[np.float64]) -> float:
     return float((below + up_to).mean() / (2 * len(normal)))
 
 
-def training_part(dataset: str | PathLike[str]) -> tuple[list[Path], dict[str, Any]]:
-    """A folder in the shared layout in; its normal training files and its meta.json out."""
-    folder = Path(dataset)
-    meta = _meta(folder)
-    return _named(folder, meta, "normal_train"), meta
-
-
-def test_part(dataset: str | PathLike[str]) -> tuple[list[Path], dict[str, list[Path]]]:
-    """A folder in the shared layout in; its normal test files and its anomalies' files by kind out."""
-    folder = Path(dataset)
-    meta = _meta(folder)
-    kinds = sorted(path for path in (folder / "anomaly").glob("*") if path.is_dir())
-    anomalies = {path.name: sorted(path.glob("*.csv")) for path in kinds}
-    empty = [kind for kind, files in anomalies.items() if not files]
-    if not anomalies or empty:
-        raise GyrovaeError(f"{folder / 'anomaly'} holds no recordings" + (f" of {empty[0]}" if empty else ""))
-    return _named(folder, meta, "normal_test"), anomalies
-
-
-test_part.__test__ = False  # type: ignore[attr-defined]  # not a test, whatever pytest makes of its name
-
-
 def load_baseline(run: str | PathLike[str]) -> baseline.Mahalanobis | None:
     """A run's folder, or the bundle inside it, in; the classical detector of its training windows out.
 
@@ -183,27 +161,10 @@ def load_baseline(run: str | PathLike[str]) -> baseline.Mahalanobis | None:
     return None
 
 
-def _meta(folder: Path) -> dict[str, Any]:
-    if not (folder / "meta.json").is_file():
-        raise GyrovaeError(
-            f"{folder} is not a dataset of recordings" if folder.exists() else f"there is no {folder}",
-            expected="a folder with meta.json, normal/ and anomaly/<kind>/",
-        )
-    return read_json(folder / "meta.json")
-
-
-def _named(folder: Path, meta: dict[str, Any], part: str) -> list[Path]:
-    split = meta.get("split")
-    names = split.get(part) if isinstance(split, dict) else None
-    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
-        raise GyrovaeError(f"{folder / 'meta.json'} does not list its split.{part}")
-    return [folder / "normal" / name for name in names]
-
-
 def _windows(
     recordings: Recordings, bundle: Bundle, hop: int, rate_hz: float | None, kind: str
 ) -> tuple[NDArray[np.int16], NDArray[np.int64]]:
-    """Windows and origins of one kind, at the rate and in the units that the detector was made for."""
+    """Windows of one kind and the segment of each, at the rate and in the units that the detector was made for."""
     spec = bundle.spec
     known = read_all(recordings, rate_hz=rate_hz)
     for recording in known:
@@ -220,9 +181,10 @@ def _windows(
                 received=recording.units,
             )
     try:
-        return cut(known, window=spec.window, hop=hop, lsb=spec.lsb)
+        windows, origins = cut(known, window=spec.window, hop=hop, lsb=spec.lsb)
     except GyrovaeError as error:
         raise GyrovaeError(f"{kind}: {error.problem}", expected=error.expected, received=error.received) from None
+    return windows, segments_of(origins, known)
 
 
 def _score(
@@ -236,11 +198,11 @@ def _score(
     return np.concatenate(parts)
 
 
-def _group(scores: NDArray[np.float64], origins: NDArray[np.int64], bundle: Bundle, hop: int) -> Group:
+def _group(scores: NDArray[np.float64], segments: NDArray[np.int64], bundle: Bundle, hop: int) -> Group:
     """Alarms, and events counted within stretches that no gap breaks."""
     calibration = bundle.calibration
     alarms = scores >= 1.0
-    breaks = np.flatnonzero((np.diff(origins[:, 0]) != 0) | (np.diff(origins[:, 1]) != hop)) + 1
+    breaks = np.flatnonzero(np.diff(segments)) + 1
     events, samples, votable = 0, 0, False
     for stretch in np.split(alarms, breaks):
         votable |= len(stretch) >= calibration.vote_windows

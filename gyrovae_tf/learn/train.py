@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import io
+import hashlib
 import json
 import math
 import os
 import shutil
 import tempfile
-import zipfile
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -20,7 +19,7 @@ from numpy.typing import NDArray
 
 from gyrovae_tf.bundle import check_replaceable, read_json
 from gyrovae_tf.errors import GyrovaeError, atomic_write
-from gyrovae_tf.learn import baseline
+from gyrovae_tf.learn import baseline, npz
 from gyrovae_tf.learn.dataset import Dataset, Progress
 from gyrovae_tf.learn.engine import keras, make_reproducible, tf, versions
 from gyrovae_tf.learn.vae import BRANCHES, VAE, Architecture, export_graph, unit_divergence
@@ -63,13 +62,21 @@ class Options:
     """Steps between two validations."""
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch", "patience", "steps_per_epoch"):
-            if getattr(self, name) < 1:
-                raise GyrovaeError(f"{name} is not usable", expected="at least 1", received=getattr(self, name))
+        counts = {"epochs": 1, "batch": 1, "patience": 1, "steps_per_epoch": 1, "warm_up_steps": 0, "seed": 0}
+        for name, least in counts.items():
+            value = getattr(self, name)
+            if type(value) is not int:
+                raise GyrovaeError(f"{name} is not usable", expected="a whole number", received=repr(value))
+            if value < least:
+                raise GyrovaeError(f"{name} is not usable", expected=f"at least {least}", received=value)
+        if self.seed >= 1 << 32:
+            raise GyrovaeError("seed is not usable", expected="below 2^32", received=self.seed)
         for name in ("learning_rate", "beta"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
                 raise GyrovaeError(f"{name} is not usable", expected="above 0", received=value)
+        if not (math.isfinite(self.free_nats) and self.free_nats >= 0):
+            raise GyrovaeError("free_nats is not usable", expected="0 or more", received=self.free_nats)
 
 
 @dataclass(frozen=True)
@@ -86,6 +93,12 @@ class Run:
     architecture: Architecture
     metrics: dict[str, Any]
     """Figures of the training: best epoch, losses, what the latent space carries."""
+    model_sha256: str = ""
+    """SHA-256 of the Keras model's file; empty while training."""
+
+    def __fspath__(self) -> str:
+        """The folder: a run may stand wherever its path may."""
+        return str(self.path)
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> Run:
@@ -95,16 +108,24 @@ class Run:
         if not record["finished"]:
             raise GyrovaeError(
                 f"the training in {folder} did not end",
-                remedy=f"Continue it: gyrovae-tf train {record['dataset']} -o {folder} --resume",
+                remedy=f"Continue it: gyrovae-tf train {_dataset(folder, record)} -o {folder} --resume",
             )
         return _run(folder, record)
 
     def keras_model(self) -> Any:
         """The flat Functional Keras model: two images [b, 32, 32, 3] in, two reconstructions out."""
         path = self.path / MODEL
+        found = sha256_of(path)
+        if found != self.model_sha256:
+            raise GyrovaeError(
+                f"{path} is damaged or was replaced",
+                expected=f"sha256 {self.model_sha256}",
+                received=found,
+                remedy="Train again.",
+            )
         try:
             return keras.models.load_model(path, compile=False, safe_mode=True)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:  # another version of tf-keras wrote it
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise GyrovaeError(f"cannot load {path}: {reason}", remedy="Train again.") from None
 
@@ -160,17 +181,18 @@ def train(
         _remove_old(folder)
         record = {
             "schema_version": SCHEMA_VERSION,
-            "dataset": os.path.relpath(data.path.resolve(), folder.resolve()),
+            "dataset": _relative(data.path.resolve(), folder.resolve()),
             "dataset_digest": data.digest,
             "options": dataclasses.asdict(options or Options()),
             "architecture": dataclasses.asdict(architecture or Architecture()),
             "metrics": {},
+            "model_sha256": "",
             "versions": versions(),
             "finished": False,
         }
         _write_record(folder, record)
-    run = _run(folder, record)
-    record["metrics"] = _fit(run, data, progress)
+    record["metrics"] = _fit(_run(folder, record), data, progress)
+    record["model_sha256"] = sha256_of(folder / MODEL)
     record["finished"] = True
     _write_record(folder, record)
     return _run(folder, record)
@@ -207,7 +229,8 @@ def _fit(run: Run, data: Dataset, progress: Progress | None) -> dict[str, Any]:
     vae.set_weights(keeper.best_weights)
     latent = latent_use(vae, data.validation_images)
     check_latent(latent)
-    baseline.Mahalanobis.fit(data.train_features, _BASELINE_RATE).save(run.path / baseline.FILE)
+    classical = baseline.Mahalanobis.fit(data.train_features, _BASELINE_RATE, data.validation_features)
+    classical.save(run.path / baseline.FILE)
     _save_model(export_graph(run.architecture, vae), run.path / MODEL)
     best = keeper.history[keeper.best_epoch]
     return {
@@ -219,7 +242,7 @@ def _fit(run: Run, data: Dataset, progress: Progress | None) -> dict[str, Any]:
     }
 
 
-class _Keeper(keras.callbacks.Callback):  # type: ignore[misc]
+class _Keeper(keras.callbacks.Callback):
     """After each epoch: early stopping, logs, and the state that `resume` starts from."""
 
     def __init__(self, folder: Path, options: Options, progress: Progress | None) -> None:
@@ -242,8 +265,8 @@ class _Keeper(keras.callbacks.Callback):  # type: ignore[misc]
         waited = self.epochs_done - 1 - self.best_epoch
         return self.epochs_done >= self._options.epochs or (self.epochs_done > 0 and waited >= self._options.patience)
 
-    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        if self._progress and (batch + 1) % 10 == 0:
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
+        if self._progress and ((batch + 1) % 10 == 0 or batch + 1 == self._options.steps_per_epoch):
             done = self.epochs_done * self._options.steps_per_epoch + batch + 1
             note = f"validation loss {self.history[-1]['val_loss']:.4f}" if self.history else "training"
             self._progress(done, self._options.epochs * self._options.steps_per_epoch, note)
@@ -258,11 +281,12 @@ class _Keeper(keras.callbacks.Callback):  # type: ignore[misc]
         self.history.append(row)
         if epoch == 0 or row["val_loss"] < self.history[self.best_epoch]["val_loss"]:
             self.best_epoch, self.best_weights = epoch, self.model.get_weights()
-        self._save()
+        # The log comes first: whatever a kill leaves out of it or puts there too early, `resume` writes again.
         self._log(row)
+        self._save()
         self.model.stop_training = self.over
 
-    def on_train_end(self, logs: dict[str, float] | None = None) -> None:
+    def on_train_end(self, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
         if self._writer is not None:
             self._writer.close()
 
@@ -270,39 +294,50 @@ class _Keeper(keras.callbacks.Callback):  # type: ignore[misc]
         lines = [",".join(_COLUMNS)]
         lines += [",".join([f"{int(r['epoch'])}", *(repr(r[name]) for name in _COLUMNS[1:])]) for r in self.history]
         atomic_write(self._folder / LOG, "\n".join(lines) + "\n")
-        if self._writer is None:
-            self._writer = tf.summary.create_file_writer(str(self._folder / TENSORBOARD))
-        with self._writer.as_default(step=int(row["epoch"])):
-            for name in _COLUMNS[1:]:
-                tf.summary.scalar(name, row[name])
-        self._writer.flush()
+        try:
+            if self._writer is None:
+                self._writer = tf.summary.create_file_writer(str(self._folder / TENSORBOARD))
+            with self._writer.as_default(step=int(row["epoch"])):
+                for name in _COLUMNS[1:]:
+                    tf.summary.write(name, tf.constant(row[name]), metadata=_scalar_metadata())
+            self._writer.flush()
+        except tf.errors.OpError as error:  # a full disk, for one
+            raise GyrovaeError(
+                f"cannot write {self._folder / TENSORBOARD}: {error.message}",
+                remedy="Check that the folder may be written to and that the disk is not full.",
+            ) from None
 
     def _save(self) -> None:
-        arrays = {f"weight_{i}": value for i, value in enumerate(self.model.get_weights())}
+        arrays: dict[str, NDArray[Any]] = {f"weight_{i}": value for i, value in enumerate(self.model.get_weights())}
         arrays |= {f"best_{i}": value for i, value in enumerate(self.best_weights)}
         arrays |= {f"optimizer_{i}": v.numpy() for i, v in enumerate(self.model.optimizer.variables)}
         arrays["history"] = np.array([[row[name] for name in _COLUMNS] for row in self.history])
         arrays["best_epoch"] = np.array(self.best_epoch)
-        buffer = io.BytesIO()
-        np.savez(buffer, **arrays)  # type: ignore[arg-type]
-        atomic_write(self._folder / STATE, buffer.getvalue())
+        npz.save(self._folder / STATE, arrays)
 
     def restore(self, vae: VAE) -> None:
         """Put the saved state, if there is one, into model and optimizer."""
         path = self._folder / STATE
         if not path.is_file():
             return
+        remedy = "Start again with --overwrite."
+        state = npz.load(path, remedy=remedy)
         try:
-            with np.load(path, allow_pickle=False) as state:
-                count, variables = len(vae.weights), vae.optimizer.variables
-                vae.set_weights([state[f"weight_{i}"] for i in range(count)])
-                for i, variable in enumerate(variables):
-                    variable.assign(state[f"optimizer_{i}"])
-                self.best_weights = [state[f"best_{i}"] for i in range(count)]
-                self.history = [dict(zip(_COLUMNS, map(float, row), strict=True)) for row in state["history"]]
-                self.best_epoch = int(state["best_epoch"])
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            raise GyrovaeError(f"{path} is damaged: {error}", remedy="Start again with --overwrite.") from None
+            count, variables = len(vae.weights), vae.optimizer.variables
+            vae.set_weights([state[f"weight_{i}"] for i in range(count)])
+            for i, variable in enumerate(variables):
+                variable.assign(state[f"optimizer_{i}"])
+            self.best_weights = [state[f"best_{i}"] for i in range(count)]
+            self.history = [dict(zip(_COLUMNS, map(float, row), strict=True)) for row in state["history"]]
+            self.best_epoch = int(state["best_epoch"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise GyrovaeError(f"{path} is not the state of this run: {error}", remedy=remedy) from None
+
+
+def _scalar_metadata() -> Any:
+    """What makes TensorBoard draw a curve; `tf.summary.scalar` adds it, too, but needs the package tensorboard."""
+    metadata = tf.compat.v1.SummaryMetadata
+    return metadata(plugin_data=metadata.PluginData(plugin_name="scalars"))
 
 
 def latent_use(vae: VAE, images: NDArray[np.int8]) -> dict[str, dict[str, Any]]:
@@ -343,19 +378,32 @@ def carries(use: dict[str, Any]) -> bool:
 
 def check_latent(latent: dict[str, dict[str, Any]]) -> None:
     """Refuse a model whose code carries nothing in either branch: it would call everything the same."""
-    if not any(carries(use) for use in latent.values()):
-        nats = sum(sum(use["kl"]) for use in latent.values())
-        raise GyrovaeError(
-            "the model's latent space carries nothing (posterior collapse)",
-            expected=f"at least {_LEAST_NATS} nats, and a worse reconstruction from another window's code",
-            received=f"{nats:.3f} nats in all",
-            remedy="Train with a smaller --beta or longer, or record motion that varies more.",
-        )
+    if any(carries(use) for use in latent.values()):
+        return
+    found = "; ".join(
+        f"{branch} {sum(use['kl']):.2f} nats and {100 * (use['shuffled_error'] / use['error'] - 1):.1f} %"
+        for branch, use in latent.items()
+    )
+    raise GyrovaeError(
+        "the model's latent space carries nothing (posterior collapse)",
+        expected=f"{_LEAST_NATS} nats or more and an error {100 * _LEAST_GAIN:g} % larger from another window's code",
+        received=found,
+        remedy="Start again (--overwrite) with more --epochs, a smaller --beta, or motion that varies more.",
+    )
+
+
+def sha256_of(path: Path) -> str:
+    """A file of a run in, the SHA-256 of its bytes out, in hexadecimal."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise GyrovaeError(f"cannot read {path}: {error.strerror}", remedy="Train again.") from None
 
 
 def to_float(images: NDArray[np.int8]) -> NDArray[np.float32]:
     """int8 pixels in, standard deviations out (exact)."""
-    return images.astype(np.float32) / PIXEL
+    pixels: NDArray[np.float32] = images.astype(np.float32) / np.float32(PIXEL)
+    return pixels
 
 
 def _batches(images: NDArray[np.int8], options: Options, first_epoch: int) -> Any:
@@ -385,7 +433,7 @@ def _save_model(model: Any, path: Path) -> None:
 
 def _remove_old(folder: Path) -> None:
     """Take away what an overwritten run left, state first, so that nothing old can be taken for new."""
-    for name in (STATE, MODEL, LOG, MARKER):
+    for name in (STATE, MODEL, LOG, MARKER, baseline.FILE):
         (folder / name).unlink(missing_ok=True)
     for old in (folder / TENSORBOARD, *folder.glob("*.gyrovae")):
         shutil.rmtree(old, ignore_errors=True)
@@ -403,14 +451,18 @@ def _read_record(folder: Path) -> dict[str, Any]:
             remedy="Make one: gyrovae-tf train DATASET/ -o RUN/",
         )
     record = read_json(folder / MARKER)
-    fields = {"dataset": str, "dataset_digest": str, "options": dict, "architecture": dict, "metrics": dict}
+    fields = {
+        **dict.fromkeys(("dataset", "dataset_digest", "model_sha256"), str),
+        **dict.fromkeys(("options", "architecture", "metrics"), dict),
+        "finished": bool,
+    }
     if record.get("schema_version") != SCHEMA_VERSION:
         raise GyrovaeError(
             f"{folder} has a schema version that this gyrovae-tf does not know",
             expected=SCHEMA_VERSION,
             received=record.get("schema_version"),
         )
-    for name, kind in {**fields, "finished": bool}.items():
+    for name, kind in fields.items():
         if not isinstance(record.get(name), kind):
             raise GyrovaeError(f"{folder / MARKER} is malformed: {name} is missing or of a wrong kind")
     return record
@@ -421,8 +473,28 @@ def _run(folder: Path, record: dict[str, Any]) -> Run:
         options, architecture = Options(**record["options"]), Architecture(**record["architecture"])
     except TypeError as error:
         raise GyrovaeError(f"{folder / MARKER} is malformed: {error}") from None
-    dataset = Path(os.path.normpath(folder / record["dataset"]))
-    return Run(folder, dataset, record["dataset_digest"], options, architecture, record["metrics"])
+    return Run(
+        path=folder,
+        dataset=_dataset(folder, record),
+        dataset_digest=record["dataset_digest"],
+        options=options,
+        architecture=architecture,
+        metrics=record["metrics"],
+        model_sha256=record["model_sha256"],
+    )
+
+
+def _dataset(folder: Path, record: dict[str, Any]) -> Path:
+    """Where the run's record says that its dataset is: it is relative to the run, so that both may move together."""
+    return Path(os.path.normpath(folder.resolve() / record["dataset"]))
+
+
+def _relative(path: Path, start: Path) -> str:
+    """`path` as seen from `start`; itself where no way leads there (another drive)."""
+    try:
+        return os.path.relpath(path, start)
+    except ValueError:
+        return str(path)
 
 
 def _check_same(

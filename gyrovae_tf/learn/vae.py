@@ -8,9 +8,11 @@ Auto-Encoding Variational Bayes (2014); free bits: Kingma et al., Improved Varia
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
+from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn.engine import keras, tf
 from gyrovae_tf.spec import BANDS, CELLS
 
@@ -33,13 +35,18 @@ class Architecture:
     decoder_channels: int = 8
     """Channels of the decoder's 8 x 8 grid."""
 
+    def __post_init__(self) -> None:
+        for name, value in dataclasses.asdict(self).items():
+            if not (type(value) is int and 1 <= value <= 1024):
+                raise GyrovaeError(f"{name} is not usable", expected="a whole number from 1 to 1024", received=value)
+
 
 def encoder(image: Any, architecture: Architecture, branch: str) -> tuple[Any, Any]:
     """A [b, 32, 32, 3] tensor in; mean and log variance of its code, each [b, latent], out."""
     layers = keras.layers
-    hidden = layers.Conv2D(
-        architecture.patch_channels, _PATCH, _PATCH, activation="relu", name=f"{branch}_patches"
-    )(image)
+    hidden = layers.Conv2D(architecture.patch_channels, _PATCH, _PATCH, activation="relu", name=f"{branch}_patches")(
+        image
+    )
     hidden = layers.Conv2D(architecture.code_channels, 2, 2, activation="relu", name=f"{branch}_code")(hidden)
     hidden = layers.Flatten(name=f"{branch}_flat")(hidden)
     mean = layers.Dense(architecture.latent, name=f"{branch}_mean")(hidden)
@@ -88,7 +95,7 @@ def export_graph(architecture: Architecture, source: VAE | None = None) -> Any:
     return model
 
 
-class VAE(keras.Model):  # type: ignore[misc]
+class VAE(keras.Model):
     """Images [b, 2, 32, 32, 3] (float32, pixels / 32) in, reconstructions of the same form out; trained by `fit`.
 
     The loss is the negative evidence lower bound a pixel, with unit observation variance: half the squared error
@@ -124,7 +131,7 @@ class VAE(keras.Model):  # type: ignore[misc]
 
     def encode(self, images: Any, training: bool = False) -> tuple[Any, Any]:
         """Images [b, 2, 32, 32, 3] in; means and log variances, each [b, 2, latent], out."""
-        *codes, = self.encoder([images[:, 0], images[:, 1]], training=training)
+        (*codes,) = self.encoder([images[:, 0], images[:, 1]], training=training)
         return tf.stack(codes[:2], axis=1), tf.stack(codes[2:], axis=1)
 
     def decode(self, codes: Any, training: bool = False) -> Any:

@@ -1,0 +1,408 @@
+"""Evaluation: AUROC against scikit-learn, events counted by hand, and that the .tflite is what is tested."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import TINY_MACHINE, TINY_WINDOW, Tiny
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score
+
+from gyrovae_tf.bundle import Bundle
+from gyrovae_tf.device.simulate import simulate
+from gyrovae_tf.errors import GyrovaeError
+from gyrovae_tf.learn.baseline import log_band_energies
+from gyrovae_tf.learn.dataset import cut
+from gyrovae_tf.learn.evaluate import Evaluation, auroc, evaluate, load_baseline
+from gyrovae_tf.learn.layout import test_part, training_part
+from gyrovae_tf.learn.quantize import BUNDLE
+from gyrovae_tf.recording import Recording
+from gyrovae_tf.runtime import Detector
+from gyrovae_tf.signal.score import Scores
+
+NORMAL = simulate(TINY_MACHINE, seconds=20, seed=2)
+OFF = simulate(TINY_MACHINE, seconds=10, seed=3, fault="off")
+IMBALANCE = simulate(TINY_MACHINE, seconds=10, seed=4, fault="imbalance", severity=2)
+
+
+@pytest.fixture(scope="module")
+def result(tiny: Tiny) -> Evaluation:
+    return evaluate(tiny.run, normal=[NORMAL], anomalies={"off": [OFF], "imbalance": [IMBALANCE]})
+
+
+@pytest.fixture
+def copy(tiny: Tiny, tmp_path: Path) -> Path:
+    """A copy of the run, to be damaged."""
+    return tiny.copy(tmp_path)
+
+
+# --- AUROC -----------------------------------------------------------------------------------------------------
+
+SCORES = st.lists(st.integers(0, 6).map(float) | st.floats(0, 6, width=16), min_size=1, max_size=40)
+
+
+@given(SCORES, SCORES)
+@settings(max_examples=150, deadline=None, derandomize=True)
+def test_auroc_is_that_of_scikit_learn(normal: list[float], abnormal: list[float]) -> None:
+    labels = [0] * len(normal) + [1] * len(abnormal)
+    expected = roc_auc_score(labels, normal + abnormal)
+    assert auroc(np.array(normal), np.array(abnormal)) == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("normal", "abnormal", "expected"),
+    [([1, 2], [3], 1.0), ([2, 3], [1], 0.0), ([1, 3], [2], 0.5), ([2, 2], [2], 0.5), ([1, 2], [2, 3], 0.875)],
+)
+def test_auroc_by_hand(normal: list[float], abnormal: list[float], expected: float) -> None:
+    assert auroc(np.array(normal), np.array(abnormal)) == expected
+
+
+# --- alarms and events -----------------------------------------------------------------------------------------
+
+
+def still(lengths: list[int]) -> Recording:
+    """A recording in segments of these lengths."""
+    borders = [0, *itertools.accumulate(lengths)]
+    return Recording(np.zeros((borders[-1], 3)), 200.0, tuple(itertools.pairwise(borders)), "still")
+
+
+def scored(
+    monkeypatch: pytest.MonkeyPatch, tiny: Tiny, tmp_path: Path, alarms: str, lengths: list[int], vote: tuple[int, int]
+) -> dict[str, Any]:
+    """An evaluation whose windows score as `alarms` says: 1 at the threshold, 0 below. Windows lie side by side."""
+    waiting = list(alarms)
+
+    def score_windows(_: Detector, windows: NDArray[np.int16]) -> Scores:
+        score = np.array([1.0 if waiting.pop(0) == "1" else 0.999 for _ in windows])
+        return dataclasses.replace(Detector(tiny.bundle).score_images(tiny.dataset.train_images[:0]), score=score)
+
+    monkeypatch.setattr(Detector, "score_windows", score_windows)
+    calibration = dataclasses.replace(tiny.bundle.calibration, vote_alarms=vote[0], vote_windows=vote[1])
+    bundle = dataclasses.replace(tiny.bundle, calibration=calibration).save(tmp_path / "a.gyrovae")
+    found = evaluate(bundle, normal=[still(lengths)], hop=TINY_WINDOW)
+    assert waiting == []
+    assert found.groups["normal"].windows == len(alarms)
+    return {**dataclasses.asdict(found.groups["normal"]), "told": found.to_dict()}
+
+
+@pytest.mark.parametrize(
+    ("alarms", "vote", "events"),
+    [
+        ("0110100", (2, 3), 1),  # holds at the third to the fifth window
+        ("0110011", (2, 3), 2),
+        ("1010101", (2, 3), 3),  # at the third, fifth and seventh
+        ("1010101", (3, 3), 0),
+        ("1110111", (3, 3), 2),
+        ("1110111", (3, 5), 1),
+        ("1010001", (1, 1), 3),
+        ("0000000", (1, 1), 0),
+        ("1111111", (3, 5), 1),
+    ],
+)
+def test_events_by_hand(
+    monkeypatch: pytest.MonkeyPatch, tiny: Tiny, tmp_path: Path, alarms: str, vote: tuple[int, int], events: int
+) -> None:
+    found = scored(monkeypatch, tiny, tmp_path, alarms, [7 * TINY_WINDOW], vote)
+    assert found["events"] == events
+    assert found["alarms"] == pytest.approx(alarms.count("1") / 7)
+    assert found["hours"] == pytest.approx(7 * TINY_WINDOW / 200 / 3600)
+    assert found["told"]["events_per_hour"] == {"normal": pytest.approx(events / found["hours"])}
+    assert found["told"]["vote"] == list(vote)
+
+
+@pytest.mark.parametrize(
+    ("alarms", "lengths", "events"),
+    [
+        ("011110", [3, 3], 2),  # a gap in the middle: two of three on either side
+        ("001100", [3, 3], 0),  # and none where the two alarms lie apart
+        ("001100", [6], 1),
+        ("111111", [2, 2, 2], 3),
+    ],
+)
+def test_no_event_reaches_over_a_gap(
+    monkeypatch: pytest.MonkeyPatch, tiny: Tiny, tmp_path: Path, alarms: str, lengths: list[int], events: int
+) -> None:
+    """With windows side by side a gap cannot be told by the distance of the windows."""
+    found = scored(monkeypatch, tiny, tmp_path, alarms, [TINY_WINDOW * part for part in lengths], (2, 3))
+    assert found["events"] == events
+    assert found["hours"] == pytest.approx(6 * TINY_WINDOW / 200 / 3600)
+
+
+def test_stretches_too_short_for_a_vote_have_no_rate_of_events(
+    monkeypatch: pytest.MonkeyPatch, tiny: Tiny, tmp_path: Path
+) -> None:
+    found = scored(monkeypatch, tiny, tmp_path, "00", [TINY_WINDOW] * 2, (2, 2))
+    assert found["votable"] is False
+    assert found["told"]["events_per_hour"] == {"normal": None}
+
+
+# --- a whole evaluation ----------------------------------------------------------------------------------------
+
+
+def test_an_evaluation_says_what_the_detector_says(tiny: Tiny, result: Evaluation) -> None:
+    spec = tiny.dataset.spec
+    scores, features = {}, {}
+    for kind, recording in (("normal", NORMAL), ("off", OFF), ("imbalance", IMBALANCE)):
+        windows, _ = cut([recording], window=TINY_WINDOW, hop=TINY_WINDOW // 2, lsb=spec.lsb)
+        scores[kind] = Detector(tiny.bundle).score_windows(windows).score
+        features[kind] = log_band_energies(windows)
+        assert result.groups[kind].windows == len(windows) == (len(recording) - 64) // 32 + 1
+        assert result.groups[kind].alarms == (scores[kind] >= 1).mean()
+    classical = load_baseline(tiny.run)
+    assert classical is not None
+    assert result.baseline_auroc is not None
+    for kind in ("off", "imbalance"):
+        labels = [0] * len(scores["normal"]) + [1] * len(scores[kind])
+        assert result.auroc[kind] == pytest.approx(roc_auc_score(labels, [*scores["normal"], *scores[kind]]))
+        distances = [*classical.distance(features["normal"]), *classical.distance(features[kind])]
+        assert result.baseline_auroc[kind] == pytest.approx(roc_auc_score(labels, distances))
+    assert result.false_alarm_rate == result.groups["normal"].alarms
+    assert result.requested_false_alarm_rate == 0.01
+
+
+def test_plain_faults_are_found(result: Evaluation) -> None:
+    """Even three epochs on a minute of motion tell a machine that stands still, and a bad imbalance."""
+    assert result.auroc["off"] > 0.99
+    assert result.auroc["imbalance"] > 0.9
+    assert result.false_alarm_rate < 0.3  # a minute shows few of the ways from one speed to the other
+
+
+def test_the_dictionary_is_json(result: Evaluation) -> None:
+    told = json.loads(json.dumps(result.to_dict(), allow_nan=False))
+    assert told["auroc"] == result.auroc
+    assert list(told["auroc"]) == ["off", "imbalance"]
+    assert told["auroc_mean"] == pytest.approx(sum(result.auroc.values()) / 2)
+    assert told["auroc_min"] == min(result.auroc.values())
+    assert told["baseline"]["name"] == "mahalanobis"
+    assert told["baseline"]["auroc"].keys() == {"off", "imbalance"}
+    for name in ("alarm_rate", "events_per_hour", "windows"):
+        assert told[name].keys() == {"normal", "off", "imbalance"}
+    assert (told["hop"], told["vote"], told["runtime"]) == (32, [3, 5], "litert")
+
+
+def test_normal_motion_alone(tiny: Tiny) -> None:
+    told = evaluate(tiny.run, normal=[NORMAL]).to_dict()
+    assert (told["auroc"], told["auroc_mean"], told["auroc_min"]) == ({}, None, None)
+
+
+def test_the_run_its_path_and_its_bundle_say_the_same(tiny: Tiny, result: Evaluation) -> None:
+    for run in (tiny.run.path, str(tiny.run.path), tiny.run.path / BUNDLE):
+        assert evaluate(run, normal=[NORMAL], anomalies={"off": [OFF], "imbalance": [IMBALANCE]}) == result
+
+
+def test_a_bundle_alone_has_no_baseline(tiny: Tiny, tmp_path: Path, result: Evaluation) -> None:
+    alone = shutil.copytree(tiny.run.path / BUNDLE, tmp_path / "alone.gyrovae")
+    found = evaluate(alone, normal=[NORMAL], anomalies={"off": [OFF], "imbalance": [IMBALANCE]})
+    assert found == dataclasses.replace(result, baseline_auroc=None, baseline_alarms=None)
+    assert found.to_dict()["baseline"] is None
+
+
+def test_recordings_may_be_files_and_several(tiny: Tiny, tmp_path: Path, result: Evaluation) -> None:
+    for name, recording in (("normal", NORMAL), ("off", OFF)):
+        recording.write(tmp_path / f"{name}.csv")
+    seen: list[tuple[int, int, str]] = []
+    found = evaluate(
+        tiny.run,
+        normal=[tmp_path / "normal.csv"],
+        anomalies={"both": [tmp_path / "off.csv", IMBALANCE]},
+        progress=lambda *words: seen.append(words),
+    )
+    assert found.groups["normal"] == result.groups["normal"]
+    both = found.groups["both"]
+    assert both.windows == result.groups["off"].windows + result.groups["imbalance"].windows
+    assert {what for _, _, what in seen} == {"normal (1 of 2)", "both (2 of 2)"}
+    assert all(0 < done <= total for done, total, _ in seen)
+
+
+def test_the_hop(tiny: Tiny) -> None:
+    assert evaluate(tiny.run, normal=[NORMAL], hop=64).groups["normal"].windows == 4000 // 64
+    assert evaluate(tiny.run, normal=[NORMAL], hop=1000).groups["normal"].windows == 4
+
+
+# --- it runs the .tflite ---------------------------------------------------------------------------------------
+
+
+def test_nothing_of_keras_is_needed(copy: Path, result: Evaluation) -> None:
+    for name in ("model.keras", "state.npz", "log.csv", "run.json"):
+        (copy / name).unlink()
+    shutil.rmtree(copy.parent / "dataset")
+    assert evaluate(copy, normal=[NORMAL], anomalies={"off": [OFF], "imbalance": [IMBALANCE]}) == result
+
+
+def test_another_tflite_gives_other_scores(tiny: Tiny, copy: Path) -> None:
+    """Weights of the .tflite replaced by others (with the manifest to match): the figures follow."""
+    model, rng = tiny.bundle.model, np.random.default_rng(0)
+    for old in weights(tiny):
+        model = model.replace(old, rng.bytes(len(old)))
+    changed = dataclasses.replace(tiny.bundle, model=model)
+    changed.save(copy / BUNDLE)
+    assert Bundle.load(copy).model_sha256 != tiny.bundle.model_sha256
+    windows, _ = cut([NORMAL], window=TINY_WINDOW, hop=TINY_WINDOW, lsb=tiny.dataset.spec.lsb)
+    found, before = Detector(copy).score_windows(windows), Detector(tiny.bundle).score_windows(windows)
+    assert found.score.tolist() != before.score.tolist()
+    assert evaluate(copy, normal=[NORMAL]) != evaluate(tiny.run, normal=[NORMAL])
+
+
+def weights(tiny: Tiny) -> list[bytes]:
+    """The int8 weights of the .tflite, as they stand in it."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_content=tiny.bundle.model)
+    found = []
+    for detail in interpreter.get_tensor_details():
+        try:
+            content = interpreter.get_tensor(detail["index"]).tobytes()
+        except ValueError:  # an activation
+            continue
+        if detail["dtype"] == np.int8 and len(content) >= 1024 and tiny.bundle.model.count(content) == 1:
+            found.append(content)
+    assert len(found) >= 6
+    return found
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "emptied", "missing"])
+def test_a_damaged_tflite(copy: Path, damage: str) -> None:
+    path = copy / BUNDLE / "model_int8.tflite"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    if damage == "missing":
+        path.unlink()
+    else:
+        path.write_bytes({"cut": content[:-100], "flipped": content, "emptied": b""}[damage])
+    with pytest.raises(GyrovaeError, match=r"model_int8.tflite"):
+        evaluate(copy, normal=[NORMAL])
+
+
+def test_a_damaged_baseline(copy: Path) -> None:
+    (copy / "baseline.npz").write_bytes(b"nothing")
+    with pytest.raises(GyrovaeError, match=r"baseline.npz is damaged"):
+        evaluate(copy, normal=[NORMAL])
+
+
+# --- refusals --------------------------------------------------------------------------------------------------
+
+SLOW = dataclasses.replace(NORMAL, rate_hz=100.0, source="slow.csv")
+TURNS = dataclasses.replace(NORMAL, units="rad/s", source="turns.csv")
+SHORT = Recording(NORMAL.samples[:63], 200.0, ((0, 63),), "short.csv")
+UNKNOWN = dataclasses.replace(NORMAL, rate_hz=None, source="unknown.csv")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ({}, "no normal recordings to evaluate on"),
+        ({"anomalies": {"off": [OFF]}}, "no normal recordings to evaluate on"),
+        ({"normal": [NORMAL], "anomalies": {"normal": [OFF]}}, 'a kind of anomaly cannot be called "normal"'),
+        ({"normal": [NORMAL], "anomalies": {"off": []}}, "no recordings"),
+        ({"normal": [SLOW]}, "slow.csv was recorded at another rate .* expected 200 Hz, received 100 Hz"),
+        ({"normal": [NORMAL], "anomalies": {"off": [SLOW]}}, "slow.csv was recorded at another rate"),
+        ({"normal": [TURNS]}, "turns.csv is in other units .* expected m/s.2, received rad/s"),
+        ({"normal": [NORMAL], "anomalies": {"off": [TURNS]}}, "turns.csv is in other units"),
+        ({"normal": [UNKNOWN]}, "unknown.csv: nothing says its sample rate"),
+        ({"normal": [SHORT]}, "normal: too few samples for one window of 64; expected .* received 63"),
+        ({"normal": [NORMAL], "anomalies": {"worn": [SHORT]}}, "worn: too few samples for one window of 64"),
+        ({"normal": [NORMAL], "hop": 0}, "the hop is not usable"),
+        ({"normal": [NORMAL], "hop": 1.5}, "the hop is not usable"),
+        ({"normal": ["no-such.csv"]}, "cannot read no-such.csv: no such file"),
+        ({"normal": [NORMAL], "dataset": "somewhere"}, "give either a dataset or recordings"),
+        ({"dataset": "no-such-folder"}, "there is no no-such-folder"),
+    ],
+)
+def test_a_refusal(tiny: Tiny, words: dict[str, Any], message: str) -> None:
+    with pytest.raises(GyrovaeError, match=message):
+        evaluate(tiny.run, **words)
+
+
+def test_a_rate_within_one_percent_is_the_same(tiny: Tiny) -> None:
+    near = dataclasses.replace(NORMAL, rate_hz=201.9)
+    assert evaluate(tiny.run, normal=[near]).groups["normal"].windows > 0
+    assert evaluate(tiny.run, normal=[UNKNOWN], rate_hz=200.0).groups["normal"].windows > 0
+    with pytest.raises(GyrovaeError, match="another rate"):
+        evaluate(tiny.run, normal=[dataclasses.replace(NORMAL, rate_hz=202.1)])
+
+
+def test_a_run_that_was_not_quantised(copy: Path) -> None:
+    shutil.rmtree(copy / BUNDLE)
+    with pytest.raises(GyrovaeError, match="holds no quantised model"):
+        evaluate(copy, normal=[NORMAL])
+    with pytest.raises(GyrovaeError, match="there is no"):
+        evaluate(copy / "missing", normal=[NORMAL])
+
+
+# --- datasets of recordings ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def fan(tmp_path: Path) -> Path:
+    """A folder in the layout of the real recordings."""
+    folder = tmp_path / "fan"
+    for name, recording in (
+        ("normal/train.csv", NORMAL),
+        ("normal/test.csv", NORMAL),
+        ("anomaly/off/b.csv", OFF),
+        ("anomaly/off/a.csv", OFF),
+        ("anomaly/imbalance/a.csv", IMBALANCE),
+    ):
+        recording.write(folder / name)
+    (folder / "anomaly" / "notes.txt").write_text("not a kind")
+    split = {"normal_train": ["train.csv"], "normal_test": ["test.csv"]}
+    (folder / "meta.json").write_text(json.dumps({"sample_rate_hz": 200, "split": split}))
+    return folder
+
+
+def test_a_dataset_of_recordings(tiny: Tiny, fan: Path, result: Evaluation) -> None:
+    files, meta = training_part(fan)
+    assert files == [fan / "normal" / "train.csv"]
+    assert meta["sample_rate_hz"] == 200
+    normal, anomalies = test_part(fan)
+    assert normal == [fan / "normal" / "test.csv"]
+    assert anomalies == {
+        "imbalance": [fan / "anomaly" / "imbalance" / "a.csv"],
+        "off": [fan / "anomaly" / "off" / "a.csv", fan / "anomaly" / "off" / "b.csv"],
+    }
+    found = evaluate(tiny.run, dataset=fan)
+    assert found.auroc == pytest.approx(result.auroc)
+    assert found.groups["off"].windows == 2 * result.groups["off"].windows
+
+
+@pytest.mark.parametrize(
+    ("meta", "message"),
+    [
+        ("{", "meta.json is not JSON"),
+        ("[]", "does not hold a JSON object"),
+        ("{}", r"does not list its split.normal_test"),
+        ('{"split": []}', r"does not list its split.normal_test"),
+        ('{"split": {"normal_test": []}}', r"does not list its split.normal_test"),
+        ('{"split": {"normal_test": "test.csv"}}', r"does not list its split.normal_test"),
+        ('{"split": {"normal_test": [3]}}', r"does not list its split.normal_test"),
+        ('{"split": {"normal_test": ["gone.csv"]}}', r"cannot read .*gone.csv: no such file"),
+    ],
+)
+def test_a_broken_meta(tiny: Tiny, fan: Path, meta: str, message: str) -> None:
+    (fan / "meta.json").write_text(meta)
+    with pytest.raises(GyrovaeError, match=message):
+        evaluate(tiny.run, dataset=fan)
+
+
+def test_a_broken_layout(tiny: Tiny, fan: Path) -> None:
+    (fan / "anomaly" / "normal").mkdir()
+    with pytest.raises(GyrovaeError, match="anomaly holds no recordings of normal"):
+        evaluate(tiny.run, dataset=fan)
+    OFF.write(fan / "anomaly" / "normal" / "a.csv")
+    with pytest.raises(GyrovaeError, match='cannot be called "normal"'):
+        evaluate(tiny.run, dataset=fan)
+    shutil.rmtree(fan / "anomaly")
+    with pytest.raises(GyrovaeError, match="anomaly holds no recordings"):
+        evaluate(tiny.run, dataset=fan)
+    (fan / "meta.json").unlink()
+    with pytest.raises(GyrovaeError, match=r"is not a dataset of recordings; expected a folder with meta.json"):
+        evaluate(tiny.run, dataset=fan)

@@ -1,0 +1,219 @@
+"""The detector on the PC: the same score for a window whatever is scored beside it, and no window without a score."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import TINY_MACHINE, TINY_WINDOW, Tiny
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from gyrovae_tf import tflite
+from gyrovae_tf.device.simulate import simulate
+from gyrovae_tf.errors import GyrovaeError
+from gyrovae_tf.learn.dataset import cut
+from gyrovae_tf.learn.quantize import BUNDLE
+from gyrovae_tf.runtime import NAME, Detector, Model
+from gyrovae_tf.signal import frontend
+from gyrovae_tf.signal.score import Scores, reasons, score
+
+FIELDS = ("score", "regime", "deviation")
+
+
+@pytest.fixture(scope="module")
+def detector(tiny: Tiny) -> Detector:
+    return Detector(tiny.bundle)
+
+
+@pytest.fixture(scope="module")
+def windows(tiny: Tiny) -> NDArray[np.int16]:
+    """Ten seconds of normal motion and ten of a fault, in counts."""
+    recordings = [simulate(TINY_MACHINE, seconds=10, seed=8, fault=fault) for fault in (None, "looseness")]
+    return cut(recordings, window=TINY_WINDOW, hop=29, lsb=tiny.dataset.spec.lsb)[0]
+
+
+def same(one: Scores, other: Scores) -> bool:
+    return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in FIELDS)
+
+
+def test_windows_score_the_same_alone_and_together(detector: Detector, windows: NDArray[np.int16]) -> None:
+    together = detector.score_windows(windows)
+    assert together.score.shape == (len(windows),)
+    assert together.deviation.shape == (len(windows), 3, 32)
+    assert len(windows) > 100
+    for index in range(len(windows)):
+        alone = detector.score_windows(windows[index : index + 1])
+        for name in FIELDS:
+            assert np.array_equal(getattr(alone, name)[0], getattr(together, name)[index])
+    backwards = detector.score_windows(windows[::-1])
+    assert np.array_equal(backwards.score[::-1], together.score)
+
+
+def test_scores_repeat(tiny: Tiny, detector: Detector, windows: NDArray[np.int16]) -> None:
+    first = detector.score_windows(windows)
+    assert same(first, detector.score_windows(windows))
+    assert same(first, Detector(tiny.bundle).score_windows(windows))
+
+
+def test_a_detector_from_a_bundle_its_path_or_its_run(tiny: Tiny, windows: NDArray[np.int16]) -> None:
+    expected = Detector(tiny.bundle).score_windows(windows)
+    for source in (tiny.run.path / BUNDLE, str(tiny.run.path / BUNDLE), tiny.run.path, tiny.run):
+        assert same(Detector(source).score_windows(windows), expected)
+
+
+def test_a_score_is_front_end_then_model_then_score(tiny: Tiny, detector: Detector, windows: NDArray[np.int16]) -> None:
+    images = frontend.images(windows, tiny.bundle.spec)
+    model = Model(tiny.bundle.model)
+    scalogram, field = model.reconstruct(images)
+    assert scalogram.shape == field.shape == (len(windows), 32, 32, 3)
+    assert scalogram.dtype == field.dtype == np.int8
+    expected = score(images[:, 0], scalogram, model.scale, model.zero_point, tiny.bundle.calibration)
+    assert same(detector.score_windows(windows), expected)
+    assert same(detector.score_images(images), expected)
+
+
+def test_scales_and_zero_points_are_those_of_the_model(tiny: Tiny, detector: Detector) -> None:
+    described = tflite.describe(tiny.bundle.model)
+    scalogram, field = (described.tensors[index] for index in described.outputs)
+    model = detector.model
+    assert (model.scale, model.zero_point) == (scalogram.scale[0], scalogram.zero_point[0])
+    assert (model.field_scale, model.field_zero_point) == (field.scale[0], field.zero_point[0])
+    assert NAME == "litert"
+
+
+def test_the_fault_scores_higher(detector: Detector, windows: NDArray[np.int16]) -> None:
+    scores = detector.score_windows(windows).score
+    half = len(windows) // 2
+    assert np.median(scores[half:]) > np.median(scores[:half])
+
+
+RNG = np.random.default_rng(0)
+SHAPE = (4, TINY_WINDOW, 3)
+SQUARE = np.where(np.arange(TINY_WINDOW) % 2, 32767, -32768)[None, :, None]
+ODD_WINDOWS = {
+    "still at zero": np.zeros(SHAPE),
+    "still at gravity": np.full(SHAPE, 4096),
+    "saturated": np.full(SHAPE, 32767),
+    "saturated below": np.full(SHAPE, -32768),
+    "from one end to the other": np.broadcast_to(SQUARE, SHAPE),
+    "noise of one count": RNG.integers(0, 2, SHAPE),
+    "noise of full range": RNG.integers(-32768, 32768, SHAPE),
+    "a single impulse": np.eye(TINY_WINDOW)[None, :, [40]] * np.full(SHAPE, 32767),
+    "a dead axis": RNG.integers(-900, 900, SHAPE) * [1, 0, 1],
+}
+
+
+@pytest.mark.parametrize("name", ODD_WINDOWS)
+def test_no_window_is_without_a_score(detector: Detector, name: str) -> None:
+    windows = ODD_WINDOWS[name].astype(np.int16)
+    found = detector.score_windows(windows)
+    assert np.isfinite(found.score).all()
+    assert np.isfinite(found.deviation).all()
+    assert (found.score > 1).all()  # none of it is how the machine moves
+    assert same(found, detector.score_windows(windows))
+    for reason in reasons(found.deviation[0], detector.bundle.spec):
+        assert 0 < reason.share <= 1
+
+
+@given(st.integers(0, 2**32), st.integers(0, 15), st.integers(-(2**15), 2**15 - 1))
+@settings(max_examples=30, deadline=None, derandomize=True)
+def test_any_noise_has_a_finite_score(detector: Detector, seed: int, bits: int, middle: int) -> None:
+    noise = np.random.default_rng(seed).integers(-(1 << bits), 1 << bits, (1, TINY_WINDOW, 3)) + middle
+    assert np.isfinite(detector.score_windows(np.clip(noise, -32768, 32767).astype(np.int16)).score).all()
+
+
+def test_the_direction_of_gravity_does_not_count(detector: Detector, windows: NDArray[np.int16]) -> None:
+    tilted = (windows + np.array([700, -300, -950])).astype(np.int16)
+    assert same(detector.score_windows(tilted), detector.score_windows(windows))
+
+
+def test_no_windows_have_no_scores(detector: Detector) -> None:
+    assert detector.score_windows(np.zeros((0, TINY_WINDOW, 3), np.int16)).score.shape == (0,)
+    assert detector.score_images(np.zeros((0, 2, 32, 32, 3), np.int8)).score.shape == (0,)
+
+
+@pytest.mark.parametrize(
+    ("array", "received"),
+    [
+        (np.zeros((2, 128, 3), np.int16), r"int16 \[2, 128, 3\]"),
+        (np.zeros((2, TINY_WINDOW, 2), np.int16), r"int16 \[2, 64, 2\]"),
+        (np.zeros((TINY_WINDOW, 3), np.int16), r"int16 \[64, 3\]"),
+        (np.zeros((2, TINY_WINDOW, 3)), r"float64 \[2, 64, 3\]"),
+    ],
+)
+def test_windows_of_another_form(detector: Detector, array: NDArray[np.int16], received: str) -> None:
+    with pytest.raises(GyrovaeError, match=rf"expected int16 \[k, 64, 3\], received {received}"):
+        detector.score_windows(array)
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.zeros((1, 2, 32, 32, 3), np.float32),
+        np.zeros((2, 32, 32, 3), np.int8),
+        np.zeros((1, 3, 32, 32, 3), np.int8),
+        np.zeros((0, 2, 32, 32, 3), np.uint8),
+    ],
+    ids=lambda array: f"{array.dtype} {array.shape}",
+)
+def test_images_of_another_form(detector: Detector, array: NDArray[np.int8]) -> None:
+    with pytest.raises(GyrovaeError, match=r"expected int8 \[k, 2, 32, 32, 3\]"):
+        detector.score_images(array)
+
+
+def test_what_is_no_model(tiny: Tiny, tmp_path: Path) -> None:
+    content = tiny.bundle.model
+    for damaged in (b"", b"TFL3", content[:3000], content[8:], content.replace(b"TFL3", b"TFL9")):
+        with pytest.raises(GyrovaeError):
+            Model(damaged)
+    with pytest.raises(GyrovaeError, match="there is no"):
+        Detector(tmp_path / "missing")
+    with pytest.raises(GyrovaeError, match="holds no quantised model"):
+        Detector(tmp_path)
+
+
+@pytest.mark.slow
+def test_a_damaged_model_is_refused_or_runs(tiny: Tiny, tmp_path: Path) -> None:
+    """Flipped bytes: in a weight they cannot be told; elsewhere nothing worse than a message may come of them."""
+    (tmp_path / "model.tflite").write_bytes(tiny.bundle.model)
+    command = [sys.executable, "-c", FLIPPING, str(tmp_path / "model.tflite")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]  # a crash of native code would end more than a test
+    run, refused = map(int, done.stdout.split())
+    assert run + refused == 300
+    assert refused > 30
+
+
+FLIPPING = """
+import sys
+from pathlib import Path
+import numpy as np
+from gyrovae_tf.errors import GyrovaeError
+from gyrovae_tf.runtime import Model
+
+content, rng, refused = Path(sys.argv[1]).read_bytes(), np.random.default_rng(0), 0
+for _ in range(300):
+    damaged = bytearray(content)
+    for place in rng.integers(len(content), size=rng.integers(1, 4)):
+        damaged[place] ^= int(rng.integers(1, 256))
+    try:
+        Model(bytes(damaged)).reconstruct(np.zeros((1, 2, 32, 32, 3), np.int8))
+    except GyrovaeError:
+        refused += 1
+print(300 - refused, refused)
+"""
+
+
+@pytest.mark.slow
+def test_a_model_that_breaks_the_contract(tiny: Tiny) -> None:
+    """A float conversion of the same network."""
+    from gyrovae_tf.learn.engine import tf
+
+    content = tf.lite.TFLiteConverter.from_keras_model(tiny.run.keras_model()).convert()
+    with pytest.raises(GyrovaeError, match="float32"):
+        Model(content)
