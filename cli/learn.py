@@ -100,8 +100,10 @@ def train(dataset: Path, output: Path, resume: bool, overwrite: bool, as_json: b
     try:
         with progress_bar("training") as progress:
             from gyrovae_tf.learn import train as library
+            from gyrovae_tf.learn.latent import carries
+            from gyrovae_tf.learn.run import Options
 
-            settings = library.Options(**given) if given or not resume else None
+            settings = Options(**given) if given or not resume else None
             run = library.train(
                 dataset, output, options=settings, resume=resume, overwrite=overwrite, progress=progress
             )
@@ -122,7 +124,7 @@ def train(dataset: Path, output: Path, resume: bool, overwrite: bool, as_json: b
         f"mean squared error on held-back windows {metrics['validation_error']:.3f}"
     )
     for branch, use in metrics["latent"].items():
-        verdict = "" if library.carries(use) else " (this image tells the model nothing)"
+        verdict = "" if carries(use) else " (this image tells the model nothing)"
         click.echo(
             f"{branch}: its code (latent space) carries {sum(use['kl']):.1f} nats; error {use['error']:.3f}, "
             f"from another window's code {use['shuffled_error']:.3f}{verdict}"

@@ -29,9 +29,9 @@ _HOMES = {
     "Detector": "runtime",
     "Evaluation": "learn.evaluate",
     "GyrovaeError": "errors",
-    "Options": "learn.train",
+    "Options": "learn.run",
     "Recording": "recording",
-    "Run": "learn.train",
+    "Run": "learn.run",
     "Spec": "spec",
     "emit_header": "cgen",
     "evaluate": "learn.evaluate",
@@ -56,8 +56,8 @@ if TYPE_CHECKING:
     from gyrovae_tf.learn.evaluate import Evaluation as Evaluation
     from gyrovae_tf.learn.evaluate import evaluate as evaluate
     from gyrovae_tf.learn.quantize import quantize as quantize
-    from gyrovae_tf.learn.train import Options as Options
-    from gyrovae_tf.learn.train import Run as Run
+    from gyrovae_tf.learn.run import Options as Options
+    from gyrovae_tf.learn.run import Run as Run
     from gyrovae_tf.learn.train import train as train
     from gyrovae_tf.learn.vae import Architecture as Architecture
     from gyrovae_tf.recording import Recording as Recording

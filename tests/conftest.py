@@ -15,7 +15,7 @@ from gyrovae_tf.device.simulate import Machine, simulate
 if TYPE_CHECKING:  # TensorFlow takes seconds to import: only what uses the fixtures below waits for it
     from gyrovae_tf.bundle import Bundle
     from gyrovae_tf.learn.dataset import Dataset
-    from gyrovae_tf.learn.train import Options, Run
+    from gyrovae_tf.learn.run import Options, Run
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -37,7 +37,7 @@ TINY_WINDOW = 64
 
 def tiny_options(**changes: object) -> Options:
     """A training of a few seconds that is good enough to pass the collapse guard."""
-    from gyrovae_tf.learn.train import Options
+    from gyrovae_tf.learn.run import Options
 
     settings = {"epochs": 3, "steps_per_epoch": 30, "batch": 32, "warm_up_steps": 10, "learning_rate": 5e-3}
     return Options(**{**settings, **changes})  # type: ignore[arg-type]

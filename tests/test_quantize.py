@@ -21,7 +21,7 @@ from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn import convert
 from gyrovae_tf.learn.engine import keras
 from gyrovae_tf.learn.quantize import BUNDLE, calibrate, quantize, regimes, tail_threshold
-from gyrovae_tf.learn.train import to_float
+from gyrovae_tf.learn.vae import to_float
 from gyrovae_tf.runtime import Detector, Model
 from gyrovae_tf.signal.score import score
 

@@ -24,12 +24,15 @@ from numpy.typing import NDArray
 
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn import npz
+from gyrovae_tf.learn import run as records
 from gyrovae_tf.learn import train as module
 from gyrovae_tf.learn.dataset import Dataset, preprocess
 from gyrovae_tf.learn.engine import keras, tf
+from gyrovae_tf.learn.latent import carries, check_latent, latent_use
 from gyrovae_tf.learn.quantize import BUNDLE, quantize
-from gyrovae_tf.learn.train import Options, Run, carries, check_latent, latent_use, to_float, train
-from gyrovae_tf.learn.vae import VAE, Architecture, export_graph, unit_divergence
+from gyrovae_tf.learn.run import Options, Run
+from gyrovae_tf.learn.train import train
+from gyrovae_tf.learn.vae import VAE, Architecture, export_graph, to_float, unit_divergence
 
 COLUMNS = ["epoch", "loss", "error", "kl", "val_loss", "val_error", "val_kl"]
 PIXELS = 32 * 32 * 3  # of one image
@@ -413,7 +416,7 @@ def test_a_model_of_another_keras(copy: Path) -> None:
     """A file whose hash is right and whose content this Keras cannot read."""
     with zipfile.ZipFile(copy / "model.keras", "w") as archive:
         archive.writestr("config.json", "{}")
-    run = dataclasses.replace(Run.load(copy), model_sha256=module.sha256_of(copy / "model.keras"))
+    run = dataclasses.replace(Run.load(copy), model_sha256=records.sha256_of(copy / "model.keras"))
     with pytest.raises(GyrovaeError, match=r"cannot load .*model.keras"):
         run.keras_model()
 
@@ -528,7 +531,8 @@ def test_any_flipped_byte_of_an_array_file_is_noticed(tmp_path: Path) -> None:
 
 CHILD = """
 import json, sys, time
-from gyrovae_tf.learn.train import Options, train
+from gyrovae_tf.learn.run import Options
+from gyrovae_tf.learn.train import train
 
 def progress(done, total, what):
     if done > 30:  # in the second epoch
@@ -580,7 +584,7 @@ def test_a_stop_before_any_write_loses_nothing(
         write(path, content)
 
     run = tmp_path / "run"
-    for place in (module, npz):
+    for place in (module, records, npz):
         monkeypatch.setattr(place, "atomic_write", write)
     with pytest.raises(KeyboardInterrupt):
         train(tiny_dataset, run, options=tiny_options(epochs=2))

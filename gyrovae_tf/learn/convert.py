@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from gyrovae_tf import tflite
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn.engine import quiet, tf
-from gyrovae_tf.learn.train import to_float
+from gyrovae_tf.learn.vae import to_float
 from gyrovae_tf.runtime import Model
 from gyrovae_tf.spec import PIXEL
 

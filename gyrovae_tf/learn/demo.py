@@ -15,10 +15,11 @@ from gyrovae_tf.errors import atomic_write
 from gyrovae_tf.learn.dataset import Progress, preprocess
 from gyrovae_tf.learn.evaluate import Evaluation, evaluate
 from gyrovae_tf.learn.quantize import BUNDLE, quantize
-from gyrovae_tf.learn.train import Options, train
+from gyrovae_tf.learn.run import Options
+from gyrovae_tf.learn.train import train
 
 MARKER = "evaluation.json"
-_NORMAL_S, _TEST_S, _FAULT_S = 300.0, 120.0, 60.0
+_NORMAL_S, _TEST_S, _FAULT_S = 600.0, 300.0, 60.0
 _SEVERITY = 0.5  # a plain fault is 1: these are half as bad
 
 
@@ -48,7 +49,7 @@ class Demo:
 def demo(output: str | PathLike[str], *, seed: int = 0, progress: Progress | None = None) -> Demo:
     """A folder's name and a seed in, everything from simulated recordings to the C header in that folder out.
 
-    Five minutes of normal motion to learn from, two minutes to test on, and a minute of each fault of the simulator
+    Ten minutes of normal motion to learn from, five minutes to test on, and a minute of each fault of the simulator
     at half its plain severity. A folder that an earlier demo made is replaced; other folders must be empty.
     """
     folder = Path(output)

@@ -19,7 +19,7 @@ from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn import convert
 from gyrovae_tf.learn.dataset import Dataset, Progress
 from gyrovae_tf.learn.engine import versions
-from gyrovae_tf.learn.train import Run
+from gyrovae_tf.learn.run import Run
 from gyrovae_tf.signal.score import expected_sums, recognise, score, time_sums
 from gyrovae_tf.spec import CELLS, PIXEL
 

@@ -12,9 +12,12 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn.engine import keras, tf
-from gyrovae_tf.spec import BANDS, CELLS
+from gyrovae_tf.spec import BANDS, CELLS, PIXEL
 
 BRANCHES = ("scalogram", "field")
 _PIXELS = BANDS * CELLS * 3
@@ -178,3 +181,9 @@ class VAE(keras.Model):
 def unit_divergence(mean: Any, log_variance: Any) -> Any:
     """Means and log variances of any one shape in, their divergence from a standard normal in nats, same shape, out."""
     return 0.5 * (tf.square(mean) + tf.exp(log_variance) - log_variance - 1.0)
+
+
+def to_float(images: NDArray[np.int8]) -> NDArray[np.float32]:
+    """int8 pixels in, standard deviations out (exact)."""
+    pixels: NDArray[np.float32] = images.astype(np.float32) / np.float32(PIXEL)
+    return pixels

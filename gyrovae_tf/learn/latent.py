@@ -1,0 +1,67 @@
+"""What the latent space carries: a VAE whose code says nothing calls every window the same."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gyrovae_tf.errors import GyrovaeError
+from gyrovae_tf.learn.engine import tf
+from gyrovae_tf.learn.vae import BRANCHES, VAE, to_float, unit_divergence
+
+_LEAST_NATS = 0.2
+_LEAST_GAIN = 0.01
+
+
+def latent_use(vae: VAE, images: NDArray[np.int8]) -> dict[str, dict[str, Any]]:
+    """A trained VAE and held-back images in; for each branch what its code carries out.
+
+    `kl`: divergence of each unit in nats; `error`: squared error a pixel; `shuffled_error`: the same when each window
+    is decoded from another window's code (half the set away).
+    """
+    mean, log_variance, error, shuffled = [], [], [], []
+    codes: list[Any] = []
+    batches = [to_float(images[start : start + 256]) for start in range(0, len(images), 256)]
+    for batch in batches:
+        part_mean, part_log_variance = vae.encode(batch)
+        mean.append(part_mean)
+        log_variance.append(part_log_variance)
+    codes = tf.concat(mean, axis=0)
+    other = tf.roll(codes, max(len(images) // 2, 1), axis=0)
+    for index, batch in enumerate(batches):
+        rows = slice(index * 256, index * 256 + len(batch))
+        error.append(np.square(batch - vae.decode(codes[rows])).mean(axis=(2, 3, 4)))
+        shuffled.append(np.square(batch - vae.decode(other[rows])).mean(axis=(2, 3, 4)))
+    units = tf.reduce_mean(unit_divergence(codes, tf.concat(log_variance, axis=0)), axis=0).numpy()
+    own, others = np.concatenate(error).mean(axis=0), np.concatenate(shuffled).mean(axis=0)
+    return {
+        branch: {
+            "kl": [float(f"{unit:.6g}") for unit in units[index]],
+            "error": float(f"{own[index]:.6g}"),
+            "shuffled_error": float(f"{others[index]:.6g}"),
+        }
+        for index, branch in enumerate(BRANCHES)
+    }
+
+
+def carries(use: dict[str, Any]) -> bool:
+    """Whether a branch's code says anything: some divergence, and a worse reconstruction from another's code."""
+    return bool(sum(use["kl"]) >= _LEAST_NATS and use["shuffled_error"] >= (1 + _LEAST_GAIN) * use["error"])
+
+
+def check_latent(latent: dict[str, dict[str, Any]]) -> None:
+    """Refuse a model whose code carries nothing in either branch: it would call everything the same."""
+    if any(carries(use) for use in latent.values()):
+        return
+    found = "; ".join(
+        f"{branch} {sum(use['kl']):.2f} nats and {100 * (use['shuffled_error'] / use['error'] - 1):.1f} %"
+        for branch, use in latent.items()
+    )
+    raise GyrovaeError(
+        "the model's latent space carries nothing (posterior collapse)",
+        expected=f"{_LEAST_NATS} nats or more and an error {100 * _LEAST_GAIN:g} % larger from another window's code",
+        received=found,
+        remedy="Start again (--overwrite) with more --epochs, a smaller --beta, or motion that varies more.",
+    )

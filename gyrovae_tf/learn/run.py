@@ -1,0 +1,216 @@
+"""What a training run is: its options, its folder and its record."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+import os
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from gyrovae_tf.bundle import read_json
+from gyrovae_tf.errors import GyrovaeError, atomic_write
+from gyrovae_tf.learn.dataset import Dataset
+from gyrovae_tf.learn.engine import keras
+from gyrovae_tf.learn.vae import Architecture
+
+SCHEMA_VERSION = 1
+MARKER = "run.json"
+MODEL = "model.keras"
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to train; the defaults suit minutes of motion of one machine."""
+
+    epochs: int = 40
+    """At the most; an epoch is 100 steps whatever the size of the dataset."""
+    batch: int = 64
+    """Windows a step, drawn with replacement."""
+    learning_rate: float = 2e-3
+    """At the start; falls to 0 along half a cosine over all epochs."""
+    beta: float = 1.0
+    """Weight of the divergence."""
+    warm_up_steps: int = 500
+    """Steps over which beta rises from 0."""
+    free_nats: float = 0.02
+    """Divergence of each latent unit that costs nothing."""
+    patience: int = 10
+    """Epochs without a better validation loss before training stops."""
+    seed: int = 0
+    """Of every random draw."""
+
+    steps_per_epoch: int = 100
+    """Steps between two validations."""
+
+    def __post_init__(self) -> None:
+        counts = {"epochs": 1, "batch": 1, "patience": 1, "steps_per_epoch": 1, "warm_up_steps": 0, "seed": 0}
+        for name, least in counts.items():
+            value = getattr(self, name)
+            if type(value) is not int:
+                raise GyrovaeError(f"{name} is not usable", expected="a whole number", received=repr(value))
+            if value < least:
+                raise GyrovaeError(f"{name} is not usable", expected=f"at least {least}", received=value)
+        if self.seed >= 1 << 32:
+            raise GyrovaeError("seed is not usable", expected="below 2^32", received=self.seed)
+        for name in ("learning_rate", "beta"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value > 0):
+                raise GyrovaeError(f"{name} is not usable", expected="above 0", received=value)
+        if not (math.isfinite(self.free_nats) and self.free_nats >= 0):
+            raise GyrovaeError("free_nats is not usable", expected="0 or more", received=self.free_nats)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A trained model in its folder."""
+
+    path: Path
+    """The folder."""
+    dataset: Path
+    """The dataset that it was trained on."""
+    dataset_digest: str
+    """Digest of that dataset's spec and images."""
+    options: Options
+    architecture: Architecture
+    metrics: dict[str, Any]
+    """Figures of the training: best epoch, losses, what the latent space carries."""
+    model_sha256: str = ""
+    """SHA-256 of the Keras model's file; empty while training."""
+
+    def __fspath__(self) -> str:
+        """The folder: a run may stand wherever its path may."""
+        return str(self.path)
+
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> Run:
+        """Read a folder that `train` finished; `GyrovaeError` when it is none or its training did not end."""
+        folder = Path(path)
+        record = read_record(folder)
+        if not record["finished"]:
+            raise GyrovaeError(
+                f"the training in {folder} did not end",
+                remedy=f"Continue it: gyrovae-tf train {dataset_of(folder, record)} -o {folder} --resume",
+            )
+        return run_of(folder, record)
+
+    def keras_model(self) -> Any:
+        """The flat Functional Keras model: two images [b, 32, 32, 3] in, two reconstructions out."""
+        path = self.path / MODEL
+        found = sha256_of(path)
+        if found != self.model_sha256:
+            raise GyrovaeError(
+                f"{path} is damaged or was replaced",
+                expected=f"sha256 {self.model_sha256}",
+                received=found,
+                remedy="Train again.",
+            )
+        try:
+            return keras.models.load_model(path, compile=False, safe_mode=True)
+        except (OSError, ValueError, KeyError, TypeError) as error:  # another version of tf-keras wrote it
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise GyrovaeError(f"cannot load {path}: {reason}", remedy="Train again.") from None
+
+    def load_dataset(self) -> Dataset:
+        """The dataset that it was trained on; `GyrovaeError` when that has moved or changed."""
+        dataset = Dataset.load(self.dataset)
+        if dataset.digest != self.dataset_digest:
+            raise GyrovaeError(
+                f"{self.dataset} is not the dataset that {self.path} was trained on",
+                expected=f"digest {self.dataset_digest[:16]}",
+                received=dataset.digest[:16],
+                remedy="Train again on it, or preprocess the first recordings again.",
+            )
+        return dataset
+
+
+def sha256_of(path: Path) -> str:
+    """A file of a run in, the SHA-256 of its bytes out, in hexadecimal."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise GyrovaeError(f"cannot read {path}: {error.strerror}", remedy="Train again.") from None
+
+
+def write_record(folder: Path, record: dict[str, Any]) -> None:
+    """Write a run's record into its folder."""
+    atomic_write(folder / MARKER, json.dumps(record, indent=1, sort_keys=True) + "\n")
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """A run's folder in, its record out; `GyrovaeError` when it is none, of another version or malformed."""
+    if not (folder / MARKER).is_file():
+        raise GyrovaeError(
+            f"{folder} is not a run" if folder.exists() else f"there is no {folder}",
+            expected=f"a folder with {MARKER}",
+            remedy="Make one: gyrovae-tf train DATASET/ -o RUN/",
+        )
+    record = read_json(folder / MARKER)
+    fields = {
+        **dict.fromkeys(("dataset", "dataset_digest", "model_sha256"), str),
+        **dict.fromkeys(("options", "architecture", "metrics"), dict),
+        "finished": bool,
+    }
+    if record.get("schema_version") != SCHEMA_VERSION:
+        raise GyrovaeError(
+            f"{folder} has a schema version that this gyrovae-tf does not know",
+            expected=SCHEMA_VERSION,
+            received=record.get("schema_version"),
+        )
+    for name, kind in fields.items():
+        if not isinstance(record.get(name), kind):
+            raise GyrovaeError(f"{folder / MARKER} is malformed: {name} is missing or of a wrong kind")
+    return record
+
+
+def run_of(folder: Path, record: dict[str, Any]) -> Run:
+    """A run's folder and its record in, the `Run` out."""
+    try:
+        options, architecture = Options(**record["options"]), Architecture(**record["architecture"])
+    except TypeError as error:
+        raise GyrovaeError(f"{folder / MARKER} is malformed: {error}") from None
+    return Run(
+        path=folder,
+        dataset=dataset_of(folder, record),
+        dataset_digest=record["dataset_digest"],
+        options=options,
+        architecture=architecture,
+        metrics=record["metrics"],
+        model_sha256=record["model_sha256"],
+    )
+
+
+def dataset_of(folder: Path, record: dict[str, Any]) -> Path:
+    """Where the run's record says that its dataset is: it is relative to the run, so that both may move together."""
+    return Path(os.path.normpath(folder.resolve() / record["dataset"]))
+
+
+def relative(path: Path, start: Path) -> str:
+    """`path` as seen from `start`; itself where no way leads there (another drive)."""
+    try:
+        return os.path.relpath(path, start)
+    except ValueError:
+        return str(path)
+
+
+def check_same(
+    record: dict[str, Any],
+    data: Dataset,
+    options: Options | None,
+    architecture: Architecture | None,
+    folder: Path,
+) -> None:
+    """Refuse to resume with another dataset or other settings than the run was started with."""
+    if record["dataset_digest"] != data.digest:
+        raise GyrovaeError(f"{folder} was started on another dataset", remedy="Start a new run: choose another name.")
+    for name, given in (("options", options), ("architecture", architecture)):
+        if given is not None and dataclasses.asdict(given) != record[name]:
+            changed = [key for key, value in dataclasses.asdict(given).items() if record[name].get(key) != value]
+            raise GyrovaeError(
+                f"{folder} was started with other settings: {', '.join(changed)}",
+                remedy="Resume with the same ones, or start a new run.",
+            )
