@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from fractions import Fraction
 
 import numpy as np
@@ -111,6 +112,10 @@ def test_a_cell_is_heard_in_its_middle() -> None:
     assert instants_of_cells(96, 0)[:4].tolist() == [1, 4, 7, 10]
 
 
+@pytest.mark.skipif(
+    "precision" not in inspect.signature(pywt.cwt).parameters,
+    reason="PyWavelets before 1.9 (the last for Python 3.10) samples wavelets too coarsely to be compared with",
+)
 def test_power_is_that_of_pywavelets() -> None:
     """The same Morlet wavelets by PyWavelets, at full rate and in floating point: log power correlates cell by cell."""
     rng = np.random.default_rng(2)
