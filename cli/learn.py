@@ -12,6 +12,7 @@ from gyrovae_tf.errors import GyrovaeError
 from .progress import progress_bar
 from .show import as_json, command, evaluation_table, expand, print_json, say, table
 
+_LITTLE_S = 180.0
 _FOLDER = click.Path(path_type=Path)
 _SEED = click.IntRange(0, 2**32 - 1)
 
@@ -77,6 +78,8 @@ def preprocess(recordings: tuple[str, ...], output: Path, dataset: Path | None, 
         f"each is {spec.window} samples\n({spec.window_ms:.0f} ms at {spec.rate_hz:g} Hz), "
         f"one count is {spec.lsb:g} {spec.units}"
     )
+    if made.seconds < _LITTLE_S:
+        click.echo(f"note: {made.seconds:.0f} s to learn from is little; several minutes make fewer false alarms")
     say(f"next: {command('train', output, '-o', 'run')}")
 
 

@@ -548,6 +548,7 @@ def test_preprocess_without_the_rest(here: Path) -> None:
     assert text.stdout == (
         f"d2: {made['train_windows']} windows to train on and {made['validation_windows']} held back; "
         "each is 256 samples\n(1280 ms at 200 Hz), one count is 0.01 m/s^2\n"
+        "note: 16 s to learn from is little; several minutes make fewer false alarms\n"
     )
     assert text.stderr == ""
 
@@ -710,7 +711,8 @@ def test_a_bar_and_a_hint_on_a_terminal(here: Path) -> None:
     assert re.fullmatch(r"training windows           \[#{29}\] 100 %  took 0:0\d", lines[0])
     assert re.fullmatch(r"held-back windows          \[#{29}\] 100 %  took 0:0\d", lines[1])
     assert lines[2].startswith("my data: ")
-    assert lines[4:] == ["next: gyrovae-tf train 'my data' -o run", ""]
+    assert lines[4].startswith("note: ")
+    assert lines[5:] == ["next: gyrovae-tf train 'my data' -o run", ""]
     assert "\x1b" not in wrote
 
 

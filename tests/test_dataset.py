@@ -340,3 +340,9 @@ def test_what_is_no_dataset(tmp_path: Path) -> None:
         Dataset.load(tmp_path)
     with pytest.raises(GyrovaeError, match="there is no"):
         Dataset.load(tmp_path / "missing")
+
+
+def test_seconds_count_overlapping_windows_once(tiny_dataset: Dataset) -> None:
+    windows, hop = len(tiny_dataset.train_images), tiny_dataset.hop
+    assert hop < tiny_dataset.spec.window
+    assert tiny_dataset.seconds == windows * hop / tiny_dataset.spec.rate_hz

@@ -74,6 +74,11 @@ class Dataset:
         parts = (self.spec.to_json().encode(), self.train_images.tobytes(), self.validation_images.tobytes())
         return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
 
+    @property
+    def seconds(self) -> float:
+        """How much motion the training windows cover, in seconds (those of overlapping windows once)."""
+        return len(self.train_images) * min(self.hop, self.spec.window) / self.spec.rate_hz
+
     def save(self, path: str | PathLike[str]) -> Dataset:
         """Write the folder, wholly or not at all, in place of a dataset that may be there; itself with `path` out."""
         with replacing_folder(path, marker=MARKER) as folder:
