@@ -7,7 +7,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from gyrovae_tf import tflite
+from gyrovae_tf import contract, tflite
 from gyrovae_tf.bundle import MANIFEST, SUFFIX, Bundle, read_json
 from gyrovae_tf.errors import GyrovaeError
 
@@ -94,7 +94,7 @@ def _bundle(bundle: Bundle) -> Description:
 
 def _model(content: bytes) -> Description:
     model = tflite.describe(content)
-    violations = tflite.contract_violations(model)
+    violations = contract.contract_violations(model)
     summary = {
         "bytes": model.size_bytes,
         "sha256": model.sha256,

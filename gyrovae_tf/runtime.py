@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gyrovae_tf import tflite
+from gyrovae_tf import contract, tflite
 from gyrovae_tf.bundle import Bundle
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.signal import frontend
@@ -24,7 +24,7 @@ class Model:
     def __init__(self, model: bytes) -> None:
         """Check the bytes against the contract and load them; `GyrovaeError` says what does not hold."""
         described = tflite.describe(model)
-        tflite.check_contract(described)
+        contract.check_contract(described)
         self._interpreter = _interpreter(model)
         (self._input,) = described.inputs
         self._outputs = described.outputs
@@ -39,10 +39,10 @@ class Model:
 
     def reconstruct(self, images: NDArray[np.int8]) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
         """int8 images [k, 2, 32, 32, 3] in; reconstructed scalograms and fields, each int8 [k, 32, 32, 3], out."""
-        if images.dtype != np.int8 or images.ndim != 5 or images.shape[1:] != tflite.INPUT_SHAPE:
+        if images.dtype != np.int8 or images.ndim != 5 or images.shape[1:] != contract.INPUT_SHAPE:
             raise GyrovaeError(
                 "the images are not of the model's form",
-                expected=f"int8 [k, {', '.join(map(str, tflite.INPUT_SHAPE))}]",
+                expected=f"int8 [k, {', '.join(map(str, contract.INPUT_SHAPE))}]",
                 received=f"{images.dtype} {list(images.shape)}",
             )
         scalogram = np.empty((len(images), 32, 32, 3), np.int8)

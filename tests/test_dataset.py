@@ -346,3 +346,15 @@ def test_seconds_count_overlapping_windows_once(tiny_dataset: Dataset) -> None:
     windows, hop = len(tiny_dataset.train_images), tiny_dataset.hop
     assert hop < tiny_dataset.spec.window
     assert tiny_dataset.seconds == windows * hop / tiny_dataset.spec.rate_hz
+
+
+@pytest.mark.parametrize(
+    ("recommended", "window"), [(128, 128), (200, 192), (40, 64), (5000, 1024), ("long", 256), (None, 256)]
+)
+def test_a_recommended_window_is_brought_to_a_usable_length(recommended: object, window: int, tmp_path: Path) -> None:
+    (tmp_path / "normal").mkdir()
+    samples = np.random.default_rng(0).normal(0, 1, (30_000, 3))
+    Recording(samples, 200.0, ((0, 30_000),), "a").write(tmp_path / "normal" / "a.csv")
+    meta = {"sample_rate_hz": 200, "recommended_window": recommended, "split": {"normal_train": ["a.csv"]}}
+    (tmp_path / "meta.json").write_text(json.dumps(meta))
+    assert preprocess(dataset=tmp_path).spec.window == window

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy import stats
 from sklearn.cluster import KMeans
 
-from gyrovae_tf import tflite
+from gyrovae_tf import contract, tflite
 from gyrovae_tf.bundle import Bundle
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn import convert
@@ -30,13 +30,13 @@ from gyrovae_tf.signal.score import score
 
 def test_the_model_keeps_the_contract(tiny: Tiny) -> None:
     model = tflite.describe(tiny.bundle.model)
-    tflite.check_contract(model)
+    contract.check_contract(model)
     (images,) = (model.tensors[index] for index in model.inputs)
     assert (images.shape, images.dtype, images.scale, images.zero_point) == ((2, 32, 32, 3), "int8", (1 / 32,), (0,))
     for index in model.outputs:
         assert (model.tensors[index].shape, model.tensors[index].dtype) == ((1, 32, 32, 3), "int8")
     assert not [tensor.name for tensor in model.tensors if tensor.dtype.startswith("float")]
-    assert set(model.op_names) <= set(tflite.OPS)
+    assert set(model.op_names) <= set(contract.OPS)
     assert model.op_names == tiny.bundle.ops
 
 

@@ -15,15 +15,9 @@ from ai_edge_litert import schema_py_generated as schema
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from gyrovae_tf.contract import OPS, check_contract, contract_violations
 from gyrovae_tf.errors import GyrovaeError
-from gyrovae_tf.tflite import (
-    ACCELERATED_ESP_NN,
-    OPS,
-    Model,
-    check_contract,
-    contract_violations,
-    describe,
-)
+from gyrovae_tf.tflite import ACCELERATED_ESP_NN, Model, describe
 
 # --- models converted by TensorFlow -------------------------------------------------------------------------
 

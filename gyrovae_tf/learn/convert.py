@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gyrovae_tf import tflite
+from gyrovae_tf import contract, tflite
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn.engine import quiet, tf
 from gyrovae_tf.learn.vae import to_float
@@ -23,7 +23,7 @@ def to_int8(model: Any, images: NDArray[np.int8]) -> bytes:
     """The flat Keras model and int8 training images [k, 2, 32, 32, 3] in, the int8 .tflite out (post-training).
 
     Activation ranges come from up to 300 of the images. The result is checked: `GyrovaeError` when it breaks the
-    contract of `tflite.check_contract`, or when its outputs do not come in the order scalogram, field.
+    contract of `contract.check_contract`, or when its outputs do not come in the order scalogram, field.
     """
     chosen = images[np.linspace(0, len(images) - 1, min(_REPRESENTATIVE, len(images))).round().astype(int)].copy()
     # The input's scale is fixed by the two ends of int8; one pixel each, so that no other range is widened.
@@ -32,7 +32,7 @@ def to_int8(model: Any, images: NDArray[np.int8]) -> bytes:
     # Which output comes first depends on the converter's version and path, not on names alone: try, and look.
     for keys in (("output_1", "output_0"), ("output_0", "output_1")):
         content = _convert(model, chosen, keys)
-        tflite.check_contract(tflite.describe(content))
+        contract.check_contract(tflite.describe(content))
         if in_order(content, model, images):
             return content
     raise GyrovaeError(

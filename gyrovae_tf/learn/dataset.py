@@ -22,7 +22,7 @@ from gyrovae_tf.learn.baseline import log_band_energies
 from gyrovae_tf.learn.layout import training_part
 from gyrovae_tf.recording import Recording, read_all
 from gyrovae_tf.signal import frontend
-from gyrovae_tf.spec import Spec, check_window
+from gyrovae_tf.spec import CELLS, WINDOW_MAX, WINDOW_MIN, Spec, check_window
 
 SCHEMA_VERSION = 1
 MARKER = "dataset.json"
@@ -158,7 +158,7 @@ def preprocess(
         if recordings:
             raise GyrovaeError("give either recordings or a dataset, not both")
         recordings, meta = training_part(dataset)
-        recommended = meta.get("recommended_window", _WINDOW)
+        recommended = _usable(meta.get("recommended_window", _WINDOW))
     window = recommended if window is None else window
     check_window(window)
     hop = window // 4 if hop is None else hop
@@ -238,6 +238,13 @@ def segments_of(origins: NDArray[np.int64], recordings: Sequence[Recording]) -> 
         number[mine] = base + np.searchsorted(starts, origins[mine, 1], side="right") - 1
         base += len(starts)
     return number
+
+
+def _usable(recommended: Any) -> int:
+    """A window length as somebody recommended it in, the nearest below that the front end can use out."""
+    if not isinstance(recommended, int | float) or not math.isfinite(recommended):
+        return _WINDOW
+    return max(WINDOW_MIN, min(int(recommended) // CELLS * CELLS, WINDOW_MAX))
 
 
 def check_hop(hop: int) -> None:
