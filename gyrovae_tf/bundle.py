@@ -67,7 +67,7 @@ class Bundle:
         """Write the folder, wholly or not at all, in place of a bundle that may be there; returns its path."""
         with replacing_folder(path, marker=MANIFEST) as folder:
             atomic_write(folder / MODEL, self.model)
-            atomic_write(folder / MANIFEST, json.dumps(self.manifest(), indent=1, sort_keys=True) + "\n")
+            write_json(folder / MANIFEST, self.manifest())
         return Path(path)
 
     @classmethod
@@ -78,14 +78,9 @@ class Bundle:
         """
         folder = find_bundle(path)
         raw = read_json(folder / MANIFEST, largest=_LARGEST_MANIFEST)
-        version = raw.get("schema_version")
-        if type(version) is not int or version != SCHEMA_VERSION:
-            raise GyrovaeError(
-                f"{folder} has a schema version that this gyrovae-tf does not know",
-                expected=SCHEMA_VERSION,
-                received=version,
-                remedy="Use the gyrovae-tf that made it, or quantise again with this one.",
-            )
+        check_schema(
+            raw, SCHEMA_VERSION, folder, remedy="Use the gyrovae-tf that made it, or quantise again with this one."
+        )
         missing = {
             "spec",
             "spec_digest",
@@ -171,6 +166,23 @@ def read_json(path: Path, *, largest: int = 64 << 20) -> dict[str, Any]:
     if not isinstance(raw, dict):
         raise GyrovaeError(f"{path} does not hold a JSON object", received=type(raw).__name__)
     return raw
+
+
+def write_json(path: Path, record: Mapping[str, Any]) -> None:
+    """Write a record as `read_json` reads it: keys sorted, so that equal records are equal bytes."""
+    atomic_write(path, json.dumps(record, indent=1, sort_keys=True) + "\n")
+
+
+def check_schema(record: Mapping[str, Any], known: int, folder: Path, *, remedy: str | None = None) -> None:
+    """Refuse a record of `folder` whose `schema_version` is not the one that is known."""
+    version = record.get("schema_version")
+    if type(version) is not int or version != known:
+        raise GyrovaeError(
+            f"{folder} has a schema version that this gyrovae-tf does not know",
+            expected=known,
+            received=version,
+            remedy=remedy,
+        )
 
 
 @contextlib.contextmanager

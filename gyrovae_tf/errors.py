@@ -92,10 +92,8 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 def atomic_write(path: str | os.PathLike[str], content: bytes | str) -> None:
     """Write `content` (text as UTF-8) to `path`, wholly or not at all; `GyrovaeError` when it cannot be written."""
     data = content.encode("utf-8") if isinstance(content, str) else content
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)
 
 
 def current_umask() -> int:

@@ -22,6 +22,7 @@ import pytest
 from conftest import Tiny, tiny_options
 from numpy.typing import NDArray
 
+from gyrovae_tf import bundle as bundle_files
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn import npz
 from gyrovae_tf.learn import run as records
@@ -584,7 +585,7 @@ def test_a_stop_before_any_write_loses_nothing(
         write(path, content)
 
     run = tmp_path / "run"
-    for place in (module, records, npz):
+    for place in (module, bundle_files, npz):
         monkeypatch.setattr(place, "atomic_write", write)
     with pytest.raises(KeyboardInterrupt):
         train(tiny_dataset, run, options=tiny_options(epochs=2))

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gyrovae_tf.bundle import read_json, replacing_folder
+from gyrovae_tf.bundle import check_schema, read_json, replacing_folder, write_json
 from gyrovae_tf.errors import GyrovaeError, atomic_write
 from gyrovae_tf.learn.baseline import log_band_energies
 from gyrovae_tf.learn.layout import training_part
@@ -37,6 +37,7 @@ _ARRAYS = (
 _BLOCKS = 8  # parts of the timeline, each with its own training and validation stretch
 _LEAST_BLOCK = 24  # windows
 _WINDOW = 256
+_PART = 1024  # windows between two reports of progress
 _LEAST_TRAIN, _LEAST_VALIDATION = 16, 4
 
 Progress = Callable[[int, int, str], None]
@@ -96,7 +97,7 @@ class Dataset:
                 "validation_windows": len(self.validation_images),
                 "files": hashes,
             }
-            atomic_write(folder / MARKER, json.dumps(record, indent=1, sort_keys=True) + "\n")
+            write_json(folder / MARKER, record)
         return dataclasses.replace(self, path=Path(path))
 
     @classmethod
@@ -110,13 +111,7 @@ class Dataset:
                 remedy="Make one: gyrovae-tf preprocess RECORDING.csv -o DATASET/",
             )
         record = read_json(folder / MARKER)
-        if record.get("schema_version") != SCHEMA_VERSION:
-            raise GyrovaeError(
-                f"{folder} has a schema version that this gyrovae-tf does not know",
-                expected=SCHEMA_VERSION,
-                received=record.get("schema_version"),
-                remedy="Preprocess the recordings again.",
-            )
+        check_schema(record, SCHEMA_VERSION, folder, remedy="Preprocess the recordings again.")
         try:
             spec = Spec.from_dict(record["spec"])
             hop, sources, hashes = int(record["hop"]), tuple(map(str, record["sources"])), dict(record["files"])
@@ -187,22 +182,27 @@ def preprocess(
     windows, _ = cut(known, window=window, hop=hop, lsb=lsb)
     rate = known[0].rate_hz
     assert rate is not None  # read_all refuses recordings without a rate
-    spec = frontend.fit(windows[training], rate_hz=rate, lsb=lsb, units=known[0].units)
+    to_train, to_hold_back = windows[training], windows[held_back]
+    spec = frontend.fit(to_train, rate_hz=rate, lsb=lsb, units=known[0].units)
     if all(mean <= floor for axis in spec.power_mean for mean, floor in zip(axis, spec.power_floor, strict=True)):
         raise GyrovaeError(
             "the recordings show no motion on any axis",
             expected="a machine that runs",
             remedy="Check the sensor and its wiring, and record while the machine runs.",
         )
+
+    def render(part: NDArray[np.int16]) -> NDArray[np.int8]:
+        return frontend.images(part, spec)
+
     made = Dataset(
         spec=spec,
         hop=hop,
-        train_images=_images(windows[training], spec, progress, "training windows"),
-        validation_images=_images(windows[held_back], spec, progress, "held-back windows"),
+        train_images=in_parts(render, to_train, _PART, progress, "training windows"),
+        validation_images=in_parts(render, to_hold_back, _PART, progress, "held-back windows"),
         train_origins=origins[training],
         validation_origins=origins[held_back],
-        train_features=log_band_energies(windows[training]),
-        validation_features=log_band_energies(windows[held_back]),
+        train_features=log_band_energies(to_train),
+        validation_features=log_band_energies(to_hold_back),
         sources=tuple(recording.source for recording in known),
     )
     return made if output is None else made.save(output)
@@ -319,14 +319,19 @@ def _split(
     return held_back, ~held_back & (np.minimum(to_next, to_previous) >= window)
 
 
-def _images(windows: NDArray[np.int16], spec: Spec, progress: Progress | None, what: str) -> NDArray[np.int8]:
-    """The front end in parts, so that its progress can be shown."""
-    if progress is None:
-        return frontend.images(windows, spec)
+def in_parts(
+    compute: Callable[[NDArray[Any]], NDArray[Any]],
+    values: NDArray[Any],
+    size: int,
+    progress: Progress | None,
+    what: str,
+) -> NDArray[Any]:
+    """Values [k, ...] in, what `compute` makes of them, `size` at a time so that progress can be shown, out."""
     parts = []
-    for start in range(0, len(windows), 1024):
-        parts.append(frontend.images(windows[start : start + 1024], spec))
-        progress(min(start + 1024, len(windows)), len(windows), what)
+    for start in range(0, len(values), size):
+        parts.append(compute(values[start : start + size]))
+        if progress:
+            progress(min(start + size, len(values)), len(values), what)
     return np.concatenate(parts)
 
 

@@ -15,7 +15,7 @@ from gyrovae_tf import runtime
 from gyrovae_tf.bundle import Bundle
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn import baseline
-from gyrovae_tf.learn.dataset import Progress, check_hop, cut, segments_of
+from gyrovae_tf.learn.dataset import Progress, check_hop, cut, in_parts, segments_of
 from gyrovae_tf.learn.layout import test_part
 from gyrovae_tf.recording import Recording, read_all
 from gyrovae_tf.signal.score import vote
@@ -120,7 +120,8 @@ def evaluate(
     kinds = {"normal": normal, **anomalies}
     for place, (kind, recordings) in enumerate(kinds.items()):
         windows, segments = _windows(recordings, bundle, hop, rate_hz, kind)
-        scores[kind] = _score(detector, windows, progress, f"{kind} ({place + 1} of {len(kinds)})")
+        what = f"{kind} ({place + 1} of {len(kinds)})"
+        scores[kind] = in_parts(lambda part: detector.score_windows(part).score, windows, _CHUNK, progress, what)
         groups[kind] = _group(scores[kind], segments, bundle, hop)
         if classical is not None:
             distances[kind] = classical.distance(baseline.log_band_energies(windows))
@@ -185,17 +186,6 @@ def _windows(
     except GyrovaeError as error:
         raise GyrovaeError(f"{kind}: {error.problem}", expected=error.expected, received=error.received) from None
     return windows, segments_of(origins, known)
-
-
-def _score(
-    detector: runtime.Detector, windows: NDArray[np.int16], progress: Progress | None, what: str
-) -> NDArray[np.float64]:
-    parts = []
-    for start in range(0, len(windows), _CHUNK):
-        parts.append(detector.score_windows(windows[start : start + _CHUNK]).score)
-        if progress:
-            progress(min(start + _CHUNK, len(windows)), len(windows), what)
-    return np.concatenate(parts)
 
 
 def _group(scores: NDArray[np.float64], segments: NDArray[np.int64], bundle: Bundle, hop: int) -> Group:

@@ -17,7 +17,7 @@ from gyrovae_tf.bundle import SUFFIX, Bundle
 from gyrovae_tf.calibration import Calibration
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn import convert
-from gyrovae_tf.learn.dataset import Dataset, Progress
+from gyrovae_tf.learn.dataset import Dataset, Progress, in_parts
 from gyrovae_tf.learn.engine import versions
 from gyrovae_tf.learn.run import Run
 from gyrovae_tf.signal.score import expected_sums, recognise, score, time_sums
@@ -34,6 +34,7 @@ _RESTARTS = 4
 _LEAST_UNEXPLAINED = 0.15 * CELLS * PIXEL  # 0.15 standard deviations: a band that never varied must not decide alone
 _LEAST_SPREAD = 0.05  # of what is unexplained
 _TAIL_SHARE = 0.2
+_PART = 256  # windows between two reports of progress
 
 
 def quantize(
@@ -105,7 +106,11 @@ def calibrate(
     held-back windows only. (Spreads of the held-back windows themselves, tried on four machines, let through up to
     five times as many false alarms.)
     """
-    trained = _reconstruct(model, data.train_images, progress, "scoring training windows")
+
+    def reconstruct(images: NDArray[np.int8]) -> NDArray[np.int8]:
+        return model.reconstruct(images)[0]
+
+    trained = in_parts(reconstruct, data.train_images, _PART, progress, "scoring training windows")
     expected = expected_sums(trained, model.scale, model.zero_point)
     sums = time_sums(data.train_images[:, 0])
     # What the VAE cannot explain is the yardstick of each (axis, band) when regimes are told apart.
@@ -123,7 +128,7 @@ def calibrate(
     about = sums - np.array(draft.codebook)[recognise(expected, draft)]
     spread = np.sqrt(np.square(about).mean(axis=0) + (_LEAST_SPREAD * unexplained) ** 2)
     draft = dataclasses.replace(draft, weight=_float32(1 / spread))
-    held_back = _reconstruct(model, data.validation_images, progress, "scoring held-back windows")
+    held_back = in_parts(reconstruct, data.validation_images, _PART, progress, "scoring held-back windows")
     scores = score(data.validation_images[:, 0], held_back, model.scale, model.zero_point, draft).score
     threshold = tail_threshold(scores, false_alarm_rate)
     return dataclasses.replace(draft, threshold=float(np.float32(threshold)))
@@ -199,18 +204,6 @@ def _distances(points: NDArray[np.float64], centers: NDArray[np.float64]) -> NDA
     squares = np.square(points).sum(axis=1)[:, None] + np.square(centers).sum(axis=1)[None]
     distances: NDArray[np.float64] = np.maximum(squares - 2 * points @ centers.T, 0.0)
     return distances
-
-
-def _reconstruct(
-    model: runtime.Model, images: NDArray[np.int8], progress: Progress | None, what: str
-) -> NDArray[np.int8]:
-    """Reconstructed scalograms, in parts, so that progress can be shown."""
-    parts = []
-    for start in range(0, len(images), 256):
-        parts.append(model.reconstruct(images[start : start + 256])[0])
-        if progress:
-            progress(min(start + 256, len(images)), len(images), what)
-    return np.concatenate(parts)
 
 
 def _float32(table: NDArray[np.float64]) -> tuple[tuple[float, ...], ...]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 import math
 import os
 from dataclasses import dataclass
@@ -12,8 +11,8 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from gyrovae_tf.bundle import read_json
-from gyrovae_tf.errors import GyrovaeError, atomic_write
+from gyrovae_tf.bundle import check_schema, read_json
+from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn.dataset import Dataset
 from gyrovae_tf.learn.engine import keras
 from gyrovae_tf.learn.vae import Architecture
@@ -136,11 +135,6 @@ def sha256_of(path: Path) -> str:
         raise GyrovaeError(f"cannot read {path}: {error.strerror}", remedy="Train again.") from None
 
 
-def write_record(folder: Path, record: dict[str, Any]) -> None:
-    """Write a run's record into its folder."""
-    atomic_write(folder / MARKER, json.dumps(record, indent=1, sort_keys=True) + "\n")
-
-
 def read_record(folder: Path) -> dict[str, Any]:
     """A run's folder in, its record out; `GyrovaeError` when it is none, of another version or malformed."""
     if not (folder / MARKER).is_file():
@@ -155,12 +149,7 @@ def read_record(folder: Path) -> dict[str, Any]:
         **dict.fromkeys(("options", "architecture", "metrics"), dict),
         "finished": bool,
     }
-    if record.get("schema_version") != SCHEMA_VERSION:
-        raise GyrovaeError(
-            f"{folder} has a schema version that this gyrovae-tf does not know",
-            expected=SCHEMA_VERSION,
-            received=record.get("schema_version"),
-        )
+    check_schema(record, SCHEMA_VERSION, folder)
     for name, kind in fields.items():
         if not isinstance(record.get(name), kind):
             raise GyrovaeError(f"{folder / MARKER} is malformed: {name} is missing or of a wrong kind")

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gyrovae_tf.bundle import check_replaceable
+from gyrovae_tf.bundle import check_replaceable, write_json
 from gyrovae_tf.errors import GyrovaeError, atomic_write
 from gyrovae_tf.learn import baseline, npz
 from gyrovae_tf.learn.dataset import Dataset, Progress
@@ -30,7 +30,6 @@ from gyrovae_tf.learn.run import (
     relative,
     run_of,
     sha256_of,
-    write_record,
 )
 from gyrovae_tf.learn.vae import VAE, Architecture, export_graph
 from gyrovae_tf.spec import PIXEL
@@ -90,11 +89,11 @@ def train(
             "versions": versions(),
             "finished": False,
         }
-        write_record(folder, record)
+        write_json(folder / MARKER, record)
     record["metrics"] = _fit(run_of(folder, record), data, progress)
     record["model_sha256"] = sha256_of(folder / MODEL)
     record["finished"] = True
-    write_record(folder, record)
+    write_json(folder / MARKER, record)
     return run_of(folder, record)
 
 
