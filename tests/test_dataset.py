@@ -29,6 +29,7 @@ ARRAYS = (
     "validation_origins",
     "train_features",
     "validation_features",
+    "validation_windows",
 )
 
 
@@ -265,6 +266,27 @@ def test_a_dataset_is_read_as_it_was_written(stored: Dataset) -> None:
     assert read.digest == stored.digest
     assert read.train_images.dtype == np.int8
     assert read.train_images.shape[1:] == (2, 32, 32, 3)
+
+
+def test_the_held_back_windows_are_those_that_the_images_show(stored: Dataset) -> None:
+    assert stored.validation_windows is not None
+    assert np.array_equal(frontend.images(stored.validation_windows, stored.spec), stored.validation_images)
+
+
+def test_a_dataset_made_before_windows_were_kept(stored: Dataset, tmp_path: Path) -> None:
+    older = dataclasses.replace(stored, validation_windows=None).save(tmp_path / "older")
+    assert not (tmp_path / "older" / "validation_windows.npy").exists()
+    assert older.path is not None
+    read = Dataset.load(older.path)
+    assert read.validation_windows is None
+    assert read.digest == stored.digest
+
+
+def test_windows_that_are_not_those_of_the_images(stored: Dataset, tmp_path: Path) -> None:
+    assert stored.validation_windows is not None
+    dataclasses.replace(stored, validation_windows=stored.validation_windows[:-1]).save(tmp_path / "fewer")
+    with pytest.raises(GyrovaeError, match=r"held-back windows; expected int16 \[\d+, 64, 3\]"):
+        Dataset.load(tmp_path / "fewer")
 
 
 def test_a_dataset_takes_the_place_of_an_older_one(copy: Path) -> None:
