@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy.spatial.distance import mahalanobis
-from sklearn.covariance import EmpiricalCovariance
+from sklearn.covariance import LedoitWolf
 
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn import npz
@@ -55,18 +55,25 @@ def test_a_still_window_is_finite(value: int) -> None:
     assert features == pytest.approx(np.log(ROUNDING))
 
 
-def test_distances_are_those_of_scipy() -> None:
-    rng = np.random.default_rng(1)
-    features = rng.normal(0, 1, (400, 27)) @ rng.normal(0, 1, (27, 27)) + 5
+@pytest.mark.parametrize("count", [40, 400, 20_000])
+def test_distances_are_those_of_scipy_and_scikit_learn(count: int) -> None:
+    rng = np.random.default_rng(count)
+    features = rng.normal(0, 1, (count, 27)) @ rng.normal(0, 1, (27, 27)) + 5
     fitted = Mahalanobis.fit(features, 0.01)
-    covariance = EmpiricalCovariance().fit(features).covariance_ * 400 / 399  # scikit-learn divides by k
-    share = 27 / 427
-    shrunk = (1 - share) * covariance + share * np.diag(np.diag(covariance)) + 1e-6 * np.eye(27)
-    inverse = np.linalg.inv(shrunk)
+    mean, spread = features.mean(axis=0), features.std(axis=0)
+    inverse = np.linalg.inv(LedoitWolf().fit((features - mean) / spread).covariance_)
     others = rng.normal(0, 9, (6, 27))
-    expected = [mahalanobis(row, features.mean(axis=0), inverse) for row in others]
-    assert fitted.distance(others) == pytest.approx(expected)
+    expected = [mahalanobis((row - mean) / spread, np.zeros(27), inverse) for row in others]
+    assert fitted.distance(others) == pytest.approx(expected, rel=1e-3)
     assert fitted.distance(features.mean(axis=0)[None]) == pytest.approx(0, abs=1e-6)
+
+
+def test_the_units_of_a_feature_do_not_count() -> None:
+    features = np.random.default_rng(5).normal(0, 1, (50, 27))
+    scale = np.geomspace(0.1, 1000, 27)
+    others = np.random.default_rng(6).normal(0, 3, (9, 27))
+    expected = Mahalanobis.fit(features, 0.01).distance(others)
+    assert Mahalanobis.fit(features * scale + 7, 0.01).distance(others * scale + 7) == pytest.approx(expected)
 
 
 def test_the_threshold_is_exceeded_by_the_asked_share() -> None:

@@ -26,9 +26,11 @@ PACKAGES = {
     "numpy",
     "pandas",
     "serial",
+    "sklearn",
     "tensorflow",
     "tensorflow_model_optimization",
     "tf_keras",
+    "tflite_micro",
 }
 HEIGHT = {name: height for height, floor in enumerate(FLOORS) for name in floor}
 FILES = {
@@ -91,6 +93,7 @@ def test_heavy_packages_are_imported_where_they_are_used(module: str) -> None:
     if home(module) != "learn":
         assert not everywhere & {"tensorflow_model_optimization"}
         assert not at_import & {"pandas", "ai_edge_litert", "serial"}
+    assert not at_import & {"sklearn", "tflite_micro"}, "optional: only who uses it needs it"
     if home(module) in ("cli", "__init__", "errors"):
         assert "numpy" not in at_import
     assert everywhere <= {"gyrovae_tf", *PACKAGES, *sys.stdlib_module_names}, "not a dependency of the project"

@@ -17,6 +17,8 @@ _BANDS = 8
 _FEATURES = 3 * (_BANDS + 1)
 _CHUNK = 1024
 _FLOOR = 1 / 12  # square counts: the sensor's own rounding
+_LEAST_SPREAD = 1e-3  # of a feature; a thousandth of the energy is no change
+_LEAST_VARIANCE = 1e-6
 NAME = "mahalanobis"
 FILE = "baseline.npz"
 
@@ -41,6 +43,11 @@ def log_band_energies(windows: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
     return np.concatenate(features)
 
 
+def location(features: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Features [k, d] of normal windows in, their mean [d] and standard deviation [d] (at least 0.001) out."""
+    return features.mean(axis=0), np.maximum(features.std(axis=0), _LEAST_SPREAD)
+
+
 @dataclass(frozen=True)
 class Mahalanobis:
     """Distance from normal motion's mean in units of its covariance."""
@@ -56,14 +63,12 @@ class Mahalanobis:
         """Features [k, d] of normal windows in, the fitted detector out.
 
         Its threshold is the upper quantile of the held-back windows' distances (of the same windows' if none are
-        given). The covariance is shrunk towards its diagonal by the share d / (k + d): few windows, more shrinkage.
+        given). The covariance of the standardised features is shrunk towards the identity by the share that Ledoit
+        and Wolf derive from the data (A Well-Conditioned Estimator for Large-Dimensional Covariance Matrices, 2004).
         """
-        mean = features.mean(axis=0)
-        covariance = np.cov(features, rowvar=False)
-        share = features.shape[1] / (len(features) + features.shape[1])
-        diagonal = np.diag(np.diag(covariance))
-        shrunk = (1 - share) * covariance + share * diagonal + 1e-6 * np.eye(len(mean))
-        fitted = cls(mean, np.linalg.inv(shrunk), 0.0)
+        mean, spread = location(features)
+        covariance = _ledoit_wolf((features - mean) / spread)
+        fitted = cls(mean, np.linalg.inv(covariance) / np.outer(spread, spread), 0.0)
         distances = fitted.distance(features if held_back is None else held_back)
         return cls(fitted.mean, fitted.precision, float(np.quantile(distances, 1 - false_alarm_rate)))
 
@@ -88,3 +93,16 @@ class Mahalanobis:
         if mean.shape != (_FEATURES,) or precision.shape != (_FEATURES, _FEATURES):
             raise GyrovaeError(f"{path} is not a baseline of {_FEATURES} features", remedy=remedy)
         return cls(mean, precision, threshold)
+
+
+def _ledoit_wolf(centered: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Features [k, d] about their mean in, their shrunk covariance [d, d] out (formula (14) of the paper)."""
+    count, size = centered.shape
+    covariance = centered.T @ centered / count
+    level = np.trace(covariance) / size
+    identity = np.eye(size)
+    apart = np.square(covariance - level * identity).sum()
+    noise = (np.square(np.square(centered).sum(axis=1)).mean() - np.square(covariance).sum()) / count
+    share = min(noise / apart, 1.0) if apart > 0 else 1.0
+    shrunk: NDArray[np.float64] = (1 - share) * covariance + (share * level + _LEAST_VARIANCE) * identity
+    return shrunk
