@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,19 +16,30 @@ from gyrovae_tf.signal import frontend
 from gyrovae_tf.signal.score import Scores, score
 
 NAME = "litert"
-"""What reports call the interpreter below."""
+"""The kernels that are used unless others are asked for, as reports call them."""
+_ARENA = 1 << 20  # bytes, beside what the tensors themselves need: too small a one may crash TFLM
+
+Invoke = Callable[[NDArray[np.int8]], tuple[NDArray[np.int8], NDArray[np.int8]]]
+"""One image pair [2, 32, 32, 3] in; reconstructed scalogram and field, each [32, 32, 3], out."""
 
 
 class Model:
-    """An int8 .tflite that keeps the contract, run by LiteRT's built-in kernels on one thread."""
+    """An int8 .tflite that keeps the contract, run on one thread by LiteRT's kernels or by those of the device."""
 
-    def __init__(self, model: bytes) -> None:
-        """Check the bytes against the contract and load them; `GyrovaeError` says what does not hold."""
+    def __init__(self, model: bytes, kernels: str = NAME) -> None:
+        """Check the bytes against the contract and load them; `GyrovaeError` says what does not hold.
+
+        `kernels` is "litert" (LiteRT's built-in ones) or "tflm": TensorFlow Lite Micro's reference kernels, whose
+        outputs equal the device's (package tflite-micro, the extra `tflm`). On a few pixels in a thousand the two
+        round to neighbouring steps.
+        """
+        if kernels not in KERNELS:
+            raise GyrovaeError("unknown kernels", expected=" or ".join(KERNELS), received=kernels)
         described = tflite.describe(model)
         contract.check_contract(described)
-        self._interpreter = _interpreter(model)
-        (self._input,) = described.inputs
-        self._outputs = described.outputs
+        self._invoke = KERNELS[kernels](model, described)
+        self.kernels = kernels
+        """Which kernels run it: a name of `KERNELS`."""
         scalogram, field = (described.tensors[index] for index in described.outputs)
         self.scale = scalogram.scale[0]
         """Size of one step of the first output (the scalogram), in pixels / 32."""
@@ -48,20 +60,17 @@ class Model:
         scalogram = np.empty((len(images), 32, 32, 3), np.int8)
         field = np.empty((len(images), 32, 32, 3), np.int8)
         for index, image in enumerate(images):
-            self._interpreter.set_tensor(self._input, image)
-            self._interpreter.invoke()
-            scalogram[index] = self._interpreter.get_tensor(self._outputs[0])[0]
-            field[index] = self._interpreter.get_tensor(self._outputs[1])[0]
+            scalogram[index], field[index] = self._invoke(image)
         return scalogram, field
 
 
 class Detector:
     """A bundle's front end, model and score in one call."""
 
-    def __init__(self, bundle: Bundle | str | os.PathLike[str]) -> None:
-        """A bundle, or the path of one (or of a run that holds one)."""
+    def __init__(self, bundle: Bundle | str | os.PathLike[str], kernels: str = NAME) -> None:
+        """A bundle, or the path of one (or of a run that holds one); `kernels` as for `Model`."""
         self.bundle = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
-        self.model = Model(self.bundle.model)
+        self.model = Model(self.bundle.model, kernels)
 
     def score_windows(self, windows: NDArray[np.int16]) -> Scores:
         """int16 windows [k, N, 3] in counts of `bundle.spec.lsb` in, `Scores` out."""
@@ -73,7 +82,12 @@ class Detector:
         return score(images[:, 0], output, self.model.scale, self.model.zero_point, self.bundle.calibration)
 
 
-def _interpreter(model: bytes) -> Any:
+def best() -> str:
+    """The kernels nearest to the device's that are installed here: "tflm" where it can be imported, else "litert"."""
+    return "tflm" if importlib.util.find_spec("tflite_micro") else NAME
+
+
+def _litert(model: bytes, described: tflite.Model) -> Invoke:
     """A LiteRT interpreter with built-in kernels only: XNNPACK rounds otherwise than the device, by up to 3 steps."""
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
@@ -86,4 +100,38 @@ def _interpreter(model: bytes) -> Any:
         interpreter.allocate_tensors()
     except (RuntimeError, ValueError) as error:
         raise GyrovaeError(f"LiteRT cannot run this .tflite: {error}") from None
-    return interpreter
+    (entry,), (scalogram, field) = described.inputs, described.outputs
+
+    def invoke(image: NDArray[np.int8]) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
+        interpreter.set_tensor(entry, image)
+        interpreter.invoke()
+        return interpreter.get_tensor(scalogram)[0], interpreter.get_tensor(field)[0]
+
+    return invoke
+
+
+def _tflm(model: bytes, described: tflite.Model) -> Invoke:
+    """TensorFlow Lite Micro's interpreter with its reference kernels."""
+    try:
+        from tflite_micro import runtime as tflm
+    except ImportError as error:
+        raise GyrovaeError(
+            f"TensorFlow Lite Micro cannot be imported: {error}",
+            remedy='Install it (Linux on x86-64): pip install "gyrovae-tf[tflm]"; or use the kernels of litert.',
+        ) from None
+    arena = _ARENA + sum(tensor.needed_bytes or 0 for tensor in described.tensors if not tensor.is_constant)
+    try:
+        interpreter = tflm.Interpreter.from_bytes(model, arena_size=arena)
+    except (RuntimeError, ValueError) as error:
+        raise GyrovaeError(f"TensorFlow Lite Micro cannot run this .tflite: {error}") from None
+
+    def invoke(image: NDArray[np.int8]) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
+        interpreter.set_input(image, 0)
+        interpreter.invoke()
+        return interpreter.get_output(0)[0], interpreter.get_output(1)[0]
+
+    return invoke
+
+
+KERNELS: dict[str, Callable[[bytes, tflite.Model], Invoke]] = {"litert": _litert, "tflm": _tflm}
+"""Name of a set of kernels -> what loads a .tflite (its bytes and their description) for it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +19,7 @@ from gyrovae_tf.device.simulate import simulate
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn.dataset import cut
 from gyrovae_tf.learn.quantize import BUNDLE
-from gyrovae_tf.runtime import NAME, Detector, Model
+from gyrovae_tf.runtime import NAME, Detector, Model, best
 from gyrovae_tf.signal import frontend
 from gyrovae_tf.signal.score import Scores, reasons, score
 
@@ -83,7 +84,7 @@ def test_scales_and_zero_points_are_those_of_the_model(tiny: Tiny, detector: Det
     model = detector.model
     assert (model.scale, model.zero_point) == (scalogram.scale[0], scalogram.zero_point[0])
     assert (model.field_scale, model.field_zero_point) == (field.scale[0], field.zero_point[0])
-    assert NAME == "litert"
+    assert model.kernels == NAME == "litert"
 
 
 def test_the_fault_scores_higher(detector: Detector, windows: NDArray[np.int16]) -> None:
@@ -175,6 +176,61 @@ def test_what_is_no_model(tiny: Tiny, tmp_path: Path) -> None:
         Detector(tmp_path / "missing")
     with pytest.raises(GyrovaeError, match="holds no quantised model"):
         Detector(tmp_path)
+
+
+# The device's kernels
+
+
+def tflm_model(content: bytes) -> Model:
+    pytest.importorskip("tflite_micro", reason="TensorFlow Lite Micro has wheels for Linux on x86-64 only")
+    return Model(content, "tflm")
+
+
+def test_both_kernels_agree_to_a_step_or_two(tiny: Tiny) -> None:
+    """On images of the machine, and on noise, where roundings that differ add up through the layers."""
+    device, host = tflm_model(tiny.bundle.model), Model(tiny.bundle.model)
+    assert device.kernels == "tflm"
+    assert (device.scale, device.zero_point) == (host.scale, host.zero_point)
+    noise = RNG.integers(-128, 128, (60, 2, 32, 32, 3)).astype(np.int8)
+    for images in (tiny.dataset.validation_images, noise):
+        for one, other in zip(device.reconstruct(images), host.reconstruct(images), strict=True):
+            assert one.shape == (len(images), 32, 32, 3)
+            assert one.dtype == np.int8
+            apart = np.abs(one.astype(int) - other)
+            assert apart.max() <= 2
+            assert (apart == 0).mean() > 0.98
+            assert one.std() > 5  # it is no constant that they agree on
+
+
+def test_the_device_s_kernels_repeat_and_keep_nothing_from_window_to_window(tiny: Tiny) -> None:
+    model, images = tflm_model(tiny.bundle.model), tiny.dataset.validation_images[:20]
+    forwards, backwards = model.reconstruct(images), model.reconstruct(images[::-1])
+    for one, other in zip(forwards, backwards, strict=True):
+        assert np.array_equal(one, other[::-1])
+
+
+def test_a_detector_with_the_device_s_kernels(tiny: Tiny, windows: NDArray[np.int16]) -> None:
+    pytest.importorskip("tflite_micro")
+    detector = Detector(tiny.bundle, "tflm")
+    assert detector.model.kernels == "tflm"
+    expected = Detector(tiny.bundle).score_windows(windows).score
+    assert detector.score_windows(windows).score == pytest.approx(expected, rel=0.2)
+
+
+def test_the_best_kernels_are_the_device_s(monkeypatch: pytest.MonkeyPatch, tiny: Tiny) -> None:
+    pytest.importorskip("tflite_micro")
+    assert best() == "tflm"
+    real = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "tflite_micro" else real(name))
+    assert best() == "litert"
+    monkeypatch.setitem(sys.modules, "tflite_micro", None)  # as if it were not installed
+    with pytest.raises(GyrovaeError, match=r'pip install "gyrovae-tf\[tflm\]"'):
+        Model(tiny.bundle.model, "tflm")
+
+
+def test_unknown_kernels(tiny: Tiny) -> None:
+    with pytest.raises(GyrovaeError, match="unknown kernels; expected litert or tflm, received xnnpack"):
+        Model(tiny.bundle.model, "xnnpack")
 
 
 @pytest.mark.slow
