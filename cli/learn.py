@@ -11,6 +11,7 @@ from gyrovae_tf.errors import GyrovaeError
 
 from .progress import progress_bar
 from .show import as_json, command, evaluation_table, expand, print_json, say, table
+from .tested import TestCommand, read_options, test_recordings
 
 _LITTLE_S = 180.0
 _FOLDER = click.Path(path_type=Path)
@@ -169,75 +170,17 @@ def quantize(run: Path, mode: str, false_alarm_rate: float, vote: tuple[int, int
     say(f"next: {command('evaluate', run)} --normal ... --anomaly KIND=...\nthen: {command('emit-header', run)}")
 
 
-class _ManyValues(click.Command):
-    """Lets --normal and --anomaly take several values at once, as a shell's pattern gives them."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        spread: list[str] = []
-        option = kind = empty = None
-        for word in args:
-            name, sign, value = word.partition("=")
-            if name in ("--normal", "--anomaly"):
-                if empty is not None:
-                    break
-                option, kind, empty = name, None, None if sign else name
-                if not sign:
-                    continue
-                word = value
-            elif option is None or word.startswith("-"):
-                option = None
-                spread.append(word)
-                continue
-            empty = None
-            if option == "--anomaly":
-                name, sign, _ = word.partition("=")
-                if sign and not any(mark in name for mark in "/\\"):
-                    kind = name
-                elif kind is not None:
-                    # a further file of the kind before it
-                    word = f"{kind}={word}"
-            spread += [option, word]
-        if empty is not None and not ctx.resilient_parsing:
-            raise click.BadOptionUsage(empty, f"Option {empty!r} requires a value.", ctx)
-        return super().parse_args(ctx, spread)
-
-
-@click.command(cls=_ManyValues, short_help="Test recordings -> a table of how well it works.")
+@click.command(cls=TestCommand, short_help="Test recordings -> a table of how well it works.")
 @click.argument("run", type=_FOLDER)
-@click.option("--normal", multiple=True, metavar="CSV...", help="Normal motion that was not trained on.")
-@click.option("--anomaly", multiple=True, metavar="KIND=CSV...", help="Abnormal motion; the kind is yours to name.")
-@click.option("--dataset", type=_FOLDER, help="Instead: a folder with meta.json, normal/ and anomaly/<kind>/.")
-@click.option("--hop", type=int, help="Samples from one window to the next.  [default: half a window]")
-@click.option("--rate-hz", type=float, help="Samples a second, for recordings that do not say.")
+@test_recordings
 @as_json
-def evaluate(
-    run: Path,
-    normal: tuple[str, ...],
-    anomaly: tuple[str, ...],
-    dataset: Path | None,
-    hop: int | None,
-    rate_hz: float | None,
-    as_json: bool,
-) -> None:
+def evaluate(run: Path, as_json: bool, **tested: Any) -> None:
     """Score recordings with the int8 model of RUN (a run or a bundle), exactly as the device will."""
-    kinds: dict[str, list[str]] = {}
-    for word in anomaly:
-        kind, sign, name = word.partition("=")
-        if not (kind and sign and name):
-            raise click.UsageError(f"--anomaly {word}: expected KIND=CSV, as in --anomaly imbalance=fault.csv")
-        kinds.setdefault(kind, []).append(name)
+    recordings = read_options(**tested)
     with progress_bar() as progress:
         from gyrovae_tf.learn import evaluate as library
 
-        result = library.evaluate(
-            run,
-            normal=expand(normal),
-            anomalies={kind: expand(names) for kind, names in kinds.items()},
-            dataset=dataset,
-            hop=hop,
-            rate_hz=rate_hz,
-            progress=progress,
-        )
+        result = library.evaluate(run, progress=progress, **recordings)
     if as_json:
         print_json(result.to_dict())
     else:

@@ -23,6 +23,7 @@ FLOORS = (  # from the bottom; a folder stands for the modules in it
 PACKAGES = {
     "ai_edge_litert",
     "click",
+    "matplotlib",
     "numpy",
     "pandas",
     "serial",
@@ -94,6 +95,7 @@ def test_heavy_packages_are_imported_where_they_are_used(module: str) -> None:
         assert not everywhere & {"tensorflow_model_optimization"}
         assert not at_import & {"pandas", "ai_edge_litert", "serial"}
     assert not at_import & {"sklearn", "tflite_micro"}, "optional: only who uses it needs it"
+    assert "matplotlib" not in at_import, "half a second that only reports need"
     if home(module) in ("cli", "__init__", "errors"):
         assert "numpy" not in at_import
     assert everywhere <= {"gyrovae_tf", *PACKAGES, *sys.stdlib_module_names}, "not a dependency of the project"

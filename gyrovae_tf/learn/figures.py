@@ -1,0 +1,395 @@
+"""A run and recordings in, all that its report shows out: as plain values, before any of it is text or a chart."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gyrovae_tf import runtime, tflite
+from gyrovae_tf.bundle import Bundle
+from gyrovae_tf.errors import GyrovaeError
+from gyrovae_tf.learn import baseline, baselines
+from gyrovae_tf.learn.dataset import Dataset, Progress, cut, segments_of
+from gyrovae_tf.learn.evaluate import Evaluation, Recordings, auroc, evaluate, load_baseline
+from gyrovae_tf.learn.layout import test_part
+from gyrovae_tf.learn.run import Run
+from gyrovae_tf.learn.train import LOG
+from gyrovae_tf.recording import read_all
+from gyrovae_tf.signal import frontend
+from gyrovae_tf.signal.perturb import PERTURBATIONS
+from gyrovae_tf.signal.score import Reason, reasons
+from gyrovae_tf.spec import PIXEL, Spec
+
+NORMAL = "normal"
+_CHUNK = 256
+_WORST_OF_A_KIND = 1
+_WORST_NORMAL = 3
+_COMPARED = 192  # windows of each kind that float and int8 are compared on, at the most
+_SEED = 0
+_RIVALS = ("knn", "energy")  # beside the run's own baseline
+_Watch = tuple[Progress | None, str]
+"""Whom to tell of progress, and what is being done."""
+_Rivals = dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]]
+"""Baseline -> what gives its scores of features."""
+
+
+@dataclass(frozen=True)
+class Motion:
+    """The windows of one kind of motion, and what the int8 detector makes of them."""
+
+    windows: NDArray[np.int16] | None
+    """[k, N, 3] counts; None where only images were kept."""
+    kept_images: NDArray[np.int8] | None
+    """[k, 2, 32, 32, 3] scalogram and field, where there are no windows to make them of."""
+    score: NDArray[np.float64]
+    """[k] 1.0 is the alarm."""
+    deviation: NDArray[np.float64]
+    """[k, 3, 32] (axis, band) what the score is made of; above 0 is louder."""
+    distance: dict[str, NDArray[np.float64]]
+    """Baseline -> its distances [k]; empty without a baseline."""
+    origins: NDArray[np.int64]
+    """[k, 2] recording and first row."""
+    segments: NDArray[np.int64]
+    """[k] number of the stretch without a gap that each window lies in."""
+    sources: tuple[str, ...]
+    """Names of the recordings."""
+    hop: int
+    """Samples from one window to the next."""
+
+    @property
+    def place(self) -> tuple[NDArray[np.int64], NDArray[np.int64], tuple[str, ...], int]:
+        """Where the windows come from: origins, segments, sources, hop."""
+        return self.origins, self.segments, self.sources, self.hop
+
+    @property
+    def alarms(self) -> float:
+        """Share of windows that score 1.0 or more."""
+        return float((self.score >= 1.0).mean())
+
+    def images(self, places: NDArray[np.intp], spec: Spec) -> NDArray[np.int8]:
+        """Scalogram and field [n, 2, 32, 32, 3] of some windows."""
+        if self.windows is not None:
+            return frontend.images(self.windows[places], spec)
+        assert self.kept_images is not None  # one of the two is always there
+        return self.kept_images[places]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One kind of motion in the table of results."""
+
+    kind: str
+    windows: int
+    alarms: float
+    """Share of windows that score 1.0 or more."""
+    events_per_hour: float | None
+    """None where it was not or cannot be counted."""
+    auroc: float | None
+    """None for normal motion."""
+    baseline_alarms: float | None
+    """Share of windows above the threshold of the run's own baseline."""
+    baseline_auroc: dict[str, float]
+    """Baseline -> its figure, the run's own first; empty for normal motion and where there is none."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """One window: what was seen, what the model made of it, and why it scores as it does."""
+
+    kind: str
+    why: str
+    """Why this one is shown."""
+    source: str
+    """Its recording."""
+    start_s: float
+    """Where in it the window begins."""
+    score: float
+    reasons: tuple[Reason, ...]
+    seen: NDArray[np.float64]
+    """[2, 32, 32, 3] scalogram and field in standard deviations."""
+    rebuilt: NDArray[np.float64]
+    """The same, as the int8 model reconstructs it."""
+    deviation: NDArray[np.float64]
+    """[3, 32] (axis, band)."""
+    motion: NDArray[np.float64] | None
+    """[N, 3] about its mean, in the sensor's units; None where only images were kept."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """The float model's reconstructions against the int8 model's, on the same images."""
+
+    pixels: NDArray[np.float64]
+    """[k, 2] mean absolute difference of scalogram and field, in pixels of 1/32 standard deviation."""
+    float_error: NDArray[np.float64]
+    """[k] mean squared error of each window, both images, in squared standard deviations."""
+    int8_error: NDArray[np.float64]
+    """The same of the int8 model."""
+    abnormal: NDArray[np.bool_]
+    """[k] whether the window is one of abnormal motion."""
+
+
+@dataclass(frozen=True)
+class Figures:
+    """All that a report shows."""
+
+    run: Run
+    bundle: Bundle
+    model: tflite.Model
+    data: Dataset
+    log: dict[str, list[float]]
+    """Columns of the training's log."""
+    motions: dict[str, Motion]
+    """"normal" first."""
+    rows: tuple[Row, ...]
+    """In the same order."""
+    held_back: bool
+    """Whether "normal" is the run's own held-back windows."""
+    stand_ins: dict[str, str]
+    """Built-in changes that stand in for faults -> what they do; empty where faults were recorded."""
+    evaluation: Evaluation | None
+    """Where recordings were given: what `evaluate` says of them."""
+    examples: tuple[Example, ...]
+    """A typical window of each kind."""
+    worst: tuple[Example, ...]
+    """The windows that score highest, of each kind and of normal motion."""
+    agreement: Agreement
+
+    @property
+    def normal(self) -> Motion:
+        """Normal motion."""
+        return self.motions[NORMAL]
+
+
+def gather(
+    run: Run | str | PathLike[str],
+    *,
+    normal: Recordings = (),
+    anomalies: Mapping[str, Recordings] | None = None,
+    dataset: str | PathLike[str] | None = None,
+    hop: int | None = None,
+    rate_hz: float | None = None,
+    progress: Progress | None = None,
+) -> Figures:
+    """A quantised run and test recordings (see `report`) in, `Figures` out."""
+    run = run if isinstance(run, Run) else Run.load(run)
+    detector = runtime.Detector(run)
+    data = run.load_dataset()
+    if dataset is not None:
+        if normal or anomalies:
+            raise GyrovaeError("give either a dataset or recordings, not both")
+        normal, anomalies = test_part(dataset)
+    anomalies = dict(anomalies or {})
+    classical = load_baseline(run)
+    rivals = _rivals(data, classical, detector.bundle.calibration.false_alarm_rate)
+    evaluation = None
+    if normal or anomalies:
+        normal = read_all(normal, rate_hz=rate_hz) if normal else ()
+        anomalies = {kind: read_all(recordings, rate_hz=rate_hz) for kind, recordings in anomalies.items()}
+        evaluation = evaluate(run, normal=normal, anomalies=anomalies, hop=hop, progress=progress)
+        motions = {
+            kind: _recorded(recordings, detector, rivals, evaluation.hop, (progress, kind))
+            for kind, recordings in {NORMAL: normal, **anomalies}.items()
+        }
+    else:
+        motions = {NORMAL: _held_back(data, detector, rivals, (progress, NORMAL))}
+    stand_ins = {}
+    source = motions[NORMAL].windows
+    if not anomalies and source is not None:
+        for kind, perturbation in PERTURBATIONS.items():
+            changed = perturbation.apply(source, _SEED)
+            motions[kind] = _scored(changed, detector, rivals, motions[NORMAL].place, (progress, kind))
+            stand_ins[kind] = perturbation.description
+    return Figures(
+        run=run,
+        bundle=detector.bundle,
+        model=tflite.describe(detector.bundle.model),
+        data=data,
+        log=_log(Path(run.path) / LOG),
+        motions=motions,
+        rows=tuple(_row(kind, motions, evaluation, classical) for kind in motions),
+        held_back=evaluation is None,
+        stand_ins=stand_ins,
+        evaluation=evaluation,
+        examples=tuple(
+            _example(kind, motion, _typical(motion), "typical", detector) for kind, motion in motions.items()
+        ),
+        worst=tuple(
+            _example(kind, motion, place, "highest score", detector)
+            for kind, motion in motions.items()
+            for place in _highest(motion, _WORST_NORMAL if kind == NORMAL else _WORST_OF_A_KIND, data.spec.window)
+        ),
+        agreement=_agreement(run, detector, motions),
+    )
+
+
+def _rivals(data: Dataset, classical: baseline.Mahalanobis | None, rate: float) -> _Rivals:
+    """The run's own baseline, and those of others that can be had here, fitted to the same windows."""
+    rivals: _Rivals = {} if classical is None else {baseline.NAME: classical.distance}
+    for name in _RIVALS:
+        if name == "energy" or importlib.util.find_spec("sklearn"):
+            fitted = baselines.fit(
+                name, data.train_features, data.validation_features, seed=_SEED, false_alarm_rate=rate
+            )
+            rivals[name] = fitted.score
+    return rivals
+
+
+def _recorded(recordings: Recordings, detector: runtime.Detector, rivals: _Rivals, hop: int, watch: _Watch) -> Motion:
+    """Recordings of one kind, already accepted by `evaluate`, as `Motion`."""
+    known, spec = read_all(recordings), detector.bundle.spec
+    windows, origins = cut(known, window=spec.window, hop=hop, lsb=spec.lsb)
+    sources = tuple(recording.source for recording in known)
+    return _scored(windows, detector, rivals, (origins, segments_of(origins, known), sources, hop), watch)
+
+
+def _held_back(data: Dataset, detector: runtime.Detector, rivals: _Rivals, watch: _Watch) -> Motion:
+    """The dataset's held-back windows; a new stretch begins where the next window is not the next hop."""
+    origins = data.validation_origins
+    step = np.diff(origins, axis=0)
+    segments = np.concatenate([[0], np.cumsum((step[:, 0] != 0) | (step[:, 1] != data.hop))])
+    place = (origins, segments, data.sources, data.hop)
+    if data.validation_windows is not None:
+        return _scored(data.validation_windows, detector, rivals, place, watch)
+    scores = detector.score_images(data.validation_images)
+    distance = {name: rival(data.validation_features) for name, rival in rivals.items()}
+    return Motion(None, data.validation_images, scores.score, scores.deviation, distance, *place)
+
+
+def _scored(
+    windows: NDArray[np.int16],
+    detector: runtime.Detector,
+    rivals: _Rivals,
+    place: tuple[NDArray[np.int64], NDArray[np.int64], tuple[str, ...], int],
+    watch: _Watch,
+) -> Motion:
+    """Windows and where they come from in, `Motion` out."""
+    progress, what = watch
+    parts = []
+    for start in range(0, len(windows), _CHUNK):
+        parts.append(detector.score_windows(windows[start : start + _CHUNK]))
+        if progress:
+            progress(min(start + _CHUNK, len(windows)), len(windows), what)
+    score = np.concatenate([part.score for part in parts])
+    deviation = np.concatenate([part.deviation for part in parts])
+    features = baseline.log_band_energies(windows)
+    distance = {name: rival(features) for name, rival in rivals.items()}
+    return Motion(windows, None, score, deviation, distance, *place)
+
+
+def _row(
+    kind: str,
+    motions: Mapping[str, Motion],
+    evaluation: Evaluation | None,
+    classical: baseline.Mahalanobis | None,
+) -> Row:
+    """A kind's figures: those of `evaluate` where it was asked, else the same from the scores."""
+    motion, normal = motions[kind], motions[NORMAL]
+    group = evaluation.groups.get(kind) if evaluation else None
+    own = motion.distance.get(baseline.NAME)
+    return Row(
+        kind=kind,
+        windows=len(motion.score),
+        alarms=group.alarms if group else motion.alarms,
+        events_per_hour=group.events_per_hour if group else None,
+        auroc=None if kind == NORMAL else auroc(normal.score, motion.score),
+        baseline_alarms=None if own is None or classical is None else float((own >= classical.threshold).mean()),
+        baseline_auroc={}
+        if kind == NORMAL
+        else {name: auroc(normal.distance[name], motion.distance[name]) for name in motion.distance},
+    )
+
+
+def _typical(motion: Motion) -> int:
+    """The window whose score is the middle one."""
+    return int(np.argsort(motion.score, kind="stable")[len(motion.score) // 2])
+
+
+def _highest(motion: Motion, count: int, window: int) -> list[int]:
+    """The windows of the highest scores that share no sample with one another."""
+    found: list[int] = []
+    for place in np.argsort(-motion.score, kind="stable").tolist():
+        recording, first = motion.origins[place]
+        if all(r != recording or abs(f - first) >= window for r, f in motion.origins[found]):
+            found.append(place)
+        if len(found) == count:
+            break
+    return found
+
+
+def _example(kind: str, motion: Motion, place: int, why: str, detector: runtime.Detector) -> Example:
+    spec, model = detector.bundle.spec, detector.model
+    image = motion.images(np.array([place]), spec)
+    scalogram, field = model.reconstruct(image)
+    recording, first = motion.origins[place]
+    about = None
+    if motion.windows is not None:
+        window = motion.windows[place].astype(np.float64)
+        about = (window - window.mean(axis=0)) * spec.lsb
+    return Example(
+        kind=kind,
+        why=why,
+        source=motion.sources[recording],
+        start_s=float(first / spec.rate_hz),
+        score=float(motion.score[place]),
+        reasons=tuple(reasons(motion.deviation[place], spec)),
+        seen=image[0] / PIXEL,
+        rebuilt=np.concatenate(
+            [
+                (scalogram - np.float64(model.zero_point)) * model.scale,
+                (field - np.float64(model.field_zero_point)) * model.field_scale,
+            ]
+        ),
+        deviation=motion.deviation[place],
+        motion=about,
+    )
+
+
+def _agreement(run: Run, detector: runtime.Detector, motions: Mapping[str, Motion]) -> Agreement:
+    """Both models on the same images, evenly chosen from each kind."""
+    model, chosen, abnormal = detector.model, [], []
+    for kind, motion in motions.items():
+        count = len(motion.score)
+        take = np.linspace(0, count - 1, min(count, _COMPARED)).round().astype(np.intp)
+        chosen.append(motion.images(take, detector.bundle.spec))
+        abnormal.append(np.full(len(take), kind != NORMAL))
+    images = np.concatenate(chosen)
+    seen = (images / np.float32(PIXEL)).astype(np.float32)
+    exact = [
+        np.asarray(part) for part in run.keras_model().predict([seen[:, 0], seen[:, 1]], batch_size=256, verbose=0)
+    ]
+    scalogram, field = model.reconstruct(images)
+    rounded = [
+        (scalogram - np.float64(model.zero_point)) * model.scale,
+        (field - np.float64(model.field_zero_point)) * model.field_scale,
+    ]
+    pairs = zip(exact, rounded, strict=True)
+    pixels = np.stack([np.abs(a - b).mean(axis=(1, 2, 3), dtype=np.float64) * PIXEL for a, b in pairs], axis=1)
+
+    def error(outputs: list[NDArray[Any]]) -> NDArray[np.float64]:
+        parts = [np.square(seen[:, i] - outputs[i].astype(np.float64)).mean(axis=(1, 2, 3)) for i in range(2)]
+        return np.mean(parts, axis=0)
+
+    return Agreement(pixels, error(exact), error(rounded), np.concatenate(abnormal))
+
+
+def _log(path: Path) -> dict[str, list[float]]:
+    """A run's log.csv in, its columns out."""
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        columns = {name: [float(row[name]) for row in rows] for name in (rows[0] if rows else {})}
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise GyrovaeError(f"cannot read {path}: {error}", remedy="Train again.") from None
+    missing = {"epoch", "error", "val_error", "kl", "val_kl"} - set(columns)
+    if missing:
+        raise GyrovaeError(f"{path} lacks {', '.join(sorted(missing))}", remedy="Train again.")
+    return columns

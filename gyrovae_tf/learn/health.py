@@ -1,0 +1,160 @@
+"""A dataset in, what is good and what is doubtful about its data out: facts with a line on what each means."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gyrovae_tf.bundle import Bundle
+from gyrovae_tf.learn.dataset import Dataset
+from gyrovae_tf.signal.score import time_sums
+from gyrovae_tf.spec import AXES, CELLS, PIXEL
+
+Status = Literal["good", "look", "bad"]
+_ENOUGH_S, _LITTLE_S = 180.0, 60.0
+_ENOUGH_ALARMS = 3  # held-back windows above the threshold that it should rest on
+_REPEATED, _MOSTLY_REPEATED = 0.1, 0.5
+_AT_THE_LIMIT = 0.002
+_COARSE = 8.0  # counts of motion below which the sensor's steps show
+_CLIPPED = 0.02
+_DRIFTED = 1.0  # standard deviations
+
+
+@dataclass(frozen=True)
+class Check:
+    """One fact about the data."""
+
+    name: str
+    value: str
+    status: Status
+    meaning: str
+    """What it tells, and what to do where it is not good."""
+
+
+def checks(data: Dataset, bundle: Bundle) -> list[Check]:
+    """A run's dataset and its bundle in, the checks of its data out: on all windows, or on those held back."""
+    found = [_amount(data), _held_back(data, bundle.calibration.false_alarm_rate)]
+    if data.validation_windows is None:
+        found.append(
+            Check(
+                "samples",
+                "not kept",
+                "look",
+                "This dataset holds images only: repeated samples, clipping and resolution cannot be checked. "
+                "Preprocess the recordings again to have them checked.",
+            )
+        )
+    else:
+        found += [
+            _repeats(data.validation_windows),
+            _limit(data.validation_windows),
+            _motion(data.validation_windows, data.spec.lsb, data.spec.units),
+        ]
+    found += [_extremes(data), _drift(data)]
+    found += [Check("warning", "", "look", warning) for warning in _warnings(bundle)]
+    return found
+
+
+def _amount(data: Dataset) -> Check:
+    seconds = data.seconds
+    status: Status = "good" if seconds >= _ENOUGH_S else "look" if seconds >= _LITTLE_S else "bad"
+    more = "" if status == "good" else " That is little: several minutes, at every speed and load, make fewer alarms."
+    return Check(
+        "motion to learn from",
+        f"{seconds / 60:.1f} min",
+        status,
+        f"{len(data.train_images)} windows of {data.spec.window_ms:.0f} ms.{more}",
+    )
+
+
+def _held_back(data: Dataset, rate: float) -> Check:
+    count = len(data.validation_images)
+    enough = count * rate >= _ENOUGH_ALARMS
+    more = "" if enough else f" For {100 * rate:g} % false alarms that is few: the threshold is an extrapolation."
+    return Check(
+        "motion held back",
+        f"{count} windows",
+        "good" if enough else "look",
+        f"The threshold rests on these; training never saw them.{more}",
+    )
+
+
+def _repeats(windows: NDArray[np.int16]) -> Check:
+    same = (windows[:, 1:] == windows[:, :-1]).all(axis=2)
+    share = float(same.mean())
+    status: Status = "good" if share < _REPEATED else "look" if share < _MOSTLY_REPEATED else "bad"
+    meaning = "Samples that repeat the one before on all axes."
+    if status != "good":
+        meaning += " The sensor is slower than it is read: set its output rate at or above the recording's."
+    return Check("repeated samples", f"{100 * share:.1f} %", status, meaning)
+
+
+def _limit(windows: NDArray[np.int16]) -> Check:
+    moving = [windows[..., axis] for axis in range(3) if np.ptp(windows[..., axis]) > 16]
+    shares = [max(float((w == w.max()).mean()), float((w == w.min()).mean())) for w in moving]
+    share = max(shares, default=0.0)
+    clipped = share > _AT_THE_LIMIT
+    more = " The sensor clips: choose a larger range (g or degrees a second) and record again." if clipped else ""
+    return Check(
+        "samples at the largest value",
+        f"{100 * share:.2f} %",
+        "look" if clipped else "good",
+        f"Many equal extremes would mean that the sensor's range is too small.{more}",
+    )
+
+
+def _motion(windows: NDArray[np.int16], lsb: float, units: str) -> Check:
+    about = windows - windows.mean(axis=1, keepdims=True)
+    size = np.sqrt(np.square(about).mean(axis=(0, 1)))
+    coarse = [AXES[axis] for axis in range(3) if size[axis] < _COARSE]
+    more = (
+        f" On {', '.join(coarse)} that is only a few counts of {lsb:g} {units}: choose a smaller range if there is one."
+        if coarse
+        else ""
+    )
+    return Check(
+        "size of the motion",
+        ", ".join(f"{AXES[axis]} {size[axis] * lsb:.3g}" for axis in range(3)) + f" {units}",
+        "look" if coarse else "good",
+        f"Root mean square about each window's mean.{more}",
+    )
+
+
+def _extremes(data: Dataset) -> Check:
+    pixels = data.validation_images[:, 0]
+    share = float(((pixels == 127) | (pixels == -128)).mean())
+    many = share > _CLIPPED
+    more = " Normal motion differs much from itself: are some of these recordings not normal?" if many else ""
+    return Check(
+        "pixels at the end of their scale",
+        f"{100 * share:.2f} %",
+        "look" if many else "good",
+        f"Share of the held-back scalograms beyond 4 standard deviations of normal motion.{more}",
+    )
+
+
+def _drift(data: Dataset) -> Check:
+    trained, held_back = (time_sums(images[:, 0]) for images in (data.train_images, data.validation_images))
+    largest = float(np.abs(held_back.mean(axis=0) - trained.mean(axis=0)).max() / (CELLS * PIXEL))
+    drifted = largest > _DRIFTED
+    more = (
+        " The motion changed while it was recorded: record longer, with every state in several places."
+        if drifted
+        else ""
+    )
+    return Check(
+        "held back against trained on",
+        f"{largest:.2f} sd",
+        "look" if drifted else "good",
+        f"Largest difference of a band's mean level between the two parts, in standard deviations.{more}",
+    )
+
+
+def _warnings(bundle: Bundle) -> list[str]:
+    """What calibration warned of, where it says anything."""
+    trust = bundle.metrics.get("trust", {})
+    warnings = trust.get("warnings", []) if isinstance(trust, dict) else []
+    return [str(warning) for warning in warnings] if isinstance(warnings, list) else []

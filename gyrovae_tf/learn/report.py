@@ -1,0 +1,123 @@
+"""A run in, one self-contained HTML file about it out: does it work, what does it miss, what to do next."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gyrovae_tf.errors import atomic_write
+from gyrovae_tf.learn.dataset import Progress
+from gyrovae_tf.learn.evaluate import Recordings
+from gyrovae_tf.learn.figures import Example, Figures, gather
+from gyrovae_tf.learn.health import Check, checks
+from gyrovae_tf.learn.page import page
+from gyrovae_tf.learn.run import Run
+from gyrovae_tf.learn.speed import shares
+from gyrovae_tf.learn.verdict import Verdict, found, judge
+from gyrovae_tf.signal.cost import frontend_cost
+
+
+@dataclass(frozen=True)
+class Report:
+    """A report that was written."""
+
+    path: Path
+    """The HTML file."""
+    summary: dict[str, Any]
+    """Its figures as JSON-ready values."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The path and the figures."""
+        return {"report": str(self.path), **self.summary}
+
+
+def report(
+    run: Run | str | PathLike[str],
+    output: str | PathLike[str] = "report.html",
+    *,
+    normal: Recordings = (),
+    anomalies: Mapping[str, Recordings] | None = None,
+    dataset: str | PathLike[str] | None = None,
+    hop: int | None = None,
+    rate_hz: float | None = None,
+    progress: Progress | None = None,
+) -> Report:
+    """A quantised run and, where there are any, test recordings in; an HTML file at `output` and its `Report` out.
+
+    `normal`, `anomalies`, `dataset`, `hop` and `rate_hz` are those of `evaluate`, whose figures the page shows. Without
+    recordings, normal motion is what the run's dataset held back; without anomalies, built-in changes of normal motion
+    (`signal.perturb`) stand in for faults, and the page says so. The same inputs give the same bytes. `GyrovaeError` as
+    in `evaluate`, and when the run was not quantised or its dataset is gone.
+    """
+    figures = gather(
+        run, normal=normal, anomalies=anomalies, dataset=dataset, hop=hop, rate_hz=rate_hz, progress=progress
+    )
+    health = checks(figures.data, figures.bundle)
+    verdict = judge(figures, health)
+    atomic_write(output, page(figures, verdict, health))
+    return Report(Path(output), _summary(figures, verdict, health))
+
+
+def _summary(figures: Figures, verdict: Verdict, health: Sequence[Check]) -> dict[str, Any]:
+    cost, model = frontend_cost(figures.bundle.spec), figures.model
+    both = figures.agreement
+    return {
+        "verdict": {
+            "status": verdict.status,
+            "headline": verdict.headline,
+            "points": [{"status": status, "text": text} for status, text in verdict.points],
+            "steps": list(verdict.steps),
+        },
+        "normal": "held back" if figures.held_back else "given",
+        "synthetic": bool(figures.stand_ins),
+        "requested_false_alarm_rate": figures.bundle.calibration.false_alarm_rate,
+        "motions": {
+            row.kind: {
+                "windows": row.windows,
+                "alarm_rate": row.alarms,
+                "events_per_hour": row.events_per_hour,
+                "auroc": row.auroc,
+                "found": None if row.auroc is None else found(row),
+                "baseline_alarm_rate": row.baseline_alarms,
+                "baseline_auroc": row.baseline_auroc,
+            }
+            for row in figures.rows
+        },
+        "health": [{"name": c.name, "value": c.value, "status": c.status, "meaning": c.meaning} for c in health],
+        "worst": [_worst(example) for example in figures.worst],
+        "int8_against_float": {
+            "windows": len(both.float_error),
+            "scalogram_pixels": float(both.pixels[:, 0].mean()),
+            "field_pixels": float(both.pixels[:, 1].mean()),
+            "float_error": float(np.mean(both.float_error)),
+            "int8_error": float(np.mean(both.int8_error)),
+        },
+        "device": {
+            "model_bytes": model.size_bytes,
+            "table_bytes": cost.total_table_bytes,
+            "arena_bytes": figures.bundle.arena_bytes,
+            "macs": model.macs,
+            "accelerated_macs": model.accelerated_macs,
+            "frontend_macs": cost.total_macs,
+            "estimated_model_ms": math.fsum(part.ms for part in shares(model)),
+        },
+    }
+
+
+def _worst(example: Example) -> dict[str, Any]:
+    reasons = [
+        {"axis": r.axis, "center_hz": r.center_hz, "direction": r.direction, "share": r.share} for r in example.reasons
+    ]
+    return {
+        "kind": example.kind,
+        "score": example.score,
+        "recording": example.source,
+        "start_s": example.start_s,
+        "reasons": reasons,
+    }

@@ -1,0 +1,157 @@
+"""Figures in, words out: does the detector work, what does it miss, and what to do next, for an engineer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gyrovae_tf.learn.figures import NORMAL, Figures, Row
+from gyrovae_tf.learn.health import Check, Status
+
+_FOUND, _PARTLY = 0.5, 0.1
+_SEPARATES = 0.9  # AUROC from which another threshold would find a kind
+_GUESSES = 0.7  # mean AUROC on built-in changes below which a detector notices hardly anything
+_MANY, _TOO_MANY = 2.0, 5.0  # times the rate that was asked for
+_BEATEN = 0.01  # AUROC that the baseline must be ahead by to be worth a word
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the top of a report says."""
+
+    status: Status
+    headline: str
+    points: tuple[tuple[Status, str], ...]
+    """One finding each."""
+    steps: tuple[str, ...]
+    """What to do next, most useful first."""
+
+
+def found(row: Row) -> Status:
+    """Whether a kind of abnormal motion is found: half of its windows raise an alarm; a tenth; fewer."""
+    return "good" if row.alarms >= _FOUND else "look" if row.alarms >= _PARTLY else "bad"
+
+
+def judge(figures: Figures, health: Sequence[Check]) -> Verdict:
+    """Figures and the checks of the data in, the verdict out."""
+    normal, *faults = figures.rows
+    points: list[tuple[Status, str]] = [_false_alarms(figures, normal)]
+    steps: list[str] = []
+    if faults:
+        points.append(_kinds(faults, made_up=bool(figures.stand_ins)))
+    points += _against_baseline(faults)
+    doubts = [check for check in health if check.status != "good"]
+    if doubts:
+        names = ", ".join(dict.fromkeys(check.name for check in doubts))
+        worst: Status = "bad" if any(check.status == "bad" for check in doubts) else "look"
+        points.append((worst, f"The data need a look: {names} (see the data's health below)."))
+    alarm_status = points[0][0]
+    if alarm_status != "good":
+        steps.append(
+            "Record more normal motion, above all what these recordings hold and the training lacked (another speed, "
+            "load, day or mounting), then preprocess, train and quantise again."
+        )
+    strict = [row for row in faults if found(row) != "good" and (row.auroc or 0) >= _SEPARATES]
+    hard = [row for row in faults if found(row) != "good" and (row.auroc or 0) < _SEPARATES]
+    if strict and not figures.stand_ins:
+        steps.append(
+            f"The score tells {_list(strict)} from normal, but the threshold is too strict for it: quantise again with "
+            "a higher --false-alarm-rate, and let the vote keep the events few."
+        )
+    if hard and not figures.stand_ins:
+        steps.append(
+            f"{_list(hard)}: the score hardly tells it from normal. Look at its images below; try a longer window, "
+            "a higher sampling rate, or a sensor nearer to the fault."
+        )
+    if figures.held_back:
+        steps.append(
+            "Evaluate on recordings that the training never saw, of another day if you can: "
+            "gyrovae-tf report RUN --normal other_day.csv --anomaly KIND=fault.csv"
+        )
+    elif figures.stand_ins:
+        steps.append("Record a real fault, however mild, and give it with --anomaly KIND=fault.csv.")
+    if not strict and not hard and alarm_status == "good":
+        steps.append("Build the firmware's header: gyrovae-tf emit-header RUN -o nn_model.h")
+    return Verdict(*_headline(figures, faults, alarm_status), tuple(points), tuple(steps))
+
+
+def _headline(figures: Figures, faults: Sequence[Row], alarms: Status) -> tuple[Status, str]:
+    missed = [row for row in faults if found(row) == "bad"]
+    whole = all(found(row) == "good" for row in faults)
+    if figures.stand_ins or not faults:
+        # Stand-ins are mild, and no fault of this machine: what they can show is that a detector knows nothing.
+        if alarms == "bad":
+            return "bad", "Not ready: too many false alarms"
+        if faults and (len(missed) == len(faults) or sum(row.auroc or 0.0 for row in faults) / len(faults) < _GUESSES):
+            return "bad", "Not ready: it hardly notices built-in changes of normal motion"
+        if not faults:
+            return "look", "False alarms are measured; whether faults are found is not"
+        return "look", "Plausible on built-in changes; not yet tried on real faults"
+    if alarms == "bad":
+        return "bad", "Not ready: too many false alarms"
+    if len(missed) == len(faults):
+        return "bad", "Not ready: it misses the faults it was tried on"
+    if whole and alarms == "good":
+        return "good", "It works on these recordings"
+    return "look", "It works, with reservations"
+
+
+def _false_alarms(figures: Figures, normal: Row) -> tuple[Status, str]:
+    ratio = normal.alarms / figures.bundle.calibration.false_alarm_rate
+    count = round(normal.alarms * normal.windows)
+    # With few windows one alarm more or less is no finding.
+    status: Status = "good" if ratio <= _MANY or count <= 2 else "look" if ratio <= _TOO_MANY else "bad"
+    text = (
+        f"False alarms: {count} of {normal.windows} normal windows ({percent(normal.alarms)}); "
+        f"{asked(figures)} was asked for."
+    )
+    if normal.events_per_hour is not None:
+        needed, windows = figures.bundle.calibration.vote_alarms, figures.bundle.calibration.vote_windows
+        text += f" After the vote ({needed} of {windows} windows): {normal.events_per_hour:.1f} events an hour."
+    if figures.held_back:
+        text += " These windows also set the threshold, so this figure flatters: other recordings may give more."
+    return status, text
+
+
+def _kinds(faults: Sequence[Row], *, made_up: bool) -> tuple[Status, str]:
+    what = "built-in changes of normal motion" if made_up else "kinds of abnormal motion"
+    groups = {status: [row for row in faults if found(row) == status] for status in ("good", "look", "bad")}
+    whole = groups["good"]
+    text = f"Found: {len(whole)} of {len(faults)} {what}" + (f" ({_list(whole)})." if whole else ".")
+    if groups["look"]:
+        text += f" Found in part: {_list(groups['look'])}."
+    if groups["bad"]:
+        text += f" Missed: {_list(groups['bad'])}."
+    if made_up:
+        text += " No recordings of faults were given; these are computed stand-ins, not real faults."
+    missed = len(groups["bad"])
+    return ("good" if len(whole) == len(faults) else "bad" if missed == len(faults) else "look"), text
+
+
+def _against_baseline(faults: Sequence[Row]) -> list[tuple[Status, str]]:
+    rivals = list(faults[0].baseline_auroc) if faults else []
+    if not rivals:
+        return []
+    means = {name: sum(row.baseline_auroc[name] for row in faults) / len(faults) for name in rivals}
+    best = max(means, key=lambda name: means[name])
+    ours, theirs = sum(row.auroc or 0.0 for row in faults) / len(faults), means[best]
+    text = f"mean AUROC {ours:.3f}, the best simple detector ({best}) {theirs:.3f}."
+    if theirs > ours + _BEATEN:
+        return [("look", f"A simple detector does better here: {text}")]
+    if ours > theirs + _BEATEN:
+        return [("good", f"It beats a simple detector: {text}")]
+    return [("good", f"A simple detector does as well here: {text}")]
+
+
+def percent(share: float) -> str:
+    """A share as text: 0.0123 as 1.2 %."""
+    return f"{100 * share:.1f} %"
+
+
+def asked(figures: Figures) -> str:
+    """The false-alarm rate that the threshold was set for, as text."""
+    return f"{100 * figures.bundle.calibration.false_alarm_rate:g} %"
+
+
+def _list(rows: Sequence[Row]) -> str:
+    return ", ".join(row.kind for row in rows if row.kind != NORMAL)
