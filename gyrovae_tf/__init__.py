@@ -31,6 +31,7 @@ _HOMES = {
     "GyrovaeError": "errors",
     "Options": "learn.run",
     "Recording": "recording",
+    "Report": "learn.report",
     "Run": "learn.run",
     "Spec": "spec",
     "emit_header": "cgen",
@@ -38,6 +39,7 @@ _HOMES = {
     "images": "signal.frontend",
     "preprocess": "learn.dataset",
     "quantize": "learn.quantize",
+    "report": "learn.report",
     "simulate": "device.simulate",
     "train": "learn.train",
 }
@@ -56,6 +58,8 @@ if TYPE_CHECKING:
     from gyrovae_tf.learn.evaluate import Evaluation as Evaluation
     from gyrovae_tf.learn.evaluate import evaluate as evaluate
     from gyrovae_tf.learn.quantize import quantize as quantize
+    from gyrovae_tf.learn.report import Report as Report
+    from gyrovae_tf.learn.report import report as report
     from gyrovae_tf.learn.run import Options as Options
     from gyrovae_tf.learn.run import Run as Run
     from gyrovae_tf.learn.train import train as train

@@ -24,6 +24,7 @@ NAMES = [
     "GyrovaeError",
     "Options",
     "Recording",
+    "Report",
     "Run",
     "Spec",
     "emit_header",
@@ -31,6 +32,7 @@ NAMES = [
     "images",
     "preprocess",
     "quantize",
+    "report",
     "simulate",
     "train",
 ]
