@@ -1,0 +1,159 @@
+"""Scores of normal stretches of time in, whether a false-alarm rate can be promised out, and if not, why.
+
+The threshold is tried on what it was not made from: each block's windows against the threshold of all other blocks. If
+blocks of the recordings at hand differ more than the rate allows, other days will, too.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gyrovae_tf.errors import GyrovaeError
+from gyrovae_tf.learn.threshold import METHODS, Method, effective_windows
+
+Floats = NDArray[np.float64]
+Labels = NDArray[np.int64]
+
+BAND = (0.3, 3.0)
+"""A promised rate is kept within these multiples of it."""
+_LEAST_EXPECTED = 2.0  # independent windows above the threshold
+_LEAST_BLOCKS = 4
+_ODD = 10.0  # a block with this multiple of the rate is unlike the others
+_DRIFT_P, _DRIFT_RATIO = 0.01, 1.1
+_PERMUTATIONS = 4000
+_LONG_S = 600.0
+
+
+@dataclass(frozen=True)
+class Trust:
+    """How far a rate of false alarms can be promised for other days, from the normal data alone."""
+
+    minutes: float
+    """Time that the windows cover."""
+    recordings: int
+    """Recordings that they come from."""
+    windows: int
+    """Windows scored."""
+    effective_windows: float
+    """Independent windows that would tell as much about the tail."""
+    left_out_rates: tuple[float, ...]
+    """Block by block, the share of its windows above the threshold of all other blocks."""
+    drift: float
+    """Typical score of the later half of the blocks over that of the earlier half."""
+    drift_p: float
+    """How often blocks in random order differ as much (permutation test, two-sided)."""
+    ends: float
+    """Typical score of the first and last quarter of the blocks over that of the middle: drift both ways."""
+    ends_p: float
+    """How often blocks in random order differ as much."""
+    warnings: tuple[str, ...]
+    """Why the rate cannot be promised, in plain words; none where it can."""
+
+    @property
+    def promised(self) -> bool:
+        """Whether nothing speaks against the rate on other days."""
+        return not self.warnings
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready values."""
+        record = dataclasses.asdict(self)
+        return {
+            **record,
+            "left_out_rates": list(self.left_out_rates),
+            "warnings": list(self.warnings),
+            "promised": self.promised,
+        }
+
+
+def check(
+    scores: Floats,
+    blocks: Labels,
+    rate: float,
+    *,
+    seconds: float,
+    recordings: Sequence[str] = (),
+    method: Method = "exponential",
+    seed: int = 0,
+) -> Trust:
+    """Out-of-block scores [k] in time order, their blocks [k], the rate and the seconds they cover in, a `Trust` out.
+
+    Best with 12 to 16 blocks: drift shows by their order, and fewer than ten orders are too easily chance.
+    `recordings` names the recording of each window (none: all of one). `GyrovaeError` for no windows.
+    """
+    if not (len(scores) and scores.shape == blocks.shape):
+        raise GyrovaeError(
+            "scores and blocks differ in shape, or are empty", received=f"{scores.shape}, {blocks.shape}"
+        )
+    labels = np.unique(blocks)
+    fit = METHODS[method]
+    left_out = (
+        tuple(float((scores[blocks == label] >= fit(scores[blocks != label], rate)).mean()) for label in labels)
+        if len(labels) > 1
+        else ()
+    )
+    typical = np.array([np.log(max(float(np.median(scores[blocks == label])), 1e-9)) for label in labels])
+    order = np.arange(len(labels))
+    drift, drift_p = _contrast(typical, order >= len(labels) / 2, seed)
+    ends, ends_p = _contrast(typical, np.abs(order - (len(labels) - 1) / 2) >= len(labels) / 4, seed)
+    effective = effective_windows(scores, blocks)
+    number = len(set(recordings)) or 1
+    minutes = seconds / 60
+    warnings = []
+    if rate * effective < _LEAST_EXPECTED or len(labels) < _LEAST_BLOCKS:
+        warnings.append(
+            f"Too few data: {minutes:.2g} minutes hold about {effective:.0f} independent windows; "
+            f"{100 * rate:.2g} % of them cannot be told from none. About {_LEAST_EXPECTED / rate:.0f} are needed."
+        )
+    odd = [index for index, share in enumerate(left_out) if share > _ODD * rate]
+    if odd:
+        worst = max(odd, key=lambda index: left_out[index])
+        start, stop = (minutes * float((blocks < labels[worst] + extra).mean()) for extra in (0, 1))
+        warnings.append(
+            f"{len(odd)} of {len(labels)} stretches are unlike the rest; the worst, minutes {start:.1f} to {stop:.1f}, "
+            f"would be {100 * left_out[worst]:.0f} % alarms if it had not been recorded. "
+            "If it is normal, record more of what happens there."
+        )
+    if left_out and np.mean(left_out) > BAND[1] * rate and not odd:
+        warnings.append(
+            f"On stretches left out, {100 * np.mean(left_out):.1f} % were alarms for {100 * rate:.2g} % asked."
+        )
+    if drift_p < _DRIFT_P and max(drift, 1 / drift) > _DRIFT_RATIO:
+        what = "above" if drift > 1 else "below"
+        warnings.append(f"The data drift: later stretches score {abs(drift - 1):.0%} {what} earlier ones.")
+    elif ends_p < _DRIFT_P and ends > _DRIFT_RATIO:
+        warnings.append(f"The data drift: the first and the last stretches score {ends - 1:.0%} above the middle.")
+    if number == 1 and seconds < _LONG_S:
+        warnings.append(
+            f"Too uniform: one recording of {minutes:.2g} minutes shows nothing of how other days differ; "
+            "record on several days."
+        )
+    return Trust(
+        minutes=minutes,
+        recordings=number,
+        windows=len(scores),
+        effective_windows=effective,
+        left_out_rates=left_out,
+        drift=drift,
+        drift_p=drift_p,
+        ends=ends,
+        ends_p=ends_p,
+        warnings=tuple(warnings),
+    )
+
+
+def _contrast(typical: Floats, group: NDArray[np.bool_], seed: int) -> tuple[float, float]:
+    """Log scores of blocks and which form a group in; the group's mean over the others', and its permutation p, out."""
+    if group.all() or not group.any():
+        return 1.0, 1.0
+    weight = group / group.sum() - ~group / (~group).sum()
+    seen = float(weight @ typical)
+    rng = np.random.default_rng(seed)
+    drawn = rng.permuted(np.tile(typical, (_PERMUTATIONS, 1)), axis=1) @ weight
+    extreme = int((np.abs(drawn) >= abs(seen) - 1e-12).sum())
+    return float(np.exp(seen)), (extreme + 1) / (_PERMUTATIONS + 1)

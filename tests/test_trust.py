@@ -1,0 +1,92 @@
+"""Trust: drift and odd stretches are named, stationary data are not accused, too few data are called that."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from gyrovae_tf.errors import GyrovaeError
+from gyrovae_tf.learn.threshold import blocks_of
+from gyrovae_tf.learn.trust import Trust, check
+
+COUNT, BLOCKS = 3200, blocks_of(3200, 16)
+TWO_DAYS = ["monday.csv"] * 1600 + ["tuesday.csv"] * 1600
+
+
+def stationary(seed: int) -> NDArray[np.float64]:
+    return 1 + 0.3 * np.random.default_rng(seed).exponential(size=COUNT)
+
+
+def examine(scores: NDArray[np.float64]) -> Trust:
+    return check(scores, BLOCKS, 0.01, seconds=3600, recordings=TWO_DAYS)
+
+
+def test_stationary_data_of_two_days_are_promised() -> None:
+    promised = [examine(stationary(seed)).promised for seed in range(20)]
+    assert sum(promised) >= 19
+
+
+def test_a_shifted_half_is_drift() -> None:
+    found = examine(stationary(1) * np.where(np.arange(COUNT) < COUNT // 2, 1.0, 1.3))
+    assert found.drift == pytest.approx(1.3, rel=0.05)
+    assert found.drift_p < 0.01
+    assert not found.promised
+    named = f"The data drift: later stretches score {found.drift - 1:.0%} above earlier ones."
+    assert named in found.warnings
+
+
+def test_drift_that_leaves_both_ends_odd_is_drift() -> None:
+    """Out-of-block scores of a steady drift: the middle is like what lies on both sides of it, the ends are not."""
+    found = examine(stationary(2) * (1 + 0.6 * np.abs(np.linspace(-1, 1, COUNT))))
+    assert found.drift == pytest.approx(1.0, abs=0.05)
+    assert found.ends > 1.1
+    assert any("first and the last stretches" in warning for warning in found.warnings)
+
+
+def test_an_odd_stretch_is_named_by_its_time() -> None:
+    """The fifth of sixteen blocks of an hour lasts from minute 15.0 to 18.75."""
+    found = examine(stationary(3) * np.where(BLOCKS == 4, 6.0, 1.0))
+    assert found.left_out_rates[4] == 1.0
+    assert any("minutes 15.0 to 18.8, would be 100 % alarms" in warning for warning in found.warnings)
+
+
+def test_the_left_out_rate_by_hand() -> None:
+    """Block 1 against the threshold of block 0, whose scores are all 1: three of its four windows lie above."""
+    found = check(np.array([1.0, 1, 1, 1, 1, 2, 3, 4]), np.repeat([0, 1], 4), 0.05, seconds=8)
+    assert found.left_out_rates == (0.0, 0.75)
+
+
+def test_few_data_are_called_few_and_uniform() -> None:
+    scores = stationary(4)[:120]
+    found = check(scores, blocks_of(120, 16), 0.01, seconds=30)
+    assert not found.promised
+    assert any(warning.startswith("Too few data: 0.5 minutes") for warning in found.warnings)
+    assert any(warning.startswith("Too uniform: one recording") for warning in found.warnings)
+
+
+def test_windows_that_repeat_each_other_are_few() -> None:
+    found = examine(np.repeat(stationary(5)[:80], 40))
+    assert found.effective_windows < 160
+    assert any(warning.startswith("Too few data") for warning in found.warnings)
+
+
+@settings(deadline=None, max_examples=30)
+@given(values=st.lists(st.floats(0, 1e6), min_size=1, max_size=40), number=st.integers(1, 9))
+def test_whatever_the_scores_the_record_is_json(values: list[float], number: int) -> None:
+    found = check(np.array(values), blocks_of(len(values), number), 0.01, seconds=1.0)
+    record = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+    assert record["promised"] is False
+    assert record["recordings"] == 1
+    assert all(0 <= rate <= 1 for rate in record["left_out_rates"])
+    assert math.isfinite(record["drift"])
+
+
+def test_nothing_to_check_is_refused() -> None:
+    with pytest.raises(GyrovaeError, match="empty"):
+        check(np.zeros(0), np.zeros(0, np.int64), 0.01, seconds=0)
