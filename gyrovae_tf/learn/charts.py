@@ -116,7 +116,7 @@ def _tag(tag: str, name: str, used: set[str]) -> str:
 
 def training(log: Mapping[str, Sequence[float]], best_epoch: int, column: str, label: str, name: str) -> str:
     """Columns of a run's log in; the curve of one of them, on training and on held-back windows, out."""
-    with _chart(4.6, 2.6) as figure:
+    with _chart(4.2, 2.6) as figure:
         axes = figure.add_subplot()
         axes.plot(log["epoch"], log[column], color=_COLOURS["muted"], label="training")
         axes.plot(log["epoch"], log[f"val_{column}"], color=_COLOURS["normal"], label="held back")
@@ -131,7 +131,7 @@ def training(log: Mapping[str, Sequence[float]], best_epoch: int, column: str, l
 
 def latent(kl: Mapping[str, Sequence[float]]) -> str:
     """Divergence of each unit in nats, by branch, in; bars, largest first, out."""
-    with _chart(4.6, 2.4) as figure:
+    with _chart(4.2, 2.4) as figure:
         axes = figure.subplots(1, len(kl), sharey=True, squeeze=False)[0]
         for place, (branch, units) in zip(axes, kl.items(), strict=True):
             place.bar(range(1, len(units) + 1), sorted(units, reverse=True), color=_COLOURS["normal"], width=0.7)
@@ -145,7 +145,7 @@ def latent(kl: Mapping[str, Sequence[float]]) -> str:
 def spectrum(spec: Spec) -> str:
     """A front end in; the mean power of normal motion by frequency, with one standard deviation about it, out."""
     hertz = [band.center_hz for band in spec.bands]
-    with _chart(4.6, 2.8) as figure:
+    with _chart(4.2, 2.8) as figure:
         axes = figure.add_subplot()
         for axis, colour in zip(range(3), ("normal", "fault", "third"), strict=True):
             mean = np.array(spec.power_mean[axis]) / FRACTION * _DECIBELS_AN_OCTAVE
@@ -153,7 +153,7 @@ def spectrum(spec: Spec) -> str:
             spread = PIXEL * (1 << GAIN_SHIFT) / gain / FRACTION * _DECIBELS_AN_OCTAVE
             axes.fill_between(hertz, mean - spread, mean + spread, color=_COLOURS[colour], alpha=0.15, linewidth=0)
             axes.plot(hertz, mean, color=_COLOURS[colour], label=AXES[axis])
-        axes.set(xlabel="Hz", ylabel="power, dB of a square count")
+        axes.set(xlabel="Hz", ylabel="power, dB")
         axes.grid(axis="y")
         figure.legend(ncols=3, loc="outside upper left")
         axes.margins(x=0.02)
@@ -163,7 +163,7 @@ def spectrum(spec: Spec) -> str:
 def histograms(scores: Mapping[str, NDArray[np.float64]]) -> str:
     """Scores by kind of motion, "normal" first, in; a histogram of each above one logarithmic axis out."""
     edges = np.geomspace(_LEAST_SCORE, _MOST_SCORE, 67)
-    with _chart(4.6, 0.8 + 0.52 * len(scores)) as figure:
+    with _chart(4.2, 0.8 + 0.52 * len(scores)) as figure:
         rows = figure.subplots(len(scores), 1, sharex=True, squeeze=False)[:, 0]
         for axes, (kind, values) in zip(rows, scores.items(), strict=True):
             shares = np.histogram(np.clip(values, _LEAST_SCORE, _MOST_SCORE * 0.999), edges)[0] / len(values)
@@ -222,7 +222,7 @@ def over_time(scores: NDArray[np.float64], borders: Sequence[int], minutes: floa
     parts = np.array_split(np.arange(len(scores)), min(_PLACES, len(scores)))
     place = np.array([at[part].mean() for part in parts])
     low, high = (np.array([pick(shown[part]) for part in parts]) for pick in (np.min, np.max))
-    with _chart(4.6, 2.6) as figure:
+    with _chart(4.2, 2.6) as figure:
         axes = figure.add_subplot()
         for border in borders:
             axes.axvline(border * minutes, color=_COLOURS["grid"], linewidth=0.8)
@@ -241,7 +241,7 @@ def over_time(scores: NDArray[np.float64], borders: Sequence[int], minutes: floa
 
 def agreement(float32: NDArray[np.float64], int8: NDArray[np.float64], abnormal: NDArray[np.bool_]) -> str:
     """Reconstruction errors of the same windows by the float and the int8 model in; one against the other out."""
-    with _chart(4.6, 2.9) as figure:
+    with _chart(4.2, 2.9) as figure:
         axes = figure.add_subplot()
         both = np.concatenate([float32, int8])
         ends = [float(both.min()) * 0.9, float(both.max()) * 1.1]

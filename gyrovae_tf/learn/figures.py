@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -16,70 +15,23 @@ from numpy.typing import NDArray
 from gyrovae_tf import runtime, tflite
 from gyrovae_tf.bundle import Bundle
 from gyrovae_tf.errors import GyrovaeError
-from gyrovae_tf.learn import baseline, baselines
-from gyrovae_tf.learn.dataset import Dataset, Progress, cut, segments_of
+from gyrovae_tf.learn import baseline
+from gyrovae_tf.learn.dataset import Dataset, Progress
 from gyrovae_tf.learn.evaluate import Evaluation, Recordings, auroc, evaluate, load_baseline
 from gyrovae_tf.learn.layout import test_part
+from gyrovae_tf.learn.motion import Motion, held_back, recorded, rivals, scored
 from gyrovae_tf.learn.run import Run
 from gyrovae_tf.learn.train import LOG
 from gyrovae_tf.recording import read_all
-from gyrovae_tf.signal import frontend
 from gyrovae_tf.signal.perturb import PERTURBATIONS
 from gyrovae_tf.signal.score import Reason, reasons
-from gyrovae_tf.spec import PIXEL, Spec
+from gyrovae_tf.spec import PIXEL
 
 NORMAL = "normal"
-_CHUNK = 256
 _WORST_OF_A_KIND = 1
 _WORST_NORMAL = 3
 _COMPARED = 192  # windows of each kind that float and int8 are compared on, at the most
 _SEED = 0
-_RIVALS = ("knn", "energy")  # beside the run's own baseline
-_Watch = tuple[Progress | None, str]
-"""Whom to tell of progress, and what is being done."""
-_Rivals = dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]]
-"""Baseline -> what gives its scores of features."""
-
-
-@dataclass(frozen=True)
-class Motion:
-    """The windows of one kind of motion, and what the int8 detector makes of them."""
-
-    windows: NDArray[np.int16] | None
-    """[k, N, 3] counts; None where only images were kept."""
-    kept_images: NDArray[np.int8] | None
-    """[k, 2, 32, 32, 3] scalogram and field, where there are no windows to make them of."""
-    score: NDArray[np.float64]
-    """[k] 1.0 is the alarm."""
-    deviation: NDArray[np.float64]
-    """[k, 3, 32] (axis, band) what the score is made of; above 0 is louder."""
-    distance: dict[str, NDArray[np.float64]]
-    """Baseline -> its distances [k]; empty without a baseline."""
-    origins: NDArray[np.int64]
-    """[k, 2] recording and first row."""
-    segments: NDArray[np.int64]
-    """[k] number of the stretch without a gap that each window lies in."""
-    sources: tuple[str, ...]
-    """Names of the recordings."""
-    hop: int
-    """Samples from one window to the next."""
-
-    @property
-    def place(self) -> tuple[NDArray[np.int64], NDArray[np.int64], tuple[str, ...], int]:
-        """Where the windows come from: origins, segments, sources, hop."""
-        return self.origins, self.segments, self.sources, self.hop
-
-    @property
-    def alarms(self) -> float:
-        """Share of windows that score 1.0 or more."""
-        return float((self.score >= 1.0).mean())
-
-    def images(self, places: NDArray[np.intp], spec: Spec) -> NDArray[np.int8]:
-        """Scalogram and field [n, 2, 32, 32, 3] of some windows."""
-        if self.windows is not None:
-            return frontend.images(self.windows[places], spec)
-        assert self.kept_images is not None  # one of the two is always there
-        return self.kept_images[places]
 
 
 @dataclass(frozen=True)
@@ -189,24 +141,24 @@ def gather(
         normal, anomalies = test_part(dataset)
     anomalies = dict(anomalies or {})
     classical = load_baseline(run)
-    rivals = _rivals(data, classical, detector.bundle.calibration.false_alarm_rate)
+    others = rivals(data, classical, detector.bundle.calibration.false_alarm_rate)
     evaluation = None
     if normal or anomalies:
         normal = read_all(normal, rate_hz=rate_hz) if normal else ()
         anomalies = {kind: read_all(recordings, rate_hz=rate_hz) for kind, recordings in anomalies.items()}
         evaluation = evaluate(run, normal=normal, anomalies=anomalies, hop=hop, progress=progress)
         motions = {
-            kind: _recorded(recordings, detector, rivals, evaluation.hop, (progress, kind))
+            kind: recorded(recordings, detector, others, evaluation.hop, (progress, kind))
             for kind, recordings in {NORMAL: normal, **anomalies}.items()
         }
     else:
-        motions = {NORMAL: _held_back(data, detector, rivals, (progress, NORMAL))}
+        motions = {NORMAL: held_back(data, detector, others, (progress, NORMAL))}
     stand_ins = {}
     source = motions[NORMAL].windows
     if not anomalies and source is not None:
         for kind, perturbation in PERTURBATIONS.items():
             changed = perturbation.apply(source, _SEED)
-            motions[kind] = _scored(changed, detector, rivals, motions[NORMAL].place, (progress, kind))
+            motions[kind] = scored(changed, detector, others, motions[NORMAL].place, (progress, kind))
             stand_ins[kind] = perturbation.description
     return Figures(
         run=run,
@@ -229,60 +181,6 @@ def gather(
         ),
         agreement=_agreement(run, detector, motions),
     )
-
-
-def _rivals(data: Dataset, classical: baseline.Mahalanobis | None, rate: float) -> _Rivals:
-    """The run's own baseline, and those of others that can be had here, fitted to the same windows."""
-    rivals: _Rivals = {} if classical is None else {baseline.NAME: classical.distance}
-    for name in _RIVALS:
-        if name == "energy" or importlib.util.find_spec("sklearn"):
-            fitted = baselines.fit(
-                name, data.train_features, data.validation_features, seed=_SEED, false_alarm_rate=rate
-            )
-            rivals[name] = fitted.score
-    return rivals
-
-
-def _recorded(recordings: Recordings, detector: runtime.Detector, rivals: _Rivals, hop: int, watch: _Watch) -> Motion:
-    """Recordings of one kind, already accepted by `evaluate`, as `Motion`."""
-    known, spec = read_all(recordings), detector.bundle.spec
-    windows, origins = cut(known, window=spec.window, hop=hop, lsb=spec.lsb)
-    sources = tuple(recording.source for recording in known)
-    return _scored(windows, detector, rivals, (origins, segments_of(origins, known), sources, hop), watch)
-
-
-def _held_back(data: Dataset, detector: runtime.Detector, rivals: _Rivals, watch: _Watch) -> Motion:
-    """The dataset's held-back windows; a new stretch begins where the next window is not the next hop."""
-    origins = data.validation_origins
-    step = np.diff(origins, axis=0)
-    segments = np.concatenate([[0], np.cumsum((step[:, 0] != 0) | (step[:, 1] != data.hop))])
-    place = (origins, segments, data.sources, data.hop)
-    if data.validation_windows is not None:
-        return _scored(data.validation_windows, detector, rivals, place, watch)
-    scores = detector.score_images(data.validation_images)
-    distance = {name: rival(data.validation_features) for name, rival in rivals.items()}
-    return Motion(None, data.validation_images, scores.score, scores.deviation, distance, *place)
-
-
-def _scored(
-    windows: NDArray[np.int16],
-    detector: runtime.Detector,
-    rivals: _Rivals,
-    place: tuple[NDArray[np.int64], NDArray[np.int64], tuple[str, ...], int],
-    watch: _Watch,
-) -> Motion:
-    """Windows and where they come from in, `Motion` out."""
-    progress, what = watch
-    parts = []
-    for start in range(0, len(windows), _CHUNK):
-        parts.append(detector.score_windows(windows[start : start + _CHUNK]))
-        if progress:
-            progress(min(start + _CHUNK, len(windows)), len(windows), what)
-    score = np.concatenate([part.score for part in parts])
-    deviation = np.concatenate([part.deviation for part in parts])
-    features = baseline.log_band_energies(windows)
-    distance = {name: rival(features) for name, rival in rivals.items()}
-    return Motion(windows, None, score, deviation, distance, *place)
 
 
 def _row(

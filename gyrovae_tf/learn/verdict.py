@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from gyrovae_tf.learn.figures import NORMAL, Figures, Row
 from gyrovae_tf.learn.health import Check, Status
+from gyrovae_tf.learn.motion import NAMES
 
 _FOUND, _PARTLY = 0.5, 0.1
 _SEPARATES = 0.9  # AUROC from which another threshold would find a kind
@@ -135,7 +136,7 @@ def _against_baseline(faults: Sequence[Row]) -> list[tuple[Status, str]]:
     means = {name: sum(row.baseline_auroc[name] for row in faults) / len(faults) for name in rivals}
     best = max(means, key=lambda name: means[name])
     ours, theirs = sum(row.auroc or 0.0 for row in faults) / len(faults), means[best]
-    text = f"mean AUROC {ours:.3f}, the best simple detector ({best}) {theirs:.3f}."
+    text = f"mean AUROC {ours:.3f}, the best simple detector ({NAMES.get(best, best)}) {theirs:.3f}."
     if theirs > ours + _BEATEN:
         return [("look", f"A simple detector does better here: {text}")]
     if ours > theirs + _BEATEN:

@@ -1,0 +1,175 @@
+"""Figures in, the sections of a report for who wants to know more out: data, training, quantisation, device."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gyrovae_tf.learn import charts
+from gyrovae_tf.learn.figures import Figures
+from gyrovae_tf.learn.health import Check
+from gyrovae_tf.learn.latent import carries
+from gyrovae_tf.learn.markup import WORDS, data_table, escaped, mark, side_by_side, small_print
+from gyrovae_tf.learn.speed import shares
+from gyrovae_tf.learn.vae import BRANCHES
+from gyrovae_tf.learn.verdict import asked, percent
+from gyrovae_tf.signal.cost import frontend_cost
+
+
+def health(figures: Figures, health: Sequence[Check]) -> str:
+    """Figures and the checks of the data in, the section on the data out."""
+    items = "\n".join(
+        f"<li>{mark(check.status, WORDS[check.status])} <div><b>{escaped(check.name)}</b> {escaped(check.value)}"
+        f"<br />{escaped(check.meaning)}</div></li>"
+        for check in health
+    )
+    return f'<ul class="checks">\n{items}\n</ul>\n' + side_by_side(
+        (
+            charts.spectrum(figures.bundle.spec),
+            "Normal motion by frequency: the mean power of each axis, and one standard deviation about it (shaded). "
+            "A fault in a band with a wide shade is hard to see; in one with a narrow shade, easy.",
+        )
+    )
+
+
+def training(figures: Figures) -> str:
+    """Figures in, the curves of the training out."""
+    metrics = figures.run.metrics
+    best = int(metrics["best_epoch"])
+    text = (
+        f"{metrics['epochs']} epochs, of which number {best} is kept. Mean squared error on held-back windows "
+        f"{metrics['validation_error']:.3f} (1 would be a model that knows nothing)."
+    )
+    return f'<p class="lead">{escaped(text)}</p>' + side_by_side(
+        (
+            charts.training(figures.log, best, "error", "squared error a pixel", "error"),
+            "Reconstruction error. If the held-back curve turns up while training goes on down, the model learns by "
+            "heart: more data helps.",
+        ),
+        (
+            charts.training(figures.log, best, "kl", "divergence, nats", "kl"),
+            "How much the code says about a window (Kullback-Leibler divergence of all latent units).",
+        ),
+    )
+
+
+def latent(figures: Figures) -> str:
+    """Figures in, what the latent space carries out."""
+    latent = figures.run.metrics["latent"]
+    use = {branch: latent[branch] for branch in BRANCHES if branch in latent}
+    head = ["image", "nats", "error", "error from another's code", ""]
+    rows = [
+        [
+            escaped(branch),
+            f"{sum(one['kl']):.1f}",
+            f"{one['error']:.3f}",
+            f"{one['shuffled_error']:.3f}",
+            mark("good", "used") if carries(one) else mark("look", "unused"),
+        ]
+        for branch, one in use.items()
+    ]
+    return (
+        data_table(head, rows, "wnnnw")
+        + side_by_side(
+            (
+                charts.latent({branch: one["kl"] for branch, one in use.items()}),
+                "What each latent unit carries (KL, in nats). Units near 0 are spare; all near 0 is a collapsed model.",
+            )
+        )
+        + small_print(
+            ["Error from another's code: a code that matters makes a much larger error when it is exchanged."]
+        )
+    )
+
+
+def agreement(figures: Figures) -> str:
+    """Figures in, the comparison of the float model with the int8 one out."""
+    both = figures.agreement
+    rise = float(both.int8_error.mean() / both.float_error.mean() - 1)
+    normal = both.pixels[~both.abnormal].mean(axis=0)
+    text = (
+        f"On {len(both.float_error)} windows the int8 model's images were compared with the float model's. They differ "
+        f"by {normal[0]:.2f} (scalogram) and {normal[1]:.2f} (field) pixel steps on average on normal motion"
+    )
+    if both.abnormal.any():
+        other = both.pixels[both.abnormal].mean(axis=0)
+        text += f", by {other[0]:.2f} and {other[1]:.2f} on abnormal motion"
+    text += f"; one step is 1/32 standard deviation. The reconstruction error changes by {100 * rise:+.1f} %."
+    return f'<p class="lead">{escaped(text)}</p>' + side_by_side(
+        (
+            charts.agreement(both.float_error, both.int8_error, both.abnormal),
+            "Reconstruction error of the same windows. Dots on the line: quantisation cost nothing. All scores and "
+            "AUROCs on this page are those of the int8 model.",
+        )
+    )
+
+
+def device(figures: Figures) -> str:
+    """Figures in, size and estimated cost on the device out."""
+    model, spec, bundle = figures.model, figures.bundle.spec, figures.bundle
+    cost, parts = frontend_cost(spec), shares(figures.model)
+    ms = sum(part.ms for part in parts)
+    arena = "not measured" if bundle.arena_bytes is None else f"{bundle.arena_bytes:,} bytes"
+    facts = [
+        ["model", f"{model.size_bytes:,} bytes", "in flash"],
+        ["front end's tables", f"{cost.total_table_bytes:,} bytes", "in flash"],
+        ["tensor arena", arena, "in RAM; the smallest that works"],
+        ["activations", f"{model.activation_bytes:,} bytes", "in RAM at one time; the arena is larger than this"],
+        [
+            "multiply-accumulates, model",
+            f"{model.macs:,}",
+            f"a window; {percent(_share(model.accelerated_macs, model.macs))} in kernels that ESP-NN accelerates",
+        ],
+        ["multiply-accumulates, front end", f"{cost.total_macs:,}", "a window of three axes, in integers"],
+        ["time, model (estimate)", f"{ms:.1f} ms", f"of the {spec.window_ms:.0f} ms that a window lasts"],
+    ]
+    rows = [
+        [escaped(p.name), str(p.count), f"{p.macs:,}", "yes" if p.accelerated else "no", f"{p.ms:.2f}"] for p in parts
+    ]
+    stages = [[escaped(stage), f"{macs:,}"] for stage, macs in cost.macs.items()]
+    return (
+        data_table(["", "value", ""], [[escaped(cell) for cell in fact] for fact in facts], "wnw")
+        + small_print(
+            [
+                "The time is an estimate for an ESP32-S3 at 240 MHz with ESP-NN, not a measurement: published cycles a "
+                "multiply-accumulate (1.3 in FULLY_CONNECTED, 6.3 in a convolution from 3 channels, 1.8 in other "
+                "accelerated operators, 77 in the rest). Copies (RESHAPE, TRANSPOSE ...), the front end and the score "
+                "are not in it.",
+            ]
+        )
+        + "<details><summary>Operators and stages</summary>"
+        + data_table(["operator", "how often", "MACs", "accelerated", "ms (estimate)"], rows, "wnnwn")
+        + data_table(["stage of the front end", "MACs"], stages, "wn")
+        + "</details>"
+    )
+
+
+def _share(part: int, whole: int) -> float:
+    return part / whole if whole else 0.0
+
+
+def origin(figures: Figures) -> str:
+    """Figures in, what the detector was made of and tried on out."""
+    bundle, spec, options = figures.bundle, figures.bundle.spec, figures.run.options
+    facts = [
+        ("window", f"{spec.window} samples at {spec.rate_hz:g} Hz ({spec.window_ms:.0f} ms)"),
+        ("one count", f"{spec.lsb:g} {spec.units}"),
+        ("bands", f"{len(spec.bands)} from {spec.bands[0].center_hz:.3g} to {spec.bands[-1].center_hz:.3g} Hz"),
+        ("threshold", f"for {asked(figures)} false alarms"),
+        ("vote", f"{bundle.calibration.vote_alarms} of {bundle.calibration.vote_windows} windows"),
+        ("training", f"seed {options.seed}, batch {options.batch}, beta {options.beta:g}"),
+        ("spec digest", spec.digest),
+        ("model SHA-256", bundle.model_sha256),
+        *((f"version of {name}", version) for name, version in sorted(bundle.versions.items())),
+    ]
+    rows = [[escaped(name), escaped(value)] for name, value in facts]
+    sources = "".join(f"<li>{escaped(source)}</li>" for source in figures.data.sources)
+    tried = "".join(
+        f"<li><b>{escaped(kind)}</b>: {escaped(', '.join(motion.sources))}</li>"
+        for kind, motion in figures.motions.items()
+        if kind not in figures.stand_ins
+    )
+    return (
+        data_table(["", ""], rows, "ww")
+        + f"<details><summary>Recordings</summary><p>Learnt from:</p><ul>{sources}</ul>"
+        + f"<p>Tried on:</p><ul>{tried}</ul></details>"
+    )

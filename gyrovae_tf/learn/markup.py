@@ -1,0 +1,54 @@
+"""Text and charts in, pieces of HTML out: tables, notes, marks; whatever came from a user is escaped."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Sequence
+
+from gyrovae_tf.learn.health import Status
+
+WORDS: dict[Status, str] = {"good": "OK", "look": "look", "bad": "problem"}
+"""What a mark says."""
+
+
+def side_by_side(*pairs: tuple[str, str]) -> str:
+    """Charts (SVG) with what each shows in, figures beside or below each other, as there is room, out."""
+    cells = "".join(
+        f'<figure class="chart">{svg}<figcaption>{escaped(text)}</figcaption></figure>' for svg, text in pairs
+    )
+    return f'<div class="charts">{cells}</div>'
+
+
+def data_table(head: Sequence[str], rows: Sequence[Sequence[str]], columns: str) -> str:
+    """HTML cells as a table; `columns` has a w for each column of words, the others hold numbers."""
+
+    def row(cells: Sequence[str], tag: str) -> str:
+        kinds = columns.ljust(len(cells), "n")
+        return "".join(
+            f"<{tag}>{cell}</{tag}>" if kind == "w" else f'<{tag} class="number">{cell}</{tag}>'
+            for cell, kind in zip(cells, kinds, strict=True)
+        )
+
+    header = f"<thead><tr>{row(head, 'th')}</tr></thead>\n" if any(head) else ""
+    body = "\n".join(f"<tr>{row(cells, 'td')}</tr>" for cells in rows)
+    return f'<div class="scroll" tabindex="0"><table>\n{header}<tbody>\n{body}\n</tbody>\n</table></div>\n'
+
+
+def small_print(texts: Iterable[str]) -> str:
+    """Sentences in, small paragraphs out."""
+    return '<div class="notes">' + "".join(f"<p>{escaped(text)}</p>" for text in texts) + "</div>\n"
+
+
+def mark(status: Status, word: str) -> str:
+    """A status and a word for it in, a small mark out."""
+    return f'<span class="pill {status}">{escaped(word)}</span>'
+
+
+def three(number: float | None) -> str:
+    """A figure in, its text with three decimals out; nothing for None."""
+    return "" if number is None else f"{number:.3f}"
+
+
+def escaped(text: str) -> str:
+    """Text that may have come from a user, safe in HTML, in one line."""
+    return html.escape(" ".join("".join(sign if sign.isprintable() else " " for sign in text).split()))
