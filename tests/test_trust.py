@@ -53,7 +53,7 @@ def test_an_odd_stretch_is_named_by_its_time() -> None:
     """The fifth of sixteen blocks of an hour lasts from minute 15.0 to 18.75."""
     found = examine(stationary(3) * np.where(BLOCKS == 4, 6.0, 1.0))
     assert found.left_out_rates[4] == 1.0
-    assert any("minutes 15.0 to 18.8, would be 100 % alarms" in warning for warning in found.warnings)
+    assert any("minutes 15.0 to 18.8, would be 100 % alarms had" in warning for warning in found.warnings)
 
 
 def test_the_left_out_rate_by_hand() -> None:

@@ -27,7 +27,7 @@ _LEAST_BLOCKS = 4
 _ODD = 10.0  # a block with this multiple of the rate is unlike the others
 _DRIFT_P, _DRIFT_RATIO = 0.01, 1.1
 _PERMUTATIONS = 4000
-_LONG_S = 600.0
+_LONG_S = 300.0
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,8 @@ class Trust:
     """How often blocks in random order differ as much."""
     warnings: tuple[str, ...]
     """Why the rate cannot be promised, in plain words; none where it can."""
+    note: str
+    """What no check of these data can show; empty where they come from several recordings."""
 
     @property
     def promised(self) -> bool:
@@ -108,16 +110,16 @@ def check(
     if rate * effective < _LEAST_EXPECTED or len(labels) < _LEAST_BLOCKS:
         warnings.append(
             f"Too few data: {minutes:.2g} minutes hold about {effective:.0f} independent windows; "
-            f"{100 * rate:.2g} % of them cannot be told from none. About {_LEAST_EXPECTED / rate:.0f} are needed."
+            f"{100 * rate:.2g} % of them is {rate * effective:.1f}. About {_LEAST_EXPECTED / rate:.0f} are needed."
         )
     odd = [index for index, share in enumerate(left_out) if share > _ODD * rate]
     if odd:
         worst = max(odd, key=lambda index: left_out[index])
         start, stop = (minutes * float((blocks < labels[worst] + extra).mean()) for extra in (0, 1))
         warnings.append(
-            f"{len(odd)} of {len(labels)} stretches are unlike the rest; the worst, minutes {start:.1f} to {stop:.1f}, "
-            f"would be {100 * left_out[worst]:.0f} % alarms if it had not been recorded. "
-            "If it is normal, record more of what happens there."
+            f"{len(odd)} of {len(labels)} stretches differ from the rest; the worst, minutes {start:.1f} to {stop:.1f}, "
+            f"would be {100 * left_out[worst]:.0f} % alarms had they not been recorded. "
+            "If that is normal, record more of it."
         )
     if left_out and np.mean(left_out) > BAND[1] * rate and not odd:
         warnings.append(
@@ -128,11 +130,14 @@ def check(
         warnings.append(f"The data drift: later stretches score {abs(drift - 1):.0%} {what} earlier ones.")
     elif ends_p < _DRIFT_P and ends > _DRIFT_RATIO:
         warnings.append(f"The data drift: the first and the last stretches score {ends - 1:.0%} above the middle.")
-    if number == 1 and seconds < _LONG_S:
-        warnings.append(
-            f"Too uniform: one recording of {minutes:.2g} minutes shows nothing of how other days differ; "
-            "record on several days."
-        )
+    note = ""
+    if number == 1:
+        note = "All data come from one recording: what differs from day to day, or from unit to unit, is not in them."
+        if seconds < _LONG_S - 10:  # a recording of five minutes does not fill its last windows
+            warnings.append(
+                f"Too uniform: one recording of {minutes:.2g} minutes, less than {_LONG_S / 60:.0f}; "
+                "record longer, on several days."
+            )
     return Trust(
         minutes=minutes,
         recordings=number,
@@ -144,6 +149,7 @@ def check(
         ends=ends,
         ends_p=ends_p,
         warnings=tuple(warnings),
+        note=note,
     )
 
 
