@@ -117,7 +117,7 @@ def check(
         worst = max(odd, key=lambda index: left_out[index])
         start, stop = (minutes * float((blocks < labels[worst] + extra).mean()) for extra in (0, 1))
         warnings.append(
-            f"{len(odd)} of {len(labels)} stretches differ from the rest; the worst, minutes {start:.1f} to {stop:.1f}, "
+            f"{len(odd)} of {len(labels)} stretches differ from the rest; worst, minutes {start:.1f} to {stop:.1f}, "
             f"would be {100 * left_out[worst]:.0f} % alarms had they not been recorded. "
             "If that is normal, record more of it."
         )
