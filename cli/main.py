@@ -19,6 +19,7 @@ _COMMANDS = {
     "train": ("learn", "A dataset -> a trained VAE."),
     "quantize": ("learn", "A trained VAE -> a calibrated int8 detector."),
     "evaluate": ("learn", "Test recordings -> how well the detector tells them apart."),
+    "benchmark": ("measure", "Real recordings -> the detector beside simple baselines."),
     "report": ("report", "A detector -> one HTML page: does it work, what does it miss, why."),
     "emit-header": ("deploy", "A detector -> a C header for the firmware."),
     "info": ("deploy", "What a run, a bundle or a .tflite holds."),

@@ -34,6 +34,7 @@ _HOMES = {
     "Report": "learn.report",
     "Run": "learn.run",
     "Spec": "spec",
+    "benchmark": "learn.benchmark",
     "emit_header": "cgen",
     "evaluate": "learn.evaluate",
     "images": "signal.frontend",
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from gyrovae_tf.cgen import emit_header as emit_header
     from gyrovae_tf.device.simulate import simulate as simulate
     from gyrovae_tf.errors import GyrovaeError as GyrovaeError
+    from gyrovae_tf.learn.benchmark import benchmark as benchmark
     from gyrovae_tf.learn.dataset import Dataset as Dataset
     from gyrovae_tf.learn.dataset import preprocess as preprocess
     from gyrovae_tf.learn.evaluate import Evaluation as Evaluation

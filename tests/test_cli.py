@@ -102,7 +102,17 @@ def test_the_group_lists_its_commands_in_the_order_of_use() -> None:
     result = call("--help")
     assert result.exit_code == 0
     listed = re.findall(r"^  ([a-z-]+)  ", result.stdout.partition("Commands:")[2], re.MULTILINE)
-    assert listed == ["demo", "preprocess", "train", "quantize", "evaluate", "report", "emit-header", "info"]
+    assert listed == [
+        "demo",
+        "preprocess",
+        "train",
+        "quantize",
+        "evaluate",
+        "benchmark",
+        "report",
+        "emit-header",
+        "info",
+    ]
 
 
 def test_the_version_is_the_packages() -> None:

@@ -27,6 +27,7 @@ NAMES = [
     "Report",
     "Run",
     "Spec",
+    "benchmark",
     "emit_header",
     "evaluate",
     "images",

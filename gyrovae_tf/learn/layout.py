@@ -9,6 +9,8 @@ from typing import Any
 from gyrovae_tf.bundle import read_json
 from gyrovae_tf.errors import GyrovaeError
 
+_FAULT_SESSIONS = "normal_test_in_fault_sessions"
+
 
 def training_part(dataset: str | PathLike[str]) -> tuple[list[Path], dict[str, Any]]:
     """A folder in the shared layout in; its normal training files and its meta.json out."""
@@ -20,16 +22,42 @@ def training_part(dataset: str | PathLike[str]) -> tuple[list[Path], dict[str, A
 def test_part(dataset: str | PathLike[str]) -> tuple[list[Path], dict[str, list[Path]]]:
     """A folder in the shared layout in; its normal test files and its anomalies' files by kind out."""
     folder = Path(dataset)
-    meta = _meta(folder)
-    kinds = sorted(path for path in (folder / "anomaly").glob("*") if path.is_dir())
-    anomalies = {path.name: sorted(path.glob("*.csv")) for path in kinds}
+    normal, anomalies = _named(folder, _meta(folder), "normal_test"), anomaly_part(folder)
     empty = [kind for kind, files in anomalies.items() if not files]
-    if not anomalies or empty:
-        raise GyrovaeError(f"{folder / 'anomaly'} holds no recordings" + (f" of {empty[0]}" if empty else ""))
-    return _named(folder, meta, "normal_test"), anomalies
+    if empty:
+        raise GyrovaeError(f"{folder / 'anomaly'} holds no recordings of {empty[0]}")
+    return normal, anomalies
 
 
 test_part.__test__ = False  # type: ignore[attr-defined]  # not a test, whatever pytest makes of its name
+
+
+def normal_test_part(dataset: str | PathLike[str]) -> list[Path]:
+    """A folder in the shared layout in, its normal test files out."""
+    folder = Path(dataset)
+    return _named(folder, _meta(folder), "normal_test")
+
+
+def fault_session_part(dataset: str | PathLike[str]) -> list[Path]:
+    """A folder in the shared layout in; normal test files that were recorded in the sessions of the faults out.
+
+    They are the stricter comparison: what differs between sessions (mounting, temperature) cannot give a fault away.
+    Empty where meta.json lists none.
+    """
+    folder = Path(dataset)
+    meta = _meta(folder)
+    split = meta.get("split")
+    listed = isinstance(split, dict) and split.get(_FAULT_SESSIONS) not in (None, [])
+    return _named(folder, meta, _FAULT_SESSIONS) if listed else []
+
+
+def anomaly_part(dataset: str | PathLike[str]) -> dict[str, list[Path]]:
+    """A folder in the shared layout in; its anomalies' files by kind out, an empty list where a kind has none."""
+    folder = Path(dataset)
+    kinds = sorted(path for path in (folder / "anomaly").glob("*") if path.is_dir() and not path.name.startswith("."))
+    if not kinds:
+        raise GyrovaeError(f"{folder / 'anomaly'} holds no recordings", expected="anomaly/<kind>/*.csv")
+    return {path.name: sorted(path.glob("*.csv")) for path in kinds}
 
 
 def _meta(folder: Path) -> dict[str, Any]:

@@ -1,0 +1,149 @@
+"""The command that compares: benchmark."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .progress import progress_bar
+from .show import WIDTH, as_json, print_json, table
+
+_FOLDER = click.Path(path_type=Path)
+
+
+def _lengths(_ctx: click.Context, _param: click.Parameter, value: str | None) -> tuple[float, ...]:
+    """Lengths as in 0.5,1,2."""
+    try:
+        lengths = tuple(float(word) for word in value.split(",")) if value is not None else ()
+    except ValueError:
+        lengths = (0.0,)
+    if not all(0 < length < float("inf") for length in lengths):
+        raise click.BadParameter(f"{value!r} is not a list of minutes, as in 0.5,1,2,5,10")
+    return lengths
+
+
+@click.command(short_help="Real recordings -> the detector beside simple baselines.")
+@click.argument("folders", nargs=-1, type=_FOLDER, metavar="DIR...", required=True)
+@click.option("-o", "--output", type=_FOLDER, default=Path("benchmark"), show_default=True, help="Folder to make.")
+@click.option("--seeds", type=click.IntRange(1), default=3, show_default=True, help="Trainings a dataset.")
+@click.option(
+    "--frontend", type=click.Choice(["power", "stock"]), default="power", show_default=True, help="What makes images."
+)
+@click.option("--minutes", metavar="M,M,...", callback=_lengths, help="Also train on so little: 0.5,1,2,5,10.")
+@click.option("--false-alarm-rate", default=0.01, show_default=True, help="Share of normal windows asked for.")
+@as_json
+def benchmark(folders: tuple[Path, ...], output: Path, as_json: bool, **options: Any) -> None:
+    """Train, quantise and test on each DIR: meta.json, normal/*.csv and anomaly/<kind>/*.csv.
+
+    split.normal_train of meta.json names the files to learn from, split.normal_test those to test on, against every
+    kind of anomaly (and split.normal_test_in_fault_sessions, where it is there, once more). Baselines see the same
+    windows; they need scikit-learn: pip install "gyrovae-tf[bench]".
+
+    OUTPUT/benchmark.json, written after each DIR, and --json hold one object: `datasets` is a list of objects with
+    `name` and `methods` (method -> `mean`, `min` and `kinds` of AUROC, and more), or `error`. OUTPUT/<name>/run is the
+    last seed's run. Status 2 when no DIR could be used.
+    """
+    with progress_bar() as progress:
+        from gyrovae_tf.learn import benchmark as library
+
+        result = library.benchmark(folders, output, progress=progress, **options)
+    if as_json:
+        print_json(result)
+        return
+    for record in result["datasets"]:
+        click.echo(_dataset(record) + "\n")
+    click.echo(_summary(result))
+    click.echo(f"\nall figures: {output / library.RESULT}")
+
+
+def _dataset(record: dict[str, Any]) -> str:
+    """One dataset as text: a row a method, best first."""
+    if "error" in record:
+        return _wrapped(f"{record['name']}: not measured: {record['error']}")
+    windows = record["windows"]
+    head = (
+        f"{record['name']}: {windows['train']} windows of {record['window']} samples to learn from, "
+        f"{windows['normal']} normal and {sum(windows['anomalies'].values())} abnormal ones to test on"
+    )
+    methods = _ranked(record["methods"])
+    rows = [["method", "AUROC", "worst kind", "below 5 % FA", "recall", "false alarms", "seconds"]]
+    for name, found in methods:
+        rows.append([name, *_cells(found), f"{found['seconds']:.1f}"])
+    parts = [_wrapped(head), table(rows)]
+    int8 = record["methods"]["int8"]
+    parts.append(
+        _wrapped(
+            f"int8 ({record['runtime']}): {int8['bytes']:,} bytes and {int8['macs']:,} multiply-accumulates a window; "
+            f"its front end {int8['frontend_table_bytes']:,} and {int8['frontend_macs']:,}"
+        )
+    )
+    stricter = [(name, found["in_fault_sessions"]) for name, found in methods if "in_fault_sessions" in found]
+    if stricter:
+        parts.append(
+            f"Against normal motion of the faults' own sessions ({windows['normal_in_fault_sessions']} windows):"
+        )
+        ranked = sorted(stricter, key=lambda pair: -pair[1]["mean"])
+        parts.append(table([rows[0][:-1], *([name, *_cells(found)] for name, found in ranked)]))
+    if record["minutes"]:
+        parts.append(_minutes(record["minutes"]))
+    parts += [_wrapped(f"not scored: {kind}: {why}") for kind, why in record["skipped"].items()]
+    parts += [_wrapped(f"seed {seed} failed: {why}") for seed, why in record["failed_seeds"].items()]
+    return "\n".join(parts)
+
+
+def _cells(found: dict[str, Any]) -> list[str]:
+    recall, alarms = found["recall"]["mean"], found["false_alarm_rate"]
+    numbers = (found["mean"], found["min"], found["partial"]["mean"])
+    return [*(f"{number:.3f}" for number in numbers), f"{100 * recall:.1f} %", f"{100 * alarms:.1f} %"]
+
+
+def _minutes(lengths: list[dict[str, Any]]) -> str:
+    """The table of AUROC against minutes to learn from, with what could not be measured below it."""
+    rows = [["minutes to learn from", "AUROC", "worst kind", "false alarms"]]
+    notes = []
+    for found in lengths:
+        if "kinds" not in found:
+            notes.append(_wrapped(f"{found['minutes']:g} minutes: {found.get('skipped') or found.get('error')}"))
+            continue
+        alarms = f"{100 * found['false_alarm_rate']:.1f} %"
+        rows.append([f"{found['minutes']:g}", f"{found['mean']:.3f}", f"{found['min']:.3f}", alarms])
+    return "\n".join([*([table(rows)] if len(rows) > 1 else []), *notes])
+
+
+def _summary(result: dict[str, Any]) -> str:
+    """One row a dataset: int8 beside the best baseline."""
+    rows = [["dataset", "int8", "float", "best baseline", "AUROC", "int8 ahead by", "false alarms"]]
+    for record in result["datasets"]:
+        if "error" in record:
+            continue
+        methods = record["methods"]
+        name, best = next((n, found) for n, found in _ranked(methods) if n not in ("int8", "float"))
+        int8 = methods["int8"]
+        means = [f"{found['mean']:.3f}" for found in (int8, methods["float"])]
+        ahead = f"{int8['mean'] - best['mean']:+.3f}"
+        rows.append(
+            [record["name"], *means, name, f"{best['mean']:.3f}", ahead, f"{100 * int8['false_alarm_rate']:.1f} %"]
+        )
+    notes = [
+        f"AUROC: the mean over kinds of anomaly and {_seeds(len(result['seeds']))}; worst kind: the least of them.",
+        "below 5 % FA: partial AUROC up to 5 % false alarms; 0.5 is a coin, as with AUROC.",
+        f"recall, false alarms: at each method's threshold, set on held-back windows for "
+        f"{100 * result['false_alarm_rate']:g} % false alarms.",
+        "best baseline: chosen with the anomalies known, which nobody can do in the field.",
+    ]
+    return "\n".join([table(rows), "", *map(_wrapped, notes)])
+
+
+def _seeds(count: int) -> str:
+    return "one seed" if count == 1 else f"{count} seeds"
+
+
+def _ranked(methods: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    return sorted(methods.items(), key=lambda pair: -pair[1]["mean"])
+
+
+def _wrapped(text: str) -> str:
+    return "\n".join(textwrap.wrap(" ".join(text.split()), WIDTH))

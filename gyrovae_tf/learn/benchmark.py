@@ -1,0 +1,340 @@
+"""Folders of real recordings in, a table of how well the detector and simple baselines do on them out.
+
+For each folder and seed the whole way is gone with the defaults: preprocess, train, quantize. The int8 model, the
+Keras model it was made from and seven baselines then score the same windows of recordings that none of them has seen.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gyrovae_tf import runtime
+from gyrovae_tf.bundle import Bundle, check_replaceable, write_json
+from gyrovae_tf.calibration import Calibration
+from gyrovae_tf.errors import GyrovaeError
+from gyrovae_tf.learn import baselines
+from gyrovae_tf.learn.baseline import log_band_energies
+from gyrovae_tf.learn.dataset import Dataset, Progress, in_parts, preprocess
+from gyrovae_tf.learn.engine import versions
+from gyrovae_tf.learn.layout import training_part
+from gyrovae_tf.learn.measure import Figures, averaged, figures
+from gyrovae_tf.learn.portion import length_s, portion
+from gyrovae_tf.learn.quantize import quantize
+from gyrovae_tf.learn.run import Options, Run
+from gyrovae_tf.learn.train import train
+from gyrovae_tf.learn.vae import to_float
+from gyrovae_tf.learn.windows import Unseen, unseen
+from gyrovae_tf.recording import read_all
+from gyrovae_tf.signal.cost import frontend_cost
+from gyrovae_tf.signal.frontend import images as images_of
+from gyrovae_tf.signal.score import fourth_power_mean, recognise, residual_profile, time_sums
+from gyrovae_tf.spec import PIXEL
+
+SCHEMA_VERSION = 1
+RESULT = "benchmark.json"
+FRONTENDS = ("power", "stock")
+_PART = 256  # windows
+_MOST_ALARMS = 0.2  # as `quantize` takes them
+_PACKAGES = ("ai-edge-litert", "scikit-learn", "tflite-micro")
+
+Scores = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """One method with one seed."""
+
+    figures: Figures
+    in_fault_sessions: Figures | None
+    fit_s: float
+    score_s: float
+
+
+def benchmark(
+    folders: Sequence[str | PathLike[str]],
+    output: str | PathLike[str] = "benchmark",
+    *,
+    seeds: int = 3,
+    frontend: str = "power",
+    minutes: Sequence[float] = (),
+    false_alarm_rate: float = 0.01,
+    options: Options | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Folders in the shared layout (see `layout`) in; what `benchmark.json` holds, JSON-ready, out.
+
+    `output` is the folder to make: `benchmark.json`, written after each dataset, and for each a folder with the
+    dataset and run of the last seed. `seeds` is how often everything random is repeated; `minutes` are lengths of
+    normal motion on which the detector is trained once more to see how much it needs (see `portion`); `options` are
+    those of the training but for the seed. The result:
+
+    - `datasets`: a list of objects, each with `name`, `folder`, and either `error` or
+        - `methods`: name (`int8`, `float` and the baselines of `baselines.FITS`) -> `kinds` (kind of anomaly ->
+          AUROC, the mean over seeds), their `mean` and `min`, `partial` (the same three of the partial AUROC up to
+          5 % false alarms), `recall` and `false_alarm_rate` at the method's own threshold, `seconds` (`fit_seconds` +
+          `score_seconds`), `seeds` (the figures of each), and, where the recordings hold normal motion of the faults'
+          own sessions, `in_fault_sessions`: the figures against that; `int8` also tells `bytes`, `macs`,
+          `frontend_macs` and `frontend_table_bytes`.
+        - `window`, `hop`, `rate_hz`, `windows` (how many of what), `runtime`, `frontend`, `seeds`, `skipped` (kind ->
+          why it was not scored), `failed_seeds` (seed -> why), `minutes` (see `benchmark`'s argument).
+    - `seeds`, `frontend`, `runtime`, `false_alarm_rate` (asked for), `versions`, `schema_version`.
+
+    A dataset that fails is told under its `error`; the others go on. `GyrovaeError` when arguments are not usable,
+    scikit-learn is missing, or every dataset failed.
+    """
+    _check(folders, seeds, frontend, minutes, false_alarm_rate)
+    baselines.check_installed()
+    base = options or Options()
+    root = Path(output)
+    check_replaceable(root, marker=RESULT)
+    result: dict[str, Any] = {
+        "schema_version": SCHEMA_VERSION,
+        "datasets": [],
+        "seeds": [base.seed + number for number in range(seeds)],
+        "frontend": frontend,
+        "runtime": runtime.best(),
+        "false_alarm_rate": false_alarm_rate,
+        "versions": {**versions(), **_package_versions()},
+    }
+    if not (root / RESULT).exists():  # it makes the folder ours; an older result stays until there is a newer one
+        write_json(root / RESULT, result)
+    for name, folder in _names(folders).items():
+        every = [dataclasses.replace(base, seed=seed) for seed in result["seeds"]]
+        record: dict[str, Any] = {"name": name, "folder": str(folder)}
+        try:
+            record |= _one(folder, root / name, every, minutes, false_alarm_rate, _named(progress, name))
+            record |= {"runtime": result["runtime"], "frontend": frontend}
+        except GyrovaeError as error:
+            record["error"] = str(error)
+        result["datasets"].append(record)
+        write_json(root / RESULT, result)
+    failed = [record for record in result["datasets"] if "error" in record]
+    if len(failed) == len(result["datasets"]):
+        raise GyrovaeError(f"no dataset could be used: {failed[0]['name']}: {failed[0]['error']}")
+    return result
+
+
+def _one(
+    folder: Path,
+    work: Path,
+    options: Sequence[Options],
+    minutes: Sequence[float],
+    rate: float,
+    progress: Progress | None,
+) -> dict[str, Any]:
+    """One dataset: all methods and seeds, and the detector on less to learn from."""
+    data = preprocess(output=work / "dataset", dataset=folder, progress=progress)
+    hop = data.spec.window // 2
+    tests = unseen(folder, data.spec, hop=hop)
+    trials: dict[str, list[_Trial]] = {}
+    used, failed, bundle = [], {}, None
+    for choice in options:
+        told = _named(progress, f"seed {choice.seed}")
+        try:
+            started = time.perf_counter()
+            run = train(data, work / "run", options=choice, overwrite=True, progress=told)
+            trained = time.perf_counter()
+            bundle = quantize(run, false_alarm_rate=rate, progress=told)
+            fitted = time.perf_counter()
+        except GyrovaeError as error:
+            failed[str(choice.seed)] = str(error)
+            continue
+        used.append(choice.seed)
+        trials.setdefault("int8", []).append(_int8(bundle, tests, fitted - started, told))
+        trials.setdefault("float", []).append(_float(run, bundle, tests, trained - started, told))
+        for name, trial in _baselines(data, tests, choice.seed, rate).items():
+            trials.setdefault(name, []).append(trial)
+    if bundle is None:
+        raise GyrovaeError("no seed led to a detector: " + next(iter(failed.values())))
+    cost = frontend_cost(data.spec)
+    methods = {name: _record(found, used) for name, found in trials.items()}
+    methods["int8"] |= {
+        "bytes": len(bundle.model),
+        "macs": bundle.metrics["macs"],
+        "frontend_macs": cost.total_macs,
+        "frontend_table_bytes": cost.total_table_bytes,
+    }
+    return {
+        "window": data.spec.window,
+        "hop": hop,
+        "rate_hz": data.spec.rate_hz,
+        "windows": {
+            "train": len(data.train_images),
+            "held_back": len(data.validation_images),
+            "normal": len(tests.normal),
+            "normal_in_fault_sessions": 0 if tests.fault_sessions is None else len(tests.fault_sessions),
+            "anomalies": {kind: len(windows) for kind, windows in tests.anomalies.items()},
+        },
+        "seeds": used,
+        "methods": methods,
+        "skipped": tests.skipped,
+        "failed_seeds": failed,
+        "minutes": [_shorter(folder, data.spec.window, length, options, rate, progress) for length in minutes],
+    }
+
+
+def _int8(bundle: Bundle, tests: Unseen, fit_s: float, progress: Progress | None) -> _Trial:
+    """The quantised model with the device's kernels where they are installed."""
+    detector = runtime.Detector(bundle, runtime.best())
+    return _trial(lambda windows: detector.score_windows(windows).score, tests, 1.0, fit_s, progress)
+
+
+def _float(run: Run, bundle: Bundle, tests: Unseen, fit_s: float, progress: Progress | None) -> _Trial:
+    """The Keras model that was quantised, under the int8 model's calibration: what quantising costs."""
+    model = run.keras_model()
+
+    def scores(windows: NDArray[np.int16]) -> Scores:
+        return float_scores(model, images_of(windows, bundle.spec), bundle.calibration)
+
+    return _trial(scores, tests, 1.0, fit_s, progress)
+
+
+def float_scores(model: Any, images: NDArray[np.int8], calibration: Calibration) -> Scores:
+    """The Keras model, int8 images [k, 2, 32, 32, 3] and a calibration in; the scores [k] without quantisation out."""
+    output = np.asarray(model([to_float(images[:, 0]), to_float(images[:, 1])])[0], np.float64)
+    regime = recognise(output.sum(axis=2).swapaxes(1, 2) * PIXEL, calibration)
+    deviation = residual_profile(time_sums(images[:, 0]), regime, calibration)
+    return fourth_power_mean(deviation) / calibration.threshold
+
+
+def _baselines(data: Dataset, tests: Unseen, seed: int, rate: float) -> dict[str, _Trial]:
+    """Every baseline, fitted to the windows that the model was trained on, with a threshold of its own."""
+    features = {group: log_band_energies(windows) for group, windows in tests.groups().items()}
+    found = {}
+    for name in baselines.FITS:
+        started = time.perf_counter()
+        fitted = baselines.fit(name, data.train_features, data.validation_features, seed=seed, false_alarm_rate=rate)
+        ready = time.perf_counter()
+        scores = {group: fitted.score(values) for group, values in features.items()}
+        done = time.perf_counter()
+        found[name] = _figured(scores, fitted.threshold, ready - started, done - ready)
+    return found
+
+
+def _trial(
+    score: Callable[[NDArray[np.int16]], Scores],
+    tests: Unseen,
+    threshold: float,
+    fit_s: float,
+    progress: Progress | None,
+) -> _Trial:
+    """Score all windows, so many at a time, and time it."""
+    started = time.perf_counter()
+    scores = {
+        group: in_parts(score, windows, _PART, progress, group[1] or group[0])
+        for group, windows in tests.groups().items()
+    }
+    return _figured(scores, threshold, fit_s, time.perf_counter() - started)
+
+
+def _figured(scores: Mapping[tuple[str, str], Scores], threshold: float, fit_s: float, score_s: float) -> _Trial:
+    abnormal = {kind: values for (part, kind), values in scores.items() if part == "anomaly"}
+    stricter = scores.get(("fault_sessions", ""))
+    return _Trial(
+        figures(scores["normal", ""], abnormal, threshold),
+        None if stricter is None else figures(stricter, abnormal, threshold),
+        fit_s,
+        score_s,
+    )
+
+
+def _record(trials: Sequence[_Trial], seeds: Sequence[int]) -> dict[str, Any]:
+    """Trials of one method in, one for each seed; the record of their means and of each out."""
+    record = averaged([trial.figures for trial in trials]).to_dict()
+    fit_s, score_s = (float(np.mean([getattr(trial, name) for trial in trials])) for name in ("fit_s", "score_s"))
+    record |= {"seconds": fit_s + score_s, "fit_seconds": fit_s, "score_seconds": score_s}
+    stricter = [trial.in_fault_sessions for trial in trials if trial.in_fault_sessions is not None]
+    if stricter:
+        record["in_fault_sessions"] = averaged(stricter).to_dict()
+    record["seeds"] = [{"seed": seed, **trial.figures.to_dict()} for seed, trial in zip(seeds, trials, strict=True)]
+    return record
+
+
+def _shorter(
+    folder: Path, window: int, length: float, options: Sequence[Options], rate: float, progress: Progress | None
+) -> dict[str, Any]:
+    """The int8 detector from so many minutes of normal motion alone (a quarter of them held back, as ever)."""
+    record: dict[str, Any] = {"minutes": length}
+    try:
+        known = read_all(training_part(folder)[0])
+        whole = length_s(known, window) / 60
+        if length > whole:
+            return {**record, "skipped": f"there are only {whole:.1f} minutes of normal motion to learn from"}
+        part, told = portion(known, 60 * length, window), _named(progress, f"{length:g} min")
+        found = []
+        with tempfile.TemporaryDirectory() as work:
+            data = preprocess(part, Path(work) / "dataset", window=window, progress=told)
+            tests = unseen(folder, data.spec, hop=window // 2)
+            for choice in options:
+                run = train(data, Path(work) / "run", options=choice, overwrite=True, progress=told)
+                bundle = quantize(run, false_alarm_rate=rate, progress=told)
+                found.append(_int8(bundle, tests, 0.0, told).figures)
+    except GyrovaeError as error:
+        return {**record, "error": str(error)}
+    used = sum(map(len, part)) / (60 * data.spec.rate_hz)
+    return {**record, "minutes_used": used, "train_windows": len(data.train_images), **averaged(found).to_dict()}
+
+
+def _check(
+    folders: Sequence[str | PathLike[str]], seeds: int, frontend: str, minutes: Sequence[float], rate: float
+) -> None:
+    """Refuse what would fail, or mean nothing, after a long training."""
+    if isinstance(folders, str | PathLike) or not folders:
+        raise GyrovaeError("no datasets", expected="a list of folders with meta.json, normal/ and anomaly/<kind>/")
+    if frontend not in FRONTENDS:
+        raise GyrovaeError("unknown front end", expected=" or ".join(FRONTENDS), received=frontend)
+    if frontend == "stock":
+        raise GyrovaeError(
+            "the front end of the stock firmware is not there yet: it cannot be measured",
+            expected="power",
+            received=frontend,
+        )
+    if not (type(seeds) is int and seeds >= 1):
+        raise GyrovaeError("the number of seeds is not usable", expected="a whole number, at least 1", received=seeds)
+    if not all(0 < length < float("inf") for length in minutes):
+        raise GyrovaeError("a length of motion to learn from is not usable", expected="minutes above 0")
+    if not 0 < rate <= _MOST_ALARMS:
+        raise GyrovaeError(
+            "the false-alarm rate is not usable", expected=f"above 0, at most {_MOST_ALARMS}", received=rate
+        )
+
+
+def _names(folders: Sequence[str | PathLike[str]]) -> dict[str, Path]:
+    """Folders in; a name for each, that of its folder, numbered where two have the same, out."""
+    named: dict[str, Path] = {}
+    for folder in map(Path, folders):
+        name = folder.resolve().name or "dataset"
+        number = 1
+        while (name if number == 1 else f"{name}-{number}") in named:
+            number += 1
+        named[name if number == 1 else f"{name}-{number}"] = folder
+    return named
+
+
+def _named(progress: Progress | None, name: str) -> Progress | None:
+    """The same progress, each stage preceded by the name of what it belongs to."""
+    if progress is None:
+        return None
+    return lambda done, total, what: progress(done, total, f"{name} {what}")
+
+
+def _package_versions() -> dict[str, str]:
+    """Versions of the packages that only some of this needs, where they are installed."""
+    found = {}
+    for package in _PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found

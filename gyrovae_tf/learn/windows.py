@@ -1,0 +1,94 @@
+"""Test recordings in, windows in the counts of a detector's front end out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gyrovae_tf.errors import GyrovaeError
+from gyrovae_tf.learn.dataset import cut, segments_of
+from gyrovae_tf.learn.layout import anomaly_part, fault_session_part, normal_test_part
+from gyrovae_tf.recording import Recording, read_all
+from gyrovae_tf.spec import Spec
+
+
+def windows_like(
+    recordings: Sequence[Recording | str | PathLike[str]],
+    spec: Spec,
+    *,
+    hop: int,
+    rate_hz: float | None = None,
+) -> tuple[NDArray[np.int16], NDArray[np.int64]]:
+    """Recordings (or paths) and a spec in; int16 windows [k, N, 3], `hop` apart, and the segment [k] of each out.
+
+    `GyrovaeError` when a recording has another rate (by more than 1 %) or other units than the spec, and when all are
+    too short for a window.
+    """
+    known = read_all(recordings, rate_hz=rate_hz)
+    for recording in known:
+        if recording.rate_hz is None or abs(recording.rate_hz / spec.rate_hz - 1) > 0.01:
+            raise GyrovaeError(
+                f"{recording.source} was recorded at another rate than the detector was made for",
+                expected=f"{spec.rate_hz:g} Hz",
+                received="no known rate" if recording.rate_hz is None else f"{recording.rate_hz:g} Hz",
+            )
+        if recording.units != spec.units:
+            raise GyrovaeError(
+                f"{recording.source} is in other units than the detector was made for",
+                expected=spec.units,
+                received=recording.units,
+            )
+    windows, origins = cut(known, window=spec.window, hop=hop, lsb=spec.lsb)
+    return windows, segments_of(origins, known)
+
+
+@dataclass(frozen=True)
+class Unseen:
+    """The windows of a dataset in the shared layout that nothing may be trained on, int16 [k, N, 3] each."""
+
+    normal: NDArray[np.int16]
+    """Normal motion."""
+    fault_sessions: NDArray[np.int16] | None
+    """Normal motion of the sessions in which the faults were recorded, where there is any."""
+    anomalies: dict[str, NDArray[np.int16]]
+    """Kind of anomaly -> its windows."""
+    skipped: dict[str, str]
+    """Kind that cannot be scored (or normal_test_in_fault_sessions) -> why."""
+
+    def groups(self) -> dict[tuple[str, str], NDArray[np.int16]]:
+        """All of them by part and kind: ("normal", ""), ("fault_sessions", ""), ("anomaly", kind)."""
+        found = {("normal", ""): self.normal, **{("anomaly", kind): part for kind, part in self.anomalies.items()}}
+        if self.fault_sessions is not None:
+            found["fault_sessions", ""] = self.fault_sessions
+        return found
+
+
+def unseen(folder: str | PathLike[str], spec: Spec, *, hop: int) -> Unseen:
+    """A dataset in the shared layout and a spec in, its test windows, `hop` apart, out.
+
+    A kind without a usable recording is skipped, and so is normal motion of the faults' sessions; `GyrovaeError` when
+    no kind is left, and when the other normal recordings cannot be used.
+    """
+    anomalies, skipped = {}, {}
+    for kind, files in anomaly_part(folder).items():
+        try:
+            if not files:
+                raise GyrovaeError(f"{Path(folder) / 'anomaly' / kind} holds no .csv files")
+            anomalies[kind], _ = windows_like(files, spec, hop=hop)
+        except GyrovaeError as error:
+            skipped[kind] = str(error)
+    if not anomalies:
+        raise GyrovaeError(f"no kind of anomaly can be scored: {next(iter(skipped.values()))}")
+    normal, _ = windows_like(normal_test_part(folder), spec, hop=hop)
+    stricter = None
+    if files := fault_session_part(folder):
+        try:
+            stricter, _ = windows_like(files, spec, hop=hop)
+        except GyrovaeError as error:
+            skipped["normal_test_in_fault_sessions"] = str(error)
+    return Unseen(normal, stricter, anomalies, skipped)
