@@ -271,10 +271,10 @@ def _vote(
     warnings = []
     expected = (events if asked is None else asked) * days
     if expected < 1:
-        hours = f"{24 * days:.2g} hours" if days >= 0.1 / 24 * 10 else f"{1440 * days:.2g} minutes"
+        covered = f"{_plain(24 * days)} hours" if 24 * days >= 1 else f"{_plain(1440 * days)} minutes"
         warnings.append(
-            f"{events:.2g} false alarms a day is an extrapolation: the scores cover {hours}, in which {expected:.1g} "
-            f"would be expected. The true figure may lie anywhere up to {high:.2g} a day; record longer to know it."
+            f"{_plain(events)} false alarms a day is an extrapolation: the scores cover {covered}, in which "
+            f"{_plain(expected)} would be expected. The true figure may be up to {_plain(high)} a day; record longer."
         )
     if all(len(run) < vote[1] for run in found.runs):
         warnings.append(f"No stretch without a gap is long enough for one vote of {vote[1]} windows.")
@@ -293,3 +293,8 @@ def _vote(
         delay_s={f"{share:g}": expected_windows(*vote, share) * found.hop_s for share in _SHARES},
         warnings=tuple(warnings),
     )
+
+
+def _plain(number: float) -> str:
+    """Two significant digits, and no powers of ten above one."""
+    return f"{number:.0f}" if number >= 10 else f"{number:.2g}"
