@@ -93,6 +93,7 @@ def test_the_wheel_has_one_top_level_package(built: Path) -> None:
 def test_the_wheel_says_that_it_is_typed_and_under_which_licence(built: Path) -> None:
     inside = contents(built / WHEEL)
     assert "gyrovae_tf/py.typed" in inside
+    assert inside["gyrovae_tf/learn/page.css"] == (ROOT / "gyrovae_tf" / "learn" / "page.css").read_bytes()
     assert inside[f"gyrovae_tf-{VERSION}.dist-info/licenses/LICENSE"] == (ROOT / "LICENSE").read_bytes()
     metadata = inside[f"gyrovae_tf-{VERSION}.dist-info/METADATA"].decode()
     assert "\nLicense-Expression: Apache-2.0\n" in metadata

@@ -18,7 +18,7 @@ from gyrovae_tf.signal.cost import frontend_cost
 def health(figures: Figures, health: Sequence[Check]) -> str:
     """Figures and the checks of the data in, the section on the data out."""
     items = "\n".join(
-        f"<li>{mark(check.status, WORDS[check.status])} <div><b>{escaped(check.name)}</b> {escaped(check.value)}"
+        f"<li>{mark(check.status, WORDS[check.status])} <div><b>{escaped(check.name)}</b>{escaped(': ' + check.value if check.value else '')}"
         f"<br />{escaped(check.meaning)}</div></li>"
         for check in health
     )

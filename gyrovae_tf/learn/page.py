@@ -257,7 +257,7 @@ def _picture(source: str, caption: str) -> str:
 def _reasons(reasons: Iterable[Reason]) -> str:
     texts = [
         f"{escaped(reason.axis)} near {reason.center_hz:.3g} Hz {escaped(reason.direction)} "
-        f"({100 * reason.share:.0f} %)"
+        f"({100 * reason.share:.0f}&#160;%)"
         for reason in reasons
     ]
     return "; ".join(texts) if texts else "nothing deviates"

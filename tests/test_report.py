@@ -1,0 +1,578 @@
+"""Reports: one page, self-contained, with the figures of `evaluate`, that can be read anywhere."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from conftest import TINY_MACHINE, Tiny
+from gyrovae_tf.cli.main import cli
+
+from gyrovae_tf.device.simulate import simulate
+from gyrovae_tf.errors import GyrovaeError
+from gyrovae_tf.signal.perturb import PERTURBATIONS
+
+if TYPE_CHECKING:
+    from gyrovae_tf.learn.figures import Figures
+    from gyrovae_tf.learn.report import Report
+
+SECTIONS = (
+    "verdict",
+    "results",
+    "scores",
+    "roc",
+    "worst",
+    "images",
+    "health",
+    "training",
+    "latent",
+    "int8",
+    "device",
+    "origin",
+)
+NASTY = 'bent <i>& "worn" v1.23456 #010203'
+"""A kind of motion that would break a page which takes text for markup."""
+
+
+class Page(HTMLParser):
+    """A page's elements; raises when one is not closed where it must be."""
+
+    VOID = frozenset({"meta", "img", "br"})
+
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self._open: list[str] = []
+        self.feed(text)
+        self.close()
+        assert not self._open, f"never closed: {self._open}"
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        assert len(dict(attrs)) == len(attrs), f"an attribute twice: {tag} {attrs}"
+        assert tag not in self.VOID, f"{tag} does not close itself"
+        self.tags.append((tag, dict(attrs)))
+        self._open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open, f"{tag} closes nothing"
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self._open and self._open[-1] != "style":
+            self.words.append(data)
+
+    def all(self, attribute: str) -> list[str]:
+        """Values of one attribute, wherever it stands."""
+        return [value for _, attrs in self.tags if (value := attrs.get(attribute)) is not None]
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Normal motion and two faults of the machine that `tiny` learnt, as files with names that need escaping."""
+    folder = tmp_path_factory.mktemp("recordings")
+    paths = {
+        "normal": folder / "more <normal> & 'so on'.csv",
+        "imbalance": folder / "fault.csv",
+        NASTY: folder / "b.csv",
+    }
+    simulate(TINY_MACHINE, seconds=30, seed=8).write(paths["normal"])
+    for seed, (kind, fault) in enumerate(zip(("imbalance", NASTY), ("imbalance", "off"), strict=True)):
+        simulate(TINY_MACHINE, seconds=15, seed=20 + seed, fault=fault).write(paths[kind])
+    return paths
+
+
+@pytest.fixture(scope="module")
+def given(tiny: Tiny, recordings: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Report:
+    """A report on recordings."""
+    from gyrovae_tf.learn.report import report
+
+    anomalies = {kind: [path] for kind, path in recordings.items() if kind != "normal"}
+    output = tmp_path_factory.mktemp("given") / "report.html"
+    return report(tiny.run, output, normal=[recordings["normal"]], anomalies=anomalies)
+
+
+@pytest.fixture(scope="module")
+def bare(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Report:
+    """A report on a run alone: its dataset was made of recordings in memory, so there is no file to go back to."""
+    from gyrovae_tf.learn.report import report
+
+    return report(tiny.run, tmp_path_factory.mktemp("bare") / "report.html")
+
+
+@pytest.fixture(scope="module", params=["given", "bare"])
+def made(request: pytest.FixtureRequest) -> Report:
+    result: Report = request.getfixturevalue(request.param)
+    return result
+
+
+def test_it_is_one_well_formed_page(made: Report) -> None:
+    text = made.path.read_text(encoding="utf-8")
+    assert text.startswith("<!DOCTYPE html>\n")
+    page = Page(text)
+    names = page.all("id")
+    assert len(set(names)) == len(names), "an id twice"
+    links = [value[1:] for value in page.all("href") + page.all("xlink:href")]
+    clips = re.findall(r"url\(#([^)]+)\)", text)
+    assert set(links + clips) <= set(names), "a link to nowhere"
+    assert [name for name in names if name in SECTIONS] == list(SECTIONS)
+
+
+def test_it_loads_nothing(made: Report) -> None:
+    text = made.path.read_text(encoding="utf-8")
+    page = Page(text)
+    assert {re.sub(r".*?//", "", url) for url in re.findall(r"\w+://[^\s\"'<>]+", text)} == {
+        "www.w3.org/2000/svg",
+        "www.w3.org/1999/xlink",
+    }
+    assert not {tag for tag, _ in page.tags} & {"script", "link", "iframe", "object", "embed", "base", "form"}
+    assert all(source.startswith("data:image/png;base64,") for source in page.all("src"))
+    assert all(link.startswith("#") for link in page.all("href") + page.all("xlink:href"))
+    assert not re.search(r"@import|url\((?!#)", text)
+    assert not [name for _, attrs in page.tags for name in attrs if name.startswith("on")], "an event handler"
+
+
+def test_every_image_says_what_it_shows(made: Report) -> None:
+    page = Page(made.path.read_text(encoding="utf-8"))
+    assert all(attrs.get("alt") for tag, attrs in page.tags if tag == "img")
+    assert all(attrs.get("aria-label") for tag, attrs in page.tags if tag == "svg")
+
+
+def test_names_are_text_and_not_markup(given: Report, recordings: dict[str, Path]) -> None:
+    text = given.path.read_text(encoding="utf-8")
+    assert "<i>" not in text
+    page = Page(text)
+    assert NASTY in page.text, "whole, and with its digits"
+    assert recordings["normal"].name in page.text
+
+
+def test_the_same_inputs_give_the_same_bytes(
+    tiny: Tiny, recordings: dict[str, Path], given: Report, tmp_path: Path
+) -> None:
+    from gyrovae_tf.learn.report import report
+
+    anomalies = {kind: [path] for kind, path in recordings.items() if kind != "normal"}
+    seen: list[tuple[int, int, str]] = []
+    again = report(
+        tiny.run.path,
+        tmp_path / "again.html",
+        normal=[recordings["normal"]],
+        anomalies=anomalies,
+        progress=lambda *step: seen.append(step),
+    )
+    assert again.path.read_bytes() == given.path.read_bytes()
+    assert again.summary == given.summary
+    assert {what for done, total, what in seen if done == total} >= set(recordings)
+    assert not re.search(r"\b20\d\d-\d\d-\d\d\b", given.path.read_text(encoding="utf-8")), "no dates"
+
+
+def test_its_figures_are_those_of_evaluate(tiny: Tiny, recordings: dict[str, Path], given: Report) -> None:
+    from gyrovae_tf.learn.evaluate import evaluate
+
+    anomalies = {kind: [path] for kind, path in recordings.items() if kind != "normal"}
+    asked = evaluate(tiny.run, normal=[recordings["normal"]], anomalies=anomalies)
+    assert asked.baseline_auroc is not None
+    assert asked.baseline_alarms is not None
+    assert list(given.summary["motions"]) == list(recordings)
+    assert given.summary["normal"] == "given"
+    assert not given.summary["synthetic"]
+    words = Page(given.path.read_text(encoding="utf-8")).text
+    for kind, row in given.summary["motions"].items():
+        group = asked.groups[kind]
+        assert row["windows"] == group.windows
+        assert row["alarm_rate"] == group.alarms
+        assert row["events_per_hour"] == group.events_per_hour
+        assert row["auroc"] == asked.auroc.get(kind)
+        assert row["baseline_alarm_rate"] == asked.baseline_alarms[kind]
+        assert row["baseline_auroc"].get("mahalanobis") == asked.baseline_auroc.get(kind)
+        assert f"{100 * group.alarms:.1f} %" in words
+    for figure in asked.auroc.values():
+        assert f"{figure:.3f}" in words
+
+
+def test_normal_recordings_alone_are_changed_to_stand_in_for_faults(
+    tiny: Tiny, recordings: dict[str, Path], tmp_path: Path
+) -> None:
+    from gyrovae_tf.learn.report import report
+
+    made = report(tiny.run, tmp_path / "normal.html", normal=[recordings["normal"]])
+    assert list(made.summary["motions"]) == ["normal", *PERTURBATIONS]
+    assert made.summary["normal"] == "given"
+    assert made.summary["synthetic"]
+    words = Page(made.path.read_text(encoding="utf-8")).text
+    assert "Synthetic: no recordings of faults were given." in words.replace(" :", ":")
+    assert "not yet tried on real faults" in words or "Not ready" in words
+    assert made.summary["verdict"]["status"] != "good", "stand-ins are no proof"
+
+
+def test_a_run_alone_is_tried_on_what_it_held_back(tiny: Tiny, bare: Report) -> None:
+    assert bare.summary["normal"] == "held back"
+    assert bare.summary["synthetic"]
+    motions = bare.summary["motions"]
+    assert list(motions) == ["normal", *PERTURBATIONS]
+    assert {row["windows"] for row in motions.values()} == {len(tiny.dataset.validation_images)}
+    assert {row["events_per_hour"] for row in motions.values()} == {None}, "held-back windows are no stretch of time"
+    assert motions["stillness"]["auroc"] > 0.95
+    words = Page(bare.path.read_text(encoding="utf-8")).text
+    assert "the threshold was set on it" in words
+    for perturbation in PERTURBATIONS.values():
+        assert perturbation.description in words
+
+
+def test_a_dataset_without_windows_still_has_its_normal_part(tiny: Tiny, tmp_path: Path) -> None:
+    from gyrovae_tf.learn.dataset import Dataset
+    from gyrovae_tf.learn.report import report
+
+    run = tiny.copy(tmp_path)
+    dataclasses.replace(Dataset.load(tmp_path / "dataset"), validation_windows=None).save(tmp_path / "dataset")
+    made = report(run, tmp_path / "report.html")
+    assert list(made.summary["motions"]) == ["normal"]
+    words = Page(made.path.read_text(encoding="utf-8")).text
+    assert "holds images only" in words
+    assert "No abnormal motion to compare on." in words
+    assert made.summary["verdict"]["headline"] == "False alarms are measured; whether faults are found is not"
+    whole = report(tiny.run, tmp_path / "whole.html")
+    assert made.summary["motions"]["normal"]["alarm_rate"] == whole.summary["motions"]["normal"]["alarm_rate"]
+
+
+def test_a_folder_of_test_recordings(tiny: Tiny, recordings: dict[str, Path], given: Report, tmp_path: Path) -> None:
+    from gyrovae_tf.learn.report import report
+
+    (tmp_path / "d" / "normal").mkdir(parents=True)
+    (tmp_path / "d" / "anomaly" / "unbalanced").mkdir(parents=True)
+    shutil.copy(recordings["normal"], tmp_path / "d" / "normal" / "a.csv")
+    shutil.copy(recordings["imbalance"], tmp_path / "d" / "anomaly" / "unbalanced" / "b.csv")
+    (tmp_path / "d" / "meta.json").write_text(json.dumps({"split": {"normal_test": ["a.csv"]}}))
+    made = report(tiny.run, tmp_path / "report.html", dataset=tmp_path / "d")
+    assert made.summary["motions"]["unbalanced"]["auroc"] == given.summary["motions"]["imbalance"]["auroc"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"anomalies": {"off": ["missing.csv"]}}, "missing.csv"),
+        ({"normal": ["missing.csv"]}, "missing.csv"),
+        ({"normal": ["missing.csv"], "dataset": "d"}, "either a dataset or recordings"),
+        ({"dataset": "missing"}, "there is no missing"),
+    ],
+)
+def test_what_it_cannot_be_made_of(tiny: Tiny, tmp_path: Path, arguments: dict[str, Any], message: str) -> None:
+    from gyrovae_tf.learn.report import report
+
+    with pytest.raises(GyrovaeError, match=message):
+        report(tiny.run, tmp_path / "report.html", **arguments)
+    assert not list(tmp_path.iterdir())
+
+
+def test_anomalies_need_normal_recordings(tiny: Tiny, recordings: dict[str, Path], tmp_path: Path) -> None:
+    from gyrovae_tf.learn.report import report
+
+    with pytest.raises(GyrovaeError, match="no normal recordings"):
+        report(tiny.run, tmp_path / "report.html", anomalies={"imbalance": [recordings["imbalance"]]})
+
+
+def test_a_run_without_a_detector_or_without_its_dataset(tiny: Tiny, tmp_path: Path) -> None:
+    from gyrovae_tf.learn.report import report
+
+    run = tiny.copy(tmp_path)
+    shutil.rmtree(tmp_path / "dataset")
+    with pytest.raises(GyrovaeError, match=r"there is no .*dataset"):
+        report(run, tmp_path / "report.html")
+    shutil.rmtree(run / "detector.gyrovae")
+    with pytest.raises(GyrovaeError, match="no quantised model"):
+        report(run, tmp_path / "report.html")
+
+
+def test_device_and_quantisation(tiny: Tiny, given: Report) -> None:
+    device = given.summary["device"]
+    assert device["model_bytes"] == len(tiny.bundle.model)
+    assert device["macs"] == tiny.bundle.metrics["macs"]
+    both = given.summary["int8_against_float"]
+    assert 0 < both["scalogram_pixels"] < 8
+    assert both["int8_error"] == pytest.approx(both["float_error"], rel=0.2)
+
+
+def test_the_worst_windows_are_where_they_are_said_to_be(
+    tiny: Tiny, recordings: dict[str, Path], given: Report
+) -> None:
+    from gyrovae_tf.learn.dataset import cut
+    from gyrovae_tf.recording import Recording
+    from gyrovae_tf.runtime import Detector
+
+    spec = tiny.bundle.spec
+    (worst,) = [entry for entry in given.summary["worst"] if entry["kind"] == "imbalance"]
+    recording = Recording.read(recordings["imbalance"])
+    first = round(worst["start_s"] * spec.rate_hz)
+    alone = dataclasses.replace(
+        recording, samples=recording.samples[first : first + spec.window], segments=((0, spec.window),)
+    )
+    windows, _ = cut([alone], window=spec.window, hop=1, lsb=spec.lsb)
+    assert Detector(tiny.bundle).score_windows(windows).score.tolist() == [worst["score"]]
+    assert worst["recording"] == recordings["imbalance"].name
+    assert worst["reasons"][0]["share"] >= worst["reasons"][-1]["share"] > 0
+
+
+def test_the_command(tiny: Tiny, recordings: dict[str, Path], given: Report, tmp_path: Path) -> None:
+    words = ["report", str(tiny.run.path), "-o", str(tmp_path / "r.html"), "--normal", str(recordings["normal"])]
+    words += ["--anomaly", f"imbalance={recordings['imbalance']}", f"{NASTY}={recordings[NASTY]}"]
+    printed = CliRunner().invoke(cli, words)
+    assert printed.exit_code == 0, printed.output
+    assert printed.stdout.splitlines()[0] == given.summary["verdict"]["headline"]
+    assert printed.stdout.splitlines()[-1] == f"{tmp_path / 'r.html'}: all figures, for a browser"
+    assert (tmp_path / "r.html").read_bytes() == given.path.read_bytes()
+    told = json.loads(CliRunner().invoke(cli, [*words, "--json"]).stdout)
+    assert told == {"report": str(tmp_path / "r.html"), **given.summary}
+
+
+# What it says
+
+
+@pytest.fixture(scope="module")
+def figures(tiny: Tiny, recordings: dict[str, Path]) -> Figures:
+    from gyrovae_tf.learn.figures import gather
+
+    return gather(tiny.run, normal=[recordings["normal"]], anomalies={"clog": [recordings["imbalance"]]})
+
+
+def judged(figures: Figures, false_alarms: float, **found: tuple[float, float, float]) -> Any:
+    """The verdict on 1000 normal windows and kinds with these alarm rates, AUROCs and best baseline's AUROCs."""
+    from gyrovae_tf.learn.figures import Row
+    from gyrovae_tf.learn.verdict import judge
+
+    rows = [Row("normal", 1000, false_alarms, 0.5, None, None, {})]
+    rows += [Row(kind, 100, alarms, 9.0, auroc, None, {"knn": other}) for kind, (alarms, auroc, other) in found.items()]
+    return judge(dataclasses.replace(figures, rows=tuple(rows)), [])
+
+
+@pytest.mark.parametrize(
+    ("false_alarms", "found", "status", "headline"),
+    [
+        (0.01, {"clog": (0.9, 0.99, 0.9)}, "good", "It works on these recordings"),
+        (0.02, {"clog": (0.9, 0.99, 0.9), "off": (1.0, 1.0, 1.0)}, "good", "It works on these recordings"),
+        (0.03, {"clog": (0.9, 0.99, 0.9)}, "look", "It works, with reservations"),
+        (0.01, {"clog": (0.9, 0.99, 0.9), "off": (0.2, 0.9, 0.9)}, "look", "It works, with reservations"),
+        (0.06, {"clog": (0.9, 0.99, 0.9)}, "bad", "Not ready: too many false alarms"),
+        (0.01, {"clog": (0.05, 0.99, 0.9)}, "bad", "Not ready: it misses the faults it was tried on"),
+    ],
+)
+def test_the_verdict(
+    figures: Figures, false_alarms: float, found: dict[str, tuple[float, float, float]], status: str, headline: str
+) -> None:
+    verdict = judged(figures, false_alarms, **found)
+    assert (verdict.status, verdict.headline) == (status, headline)
+    assert verdict.points[0][1].startswith(f"False alarms: {round(1000 * false_alarms)} of 1000 normal windows (")
+    assert verdict.steps
+
+
+def test_what_to_do_next(figures: Figures) -> None:
+    works = judged(figures, 0.01, clog=(0.9, 0.99, 0.9))
+    assert [step.split(":")[0] for step in works.steps] == ["Build the firmware's header"]
+    strict = judged(figures, 0.0, clog=(0.2, 0.97, 0.9))
+    assert any("--false-alarm-rate" in step and "clog" in step for step in strict.steps)
+    hard = judged(figures, 0.0, clog=(0.05, 0.6, 0.5))
+    assert any("hardly tells it from normal" in step and "clog" in step for step in hard.steps)
+    noisy = judged(figures, 0.1, clog=(1.0, 1.0, 0.9))
+    assert noisy.steps[0].startswith("Record more normal motion")
+
+
+def test_a_baseline_that_does_better_is_owned_up_to(figures: Figures) -> None:
+    points = judged(figures, 0.01, clog=(0.9, 0.92, 0.99)).points
+    assert (
+        "look",
+        "A simple detector does better here: mean AUROC 0.920, the best simple detector (nearest neighbours) 0.990.",
+    ) in points
+    assert any("It beats a simple detector" in text for _, text in judged(figures, 0.01, clog=(0.9, 0.99, 0.92)).points)
+
+
+def health_of(tiny: Tiny, **changes: Any) -> dict[str, str]:
+    """Status of each check after these fields of the dataset were changed."""
+    from gyrovae_tf.learn.health import checks
+
+    return {check.name: check.status for check in checks(dataclasses.replace(tiny.dataset, **changes), tiny.bundle)}
+
+
+def test_healthy_data(tiny: Tiny) -> None:
+    found = health_of(tiny)
+    for name in (
+        "repeated samples",
+        "samples at the largest value",
+        "size of the motion",
+        "held back against trained on",
+    ):
+        assert found[name] == "good", name
+    assert found["motion to learn from"] == "bad", "40 s are little"
+
+
+def test_what_is_wrong_with_data_is_noticed(tiny: Tiny) -> None:
+    windows = tiny.dataset.validation_windows
+    assert windows is not None
+    slow = np.repeat(windows[:, ::8], 8, axis=1)  # read eight times as often as it measures: 7 of 8 are repeats
+    assert health_of(tiny, validation_windows=slow)["repeated samples"] == "bad"
+    size = int(np.abs(windows).max())
+    mean, spread = windows.mean(axis=(0, 1)), windows.std(axis=(0, 1))
+    clipped = np.clip(windows, mean - spread, mean + spread).astype(np.int16)
+    assert health_of(tiny, validation_windows=clipped)["samples at the largest value"] == "look"
+    coarse = np.rint(windows / size).astype(np.int16)
+    assert health_of(tiny, validation_windows=coarse)["size of the motion"] == "look"
+    louder = np.clip(tiny.dataset.validation_images.astype(int) + 64, -128, 127).astype(np.int8)
+    assert health_of(tiny, validation_images=louder)["held back against trained on"] == "look"
+
+
+def test_warnings_of_the_calibration_are_passed_on(tiny: Tiny) -> None:
+    from gyrovae_tf.learn.health import checks
+
+    metrics = {**tiny.bundle.metrics, "trust": {"warnings": ["too few windows"]}}
+    bundle = dataclasses.replace(tiny.bundle, metrics=metrics)
+    assert [c.meaning for c in checks(tiny.dataset, bundle) if c.name == "warning"] == ["too few windows"]
+
+
+# What it draws
+
+
+def test_a_chart_changes_no_words() -> None:
+    from gyrovae_tf.learn.charts import histograms
+
+    name = ' id="x" url(#y) #010203 1.23456 <b>'
+    scores = np.array([0.5, 1.5])
+    page = Page(histograms({"normal": scores, name: scores}))
+    assert name.strip() in page.text
+    assert "x" not in "".join(page.all("id")).split("-")
+    assert "var(--ink)" in "".join(page.all("style"))
+
+
+def test_roc_points_by_hand() -> None:
+    from gyrovae_tf.learn.charts import roc_points
+
+    alarms, found = roc_points(np.array([1.0, 2.0, 3.0, 4.0]), np.array([3.5, 5.0]))
+    # From the top: 5 finds one; 4 is a false alarm; 3.5 finds the other; then 3, 2 and 1 are false alarms.
+    assert list(zip(alarms.tolist(), found.tolist(), strict=True)) == [(0, 0), (0, 0.5), (0.25, 0.5), (0.25, 1), (1, 1)]
+
+
+def test_roc_points_enclose_the_auroc() -> None:
+    from gyrovae_tf.learn.charts import roc_points
+    from gyrovae_tf.learn.evaluate import auroc
+
+    draw = np.random.default_rng(3)
+    normal, fault = draw.integers(0, 30, 200).astype(float), draw.integers(10, 40, 150).astype(float)
+    alarms, found = roc_points(normal, fault)
+    area = float((np.diff(alarms) * (found[1:] + found[:-1]) / 2).sum())
+    assert area == pytest.approx(auroc(normal, fault))
+
+
+def test_heat_is_an_image_of_its_numbers() -> None:
+    import base64
+    import io
+
+    from matplotlib.image import imread
+
+    from gyrovae_tf.learn.charts import heat
+
+    source = heat(np.array([[-4.0, 0.0, 4.0], [9.0, np.nan, -9.0]]), 4.0)
+    pixels = imread(io.BytesIO(base64.b64decode(source.partition(",")[2])), format="png")
+    assert pixels.shape == (2, 3, 4)
+    blue, white, red = pixels[1]  # the first row is at the bottom
+    assert blue[2] > blue[0]
+    assert red[0] > red[2]
+    assert white[:3].min() > 0.95
+    assert pixels[0, 0].tolist() == red.tolist(), "beyond the limit is as at the limit"
+    assert pixels[0, 2].tolist() == blue.tolist()
+    assert pixels[0, 1, 3] == 0
+
+
+def test_the_time_of_a_model_by_hand(tiny: Tiny) -> None:
+    """Both branches: 4x4 patches from 3 channels, 2x2 from 16, two dense layers, and 1x1 to 48 channels."""
+    from gyrovae_tf import tflite
+    from gyrovae_tf.learn.speed import shares
+
+    found = {share.name: share for share in shares(tflite.describe(tiny.bundle.model))}
+    patches, code, pixels = 8 * 8 * 16 * 4 * 4 * 3, 4 * 4 * 32 * 2 * 2 * 16, 8 * 8 * 48 * 8
+    dense = 4 * 4 * 32 * 8 + 8 * 8 * 8 * 8
+    assert found["CONV_2D"].macs == 2 * (patches + code + pixels)
+    assert found["FULLY_CONNECTED"].macs == 2 * dense
+    assert found["CONV_2D"].ms == pytest.approx(2 * (6.3 * patches + 1.8 * (code + pixels)) / 240e3)
+    assert found["FULLY_CONNECTED"].ms == pytest.approx(2 * 1.3 * dense / 240e3)
+    assert found["RESHAPE"].ms == 0
+    assert not found["RESHAPE"].accelerated
+
+
+# How it looks
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """A headless browser: required in CI, optional elsewhere."""
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        if found := shutil.which(name):
+            return found
+    message = "no chromium is installed"
+    if os.environ.get("CI"):
+        pytest.fail(message)
+    pytest.skip(message)
+
+
+_MEASURE = """<!DOCTYPE html><body><iframe id="page" style="border:0;width:{width}px;height:900px"
+ src="{source}"></iframe><script>
+onload = () => {{
+  const inside = document.getElementById("page").contentDocument;
+  inside.querySelectorAll("details").forEach(part => part.open = true);
+  const wide = [...inside.querySelectorAll("main *")].filter(part => !part.closest(".scroll")
+    && part.getBoundingClientRect().right > {width} + 1).map(part => part.outerHTML.slice(0, 80));
+  const small = [...inside.querySelectorAll("svg text")].map(part => part.getBoundingClientRect().height);
+  const out = {{
+    scroll: inside.documentElement.scrollWidth, wide,
+    sections: inside.querySelectorAll("section").length,
+    unseen: [...inside.querySelectorAll("img")].filter(image => !image.naturalWidth).length,
+    smallest: Math.min(...small)}};
+  document.body.dataset.out = JSON.stringify(out);
+}};
+</script></body>"""
+
+
+@pytest.mark.parametrize("width", [390, 1200])
+def test_a_browser_shows_it_whole(chromium: str, made: Report, tmp_path: Path, width: int) -> None:
+    """No part but a table in its own box is wider than the window, all images decode, and nothing is complained of."""
+    shutil.copy(made.path, tmp_path / "report.html")
+    (tmp_path / "outer.html").write_text(_MEASURE.format(width=width, source="report.html"), encoding="utf-8")
+    flags = (
+        "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+        "--disable-component-update --disable-sync --disable-dev-shm-usage --allow-file-access-from-files "
+        "--enable-logging=stderr --virtual-time-budget=8000 --dump-dom"
+    )
+    done = subprocess.run(
+        [
+            chromium,
+            *flags.split(),
+            f"--user-data-dir={tmp_path / 'profile'}",
+            f"--window-size={width + 100},1000",
+            (tmp_path / "outer.html").as_uri(),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=True,
+    )
+    (told,) = re.findall(r'data-out="([^"]+)"', done.stdout)
+    out = json.loads(told.replace("&quot;", '"').replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&"))
+    assert out["scroll"] <= width
+    assert out["wide"] == []
+    assert out["sections"] == len(SECTIONS)
+    assert out["unseen"] == 0
+    assert out["smallest"] >= 9, "pixels of a chart's smallest text"
+    assert "CONSOLE" not in done.stderr
