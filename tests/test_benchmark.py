@@ -261,7 +261,7 @@ def test_other_files_are_not_overwritten(machine: Path) -> None:
         benchmark([machine], machine)
 
 
-def test_windows_that_nothing_was_trained_on(machine: Path) -> None:
+def test_windows_that_nothing_was_trained_on(machine: Path, tmp_path: Path) -> None:
     recording = Recording.read(normal_test_part(machine)[0])
     spec = frontend.fit(np.zeros((1, 64, 3), np.int16), rate_hz=recording.rate_hz, lsb=0.01, units=recording.units)
     found = unseen(machine, spec, hop=64)
@@ -273,6 +273,10 @@ def test_windows_that_nothing_was_trained_on(machine: Path) -> None:
     ]
     assert len(found.normal) == len(recording) // 64
     assert np.array_equal(found.normal[0], np.rint(recording.samples[:64] / 0.01))
+    for strange in ("session.csv", [1], ["gone.csv"]):
+        other = unlike(machine, tmp_path / repr(strange), split={**SPLIT, "normal_test_in_fault_sessions": strange})
+        assert unseen(other, spec, hop=64).fault_sessions is None
+        assert "normal_test_in_fault_sessions" in unseen(other, spec, hop=64).skipped
     with pytest.raises(GyrovaeError, match="is in other units than the detector was made for; expected g"):
         windows_like([recording], frontend.fit(found.normal, rate_hz=200, lsb=0.01, units="g"), hop=64)
 

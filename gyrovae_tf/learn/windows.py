@@ -86,9 +86,9 @@ def unseen(folder: str | PathLike[str], spec: Spec, *, hop: int) -> Unseen:
         raise GyrovaeError(f"no kind of anomaly can be scored: {next(iter(skipped.values()))}")
     normal, _ = windows_like(normal_test_part(folder), spec, hop=hop)
     stricter = None
-    if files := fault_session_part(folder):
-        try:
+    try:
+        if files := fault_session_part(folder):
             stricter, _ = windows_like(files, spec, hop=hop)
-        except GyrovaeError as error:
-            skipped["normal_test_in_fault_sessions"] = str(error)
+    except GyrovaeError as error:
+        skipped["normal_test_in_fault_sessions"] = str(error)
     return Unseen(normal, stricter, anomalies, skipped)
