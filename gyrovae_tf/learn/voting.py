@@ -24,8 +24,8 @@ from gyrovae_tf.learn.threshold import RESAMPLES, TAIL_SHARE, blocks_of, exponen
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]
 
-MENU = ((1, 1), (2, 2), (2, 3), (3, 4), (3, 5), (4, 6), (5, 8), (6, 10))
-"""The votes to choose from: alarms among windows."""
+MENU = ((1, 1), (2, 2), (2, 3), (3, 4), (3, 5))
+"""The votes to choose from: alarms among windows. Longer ones need longer recordings than users have."""
 DEFAULT = (3, 5)
 DAY_S = 86400.0
 _REFERENCE_RATE = 0.01
@@ -179,7 +179,8 @@ class _Excursions:
     """Excursions of a vote's score above an edge, by block: peaks over threshold with runs declustering.
 
     The edge is exceeded by a fifth of the votes. The peak of an excursion decides whether it is an event at a higher
-    threshold; peaks are taken as exponential (Davison and Smith, Models for Exceedances over High Thresholds, 1990).
+    threshold (Davison and Smith, Models for Exceedances over High Thresholds, 1990); logarithms of peaks are taken as
+    exponential, a heavier tail than that of single windows, because slow changes decide what passes a vote.
     """
 
     runs: list[Floats]
@@ -189,21 +190,22 @@ class _Excursions:
     hop_s: float
 
     def rate(self) -> tuple[float, float]:
-        """Excursions a day (one where none was seen, which the time does not rule out); mean excess of their peaks."""
+        """Excursions a day (one where none was seen: time does not rule it out); mean log excess of their peaks."""
         peaks = np.concatenate(self.peaks)
-        return max(len(peaks), 1) / sum(self.days), float(peaks.mean()) - self.edge if len(peaks) else 0.0
+        excess = float(np.log(peaks / self.edge).mean()) if len(peaks) else 0.0
+        return max(len(peaks), 1) / sum(self.days), excess
 
     def threshold(self, events_per_day: float) -> float:
         rate, excess = self.rate()
         beyond = max(math.log(rate / events_per_day), 0.0) * excess
-        return max(self.edge + beyond, self.edge * (1 + 1e-6), 1e-9)
+        return self.edge * math.exp(min(max(beyond, 1e-6), 600.0))
 
     def events(self, threshold: float) -> float:
         """Events a day to expect: beyond the edge by the tail, up to it as counted."""
         if threshold <= self.edge:
             return self.seen(threshold) / sum(self.days)
         rate, excess = self.rate()
-        return rate * math.exp(-min((threshold - self.edge) / excess, 700.0)) if excess > 0 else 0.0
+        return rate * math.exp(-min(math.log(threshold / self.edge) / excess, 700.0)) if excess > 0 else 0.0
 
     def seen(self, threshold: float) -> int:
         """Rising edges at a threshold, as `evaluate` counts them."""
@@ -228,7 +230,7 @@ def _excursions(scores: Floats, stretches: Labels, blocks: Labels, vote: tuple[i
     runs = [voted(run, *vote) for run in np.split(scores, edges)]
     whole = np.concatenate(runs)
     usable = whole[np.isfinite(whole)]  # no stretch may be long enough for one vote
-    edge = float(np.quantile(usable, 1 - TAIL_SHARE)) if len(usable) else float(scores.max())
+    edge = max(float(np.quantile(usable, 1 - TAIL_SHARE)) if len(usable) else float(scores.max()), 1e-9)
     labels, place = np.unique(blocks, return_inverse=True)
     if len(labels) == 1:
         place = blocks_of(len(scores), 8)
