@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from importlib import resources
 
@@ -67,7 +68,11 @@ def _top(verdict: Verdict) -> str:
     points = "\n".join(
         f"<li>{mark(status, WORDS[status])} <span>{escaped(text)}</span></li>" for status, text in verdict.points
     )
-    steps = "\n".join(f"<li>{escaped(step)}</li>" for step in verdict.steps)
+    # No line may end within an option: what is copied from two lines is another command.
+    whole = (
+        re.sub(r"--[\w-]+|gyrovae-tf", r'<span class="word">\g<0></span>', escaped(step)) for step in verdict.steps
+    )
+    steps = "\n".join(f"<li>{step}</li>" for step in whole)
     return (
         f'<section id="verdict" class="verdict {verdict.status}">\n'
         f'<p class="headline">{escaped(verdict.headline)}</p>\n'
@@ -77,21 +82,16 @@ def _top(verdict: Verdict) -> str:
 
 def _results(figures: Figures) -> str:
     rivals = list(figures.rows[-1].baseline_auroc)
-    head = [
-        "motion",
-        "",
-        "alarms",
-        "AUROC",
-        *(escaped(NAMES.get(name, name)) for name in rivals),
-        "events/h",
-        "windows",
-    ]
+    counted = any(row.events_per_hour is not None for row in figures.rows)
+    head = ["motion", "", "alarms", "AUROC", *(escaped(NAMES.get(name, name)) for name in rivals)]
+    head += ["events/h"] * counted + ["windows"]
     rows = []
     for row in figures.rows:
         cells = [escaped(row.kind), _verdict_of(row), percent(row.alarms), three(row.auroc)]
         cells += [three(row.baseline_auroc.get(name)) for name in rivals]
-        cells += ["" if row.events_per_hour is None else f"{row.events_per_hour:.1f}", f"{row.windows:,}"]
-        rows.append(cells)
+        if counted:
+            cells.append("" if row.events_per_hour is None else f"{row.events_per_hour:.1f}")
+        rows.append([*cells, f"{row.windows:,}"])
     notes = [
         "Alarms: share of windows that score 1.0 or more; on normal motion these are false alarms, and "
         f"{asked(figures)} was asked for.",
@@ -101,7 +101,7 @@ def _results(figures: Figures) -> str:
     if rivals:
         names = ", ".join(NAMES.get(name, name) for name in rivals)
         notes.append(f"{names}: AUROC of simple detectors on the same windows.")
-    if any(row.events_per_hour is not None for row in figures.rows):
+    if counted:
         calibration = figures.bundle.calibration
         notes.append(
             f"Events an hour: how often {calibration.vote_alarms} of {calibration.vote_windows} windows in a row began "

@@ -71,7 +71,7 @@ def judge(figures: Figures, health: Sequence[Check]) -> Verdict:
         )
     elif figures.stand_ins:
         steps.append("Record a real fault, however mild, and give it with --anomaly KIND=fault.csv.")
-    if not strict and not hard and alarm_status == "good":
+    elif not strict and not hard and alarm_status == "good":
         steps.append("Build the firmware's header: gyrovae-tf emit-header RUN -o nn_model.h")
     return Verdict(*_headline(figures, faults, alarm_status), tuple(points), tuple(steps))
 
