@@ -36,7 +36,8 @@ _COLOURS = {
 }
 _LEAST_SCORE, _MOST_SCORE = 0.05, 100.0
 _PLACES = 360  # places along a time axis, at the most
-_MOST_BORDERS = 40  # between recordings: more lines would hide the scores
+MOST_BORDERS = 40
+"""Lines between recordings that a chart shows; more would hide the scores."""
 _DECIBELS_AN_OCTAVE = 10 * math.log10(2)
 
 
@@ -225,7 +226,7 @@ def over_time(scores: NDArray[np.float64], borders: Sequence[int], minutes: floa
     low, high = (np.array([pick(shown[part]) for part in parts]) for pick in (np.min, np.max))
     with _chart(4.2, 2.6) as figure:
         axes = figure.add_subplot()
-        for border in borders if len(borders) <= _MOST_BORDERS else ():
+        for border in borders if len(borders) <= MOST_BORDERS else ():
             axes.axvline(border * minutes, color=_COLOURS["grid"], linewidth=0.8)
         axes.fill_between(place, low, high, color=_COLOURS["normal"], alpha=0.35, linewidth=0)
         axes.plot(place, np.sqrt(low * high), color=_COLOURS["normal"], linewidth=0.9)

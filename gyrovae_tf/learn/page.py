@@ -143,6 +143,7 @@ def _scores(figures: Figures) -> str:
     normal = figures.normal
     borders = [i for i in range(1, len(normal.score)) if normal.segments[i] != normal.segments[i - 1]]
     step = normal.hop / figures.bundle.spec.rate_hz / 60
+    marked = " Grey lines: another recording or a gap." if 0 < len(borders) <= charts.MOST_BORDERS else ""
     by_kind = {kind: motion.score for kind, motion in figures.motions.items()}
     return side_by_side(
         (
@@ -152,7 +153,7 @@ def _scores(figures: Figures) -> str:
         (
             charts.over_time(normal.score, borders, step),
             "Scores of normal motion over time. Red dots are false alarms: a cluster means that something changed "
-            "then, lone dots are chance. Grey lines: another recording or a gap.",
+            f"then, lone dots are chance.{marked}",
         ),
     )
 
