@@ -381,6 +381,30 @@ def test_the_verdict(
     assert verdict.steps
 
 
+@pytest.mark.parametrize(
+    ("alarms", "windows", "status"),
+    [
+        (3, 139, "good"),  # 1.4 expected; three or more come by chance in 17 of 100 cases
+        (5, 139, "look"),  # 3.6 %; in 1.4 of 100
+        (8, 139, "bad"),  # 5.8 %
+        (0, 10, "good"),
+        (2, 20, "bad"),  # 10 %; in 1.7 of 100
+    ],
+)
+def test_few_false_alarms_may_be_chance(figures: Figures, alarms: int, windows: int, status: str) -> None:
+    from scipy.stats import binom
+
+    from gyrovae_tf.learn.figures import Row
+    from gyrovae_tf.learn.verdict import by_chance, judge
+
+    assert figures.bundle.calibration.false_alarm_rate == 0.01
+    row = Row("normal", windows, alarms / windows, None, None, None, {})
+    verdict = judge(dataclasses.replace(figures, rows=(row,)), [])
+    assert verdict.points[0][0] == status
+    assert ("may be chance" in verdict.points[0][1]) == (alarms == 3)
+    assert by_chance(alarms, windows, 0.01) == pytest.approx(binom.sf(alarms - 1, windows, 0.01), abs=1e-12)
+
+
 def test_what_to_do_next(figures: Figures) -> None:
     works = judged(figures, 0.01, clog=(0.9, 0.99, 0.9))
     assert [step.split(":")[0] for step in works.steps] == ["Build the firmware's header"]

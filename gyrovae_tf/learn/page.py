@@ -192,7 +192,7 @@ def _worst(figures: Figures) -> str:
     return f'<ul class="worst">\n{items}\n</ul>\n' + small_print(
         [
             "The highest scores of each kind, and of normal motion: where to look first. Score 1.0 is the alarm.",
-            "After the colon: axis, frequency, louder or quieter than normal, and its part of the score.",
+            "After the colon: axis, frequency, louder or quieter than normal, and its part of the deviation.",
         ]
     )
 
@@ -212,7 +212,7 @@ def _images(figures: Figures) -> str:
             "Field: which amplitude levels follow one another (Markov transition field), time against time.",
             "Rebuilt: what the int8 model makes of it. It has learnt normal motion only, so what is missing in the "
             "rebuilt image is what it does not know.",
-            "Deviation: the score's material. Each axis (rows) and band (columns, low to high frequency) against what "
+            "Deviation: what explanations are read from. Each axis (rows) and band (columns, low to high frequency) against what "
             "is normal in this regime.",
         ]
     )

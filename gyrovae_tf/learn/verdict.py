@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from gyrovae_tf.learn.motion import NAMES
 
 _FOUND, _PARTLY = 0.5, 0.1
 _SEPARATES = 0.9  # AUROC from which another threshold would find a kind
+_CHANCE = 0.05
 _GUESSES = 0.7  # mean AUROC on built-in changes below which a detector notices hardly anything
 _MANY, _TOO_MANY = 2.0, 5.0  # times the rate that was asked for
 _BEATEN = 0.01  # AUROC that the baseline must be ahead by to be worth a word
@@ -100,18 +102,35 @@ def _headline(figures: Figures, faults: Sequence[Row], alarms: Status) -> tuple[
 def _false_alarms(figures: Figures, normal: Row) -> tuple[Status, str]:
     ratio = normal.alarms / figures.bundle.calibration.false_alarm_rate
     count = round(normal.alarms * normal.windows)
-    # With few windows one alarm more or less is no finding.
-    status: Status = "good" if ratio <= _MANY or count <= 2 else "look" if ratio <= _TOO_MANY else "bad"
+    chance = by_chance(count, normal.windows, figures.bundle.calibration.false_alarm_rate)
+    status: Status = "good" if ratio <= _MANY or chance >= _CHANCE else "look" if ratio <= _TOO_MANY else "bad"
     text = (
         f"False alarms: {count} of {normal.windows} normal windows ({percent(normal.alarms)}); "
         f"{asked(figures)} was asked for."
     )
+    if ratio > _MANY and status == "good":
+        text += " With so few windows that may be chance."
     if normal.events_per_hour is not None:
         needed, windows = figures.bundle.calibration.vote_alarms, figures.bundle.calibration.vote_windows
         text += f" After the vote ({needed} of {windows} windows): {normal.events_per_hour:.1f} events an hour."
     if figures.held_back:
         text += " These windows also set the threshold, so this figure flatters: other recordings may give more."
     return status, text
+
+
+def by_chance(count: int, windows: int, rate: float) -> float:
+    """The chance that so many or more of independent windows are alarms where each is one at this rate (binomial)."""
+    fewer = (
+        math.exp(
+            math.lgamma(windows + 1)
+            - math.lgamma(i + 1)
+            - math.lgamma(windows - i + 1)
+            + i * math.log(rate)
+            + (windows - i) * math.log1p(-rate)
+        )
+        for i in range(count)
+    )
+    return max(0.0, 1.0 - math.fsum(fewer))
 
 
 def _kinds(faults: Sequence[Row], *, made_up: bool) -> tuple[Status, str]:
