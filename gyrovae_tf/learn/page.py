@@ -212,8 +212,8 @@ def _images(figures: Figures) -> str:
             "Field: which amplitude levels follow one another (Markov transition field), time against time.",
             "Rebuilt: what the int8 model makes of it. It has learnt normal motion only, so what is missing in the "
             "rebuilt image is what it does not know.",
-            "Deviation: what explanations are read from. Each axis (rows) and band (columns, low to high frequency) against what "
-            "is normal in this regime.",
+            "Deviation: what explanations are read from. Each axis (rows) and band (columns, low to high frequency) "
+            "against what is normal in this regime.",
         ]
     )
     cards = [_example(number, example, figures) for number, example in enumerate(figures.examples)]
