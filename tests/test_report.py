@@ -569,6 +569,7 @@ onload = () => {{
 </script></body>"""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [390, 1200])
 def test_a_browser_shows_it_whole(chromium: str, made: Report, tmp_path: Path, width: int) -> None:
     """No part but a table in its own box is wider than the window, all images decode, and nothing is complained of."""
