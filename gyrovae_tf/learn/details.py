@@ -18,7 +18,7 @@ from gyrovae_tf.signal.cost import frontend_cost
 def health(figures: Figures, health: Sequence[Check]) -> str:
     """Figures and the checks of the data in, the section on the data out."""
     items = "\n".join(
-        f"<li>{mark(check.status, WORDS[check.status])} <div><b>{escaped(check.name)}</b>{escaped(': ' + check.value if check.value else '')}"
+        f"<li>{mark(check.status, WORDS[check.status])} <div><b>{escaped(check.name)}</b>{_after_colon(check.value)}"
         f"<br />{escaped(check.meaning)}</div></li>"
         for check in health
     )
@@ -29,6 +29,10 @@ def health(figures: Figures, health: Sequence[Check]) -> str:
             "A fault in a band with a wide shade is hard to see; in one with a narrow shade, easy.",
         )
     )
+
+
+def _after_colon(value: str) -> str:
+    return f": {escaped(value)}" if value else ""
 
 
 def training(figures: Figures) -> str:
