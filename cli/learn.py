@@ -139,34 +139,46 @@ def train(dataset: Path, output: Path, resume: bool, overwrite: bool, as_json: b
 @click.command(short_help="A trained VAE -> an int8 detector.")
 @click.argument("run", type=_FOLDER)
 @click.option("--mode", type=click.Choice(["ptq"]), default="ptq", show_default=True, help="How to quantise.")
+@click.option("--false-alarm-rate", type=float, help="Share of normal windows that may be alarms.  [default: 0.01]")
+@click.option("--false-alarms-per-day", type=float, help="Instead: false events a day, after voting.")
 @click.option(
-    "--false-alarm-rate", default=0.01, show_default=True, help="Share of normal windows that may raise an alarm."
+    "--vote", nargs=2, type=int, help="K N: an event is K alarms of N.  [default: 3 5, or chosen for the day]"
 )
-@click.option("--vote", nargs=2, type=int, default=(3, 5), show_default=True, help="K N: an event is K alarms of N.")
+@click.option("--tilt", is_flag=True, help="Let orientation and slow acceleration count, for vehicles and transport.")
 @as_json
-def quantize(run: Path, mode: str, false_alarm_rate: float, vote: tuple[int, int], as_json: bool) -> None:
-    """Convert the model in RUN to int8, check it, and calibrate its score and threshold on held-back windows."""
+def quantize(run: Path, mode: str, as_json: bool, **options: Any) -> None:
+    """Convert the model in RUN to int8, check it, and calibrate its score, threshold and vote on normal motion."""
     with progress_bar() as progress:
         from gyrovae_tf.learn import quantize as library
 
-        bundle = library.quantize(
-            run,
-            mode=mode,
-            false_alarm_rate=false_alarm_rate,
-            vote_alarms=vote[0],
-            vote_windows=vote[1],
-            progress=progress,
-        )
+        bundle = library.quantize(run, mode=mode, progress=progress, **options)
     folder = run / library.BUNDLE
+    metrics = bundle.metrics
+    tail, trust, vote = metrics["threshold"], metrics["trust"], metrics["vote"]
     if as_json:
-        print_json({"bundle": str(folder), "bytes": len(bundle.model), "macs": bundle.metrics["macs"], "mode": mode})
+        print_json(
+            {
+                "bundle": str(folder),
+                "bytes": len(bundle.model),
+                "macs": metrics["macs"],
+                "mode": mode,
+                **{name: metrics[name] for name in ("threshold", "trust", "vote")},
+            }
+        )
         return
     click.echo(
-        f"{folder}: {len(bundle.model) / 1024:.1f} KiB, {bundle.metrics['macs']:,} multiply-accumulates a window\n"
+        f"{folder}: {len(bundle.model) / 1024:.1f} KiB, {metrics['macs']:,} multiply-accumulates a window\n"
         f"operators: {', '.join(bundle.ops)}\n"
-        f"threshold: set on {bundle.calibration.held_back_windows} held-back windows "
-        f"for {100 * false_alarm_rate:g} % false alarms"
+        f"threshold: {100 * tail['rate']:.2g} % of {tail['windows']} normal windows, compared with what they were not "
+        f"fitted to;\nfor more time of the same kind between {100 * tail['rate_low']:.2g} % and "
+        f"{100 * tail['rate_high']:.2g} %\n"
+        f"events ({vote['alarms']} alarms of {vote['windows']} windows, {vote['hop_s']:.2g} s apart): "
+        f"{vote['events_per_day']:.2g} false ones a day ({vote['events_low']:.2g} to {vote['events_high']:.2g}); "
+        f"a fault is told\n{vote['delay_s']['1']:.1f} s after its first window where all its windows are alarms, "
+        f"{vote['delay_s']['0.5']:.1f} s where half are"
     )
+    for text in (*trust["warnings"], *vote["warnings"], *([trust["note"]] if trust["note"] else [])):
+        click.echo(f"note: {text}")
     say(f"next: {command('evaluate', run)} --normal ... --anomaly KIND=...\nthen: {command('emit-header', run)}")
 
 

@@ -1,4 +1,4 @@
-"""The numbers of a detector's score: what normal residuals look like, and where the alarm lies."""
+"""The numbers of a detector's score: what normal motion looks like in each view of it, and where the alarm lies."""
 
 from __future__ import annotations
 
@@ -7,11 +7,43 @@ from dataclasses import dataclass
 from typing import Any
 
 from gyrovae_tf.errors import GyrovaeError
-from gyrovae_tf.spec import BANDS
 
-Table = tuple[tuple[float, ...], ...]
 _FLOAT32 = float.fromhex("0x1.fffffep127")
-_INT32 = (1 << 31) - 1
+_INT16, _INT32 = (1 << 15) - 1, (1 << 31) - 1
+SIZES = {"bands": 96, "groups": 24, "rhythm": 96, "level": 3, "tilt": 3}
+"""View -> numbers in one of its profiles, all bands (or segments) of x first, then of y, then of z."""
+RECONSTRUCTED = ("bands",)
+"""Views that are also compared with what the VAE reconstructs."""
+WIDE = ("level", "tilt")
+"""Views whose codes need 16 bits; those of the others are pixels."""
+_INT8 = (1 << 7) - 1
+_MOST_REGIMES = 64
+
+Row = tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class View:
+    """One way to look at a window: the profiles of normal motion's regimes, and how far normal windows lie off them.
+
+    A window's distance d is that of its profile from the nearest regime's: the root mean square of the deviations,
+    each times its `weight`, and mixed where there is a `mixing`. With a `residual_weight` it is the geometric mean of
+    that and of the root mean square of the weighted residual from the reconstruction. (d / center) ** power is what
+    the view adds to the score.
+    """
+
+    codes: tuple[tuple[int, ...], ...]
+    """[regime][number] profiles: in pixels, for the level in 1/256 octave, for the tilt in counts."""
+    weight: Row
+    """[number] 1 / spread of normal windows about their regime."""
+    mixing: tuple[Row, ...] = ()
+    """[number][first numbers] lower triangular matrix that makes the weighted deviations uncorrelated; or none."""
+    residual_weight: Row = ()
+    """[number] 1 / spread of normal windows' residuals from their reconstruction, in pixels; or none."""
+    center: float = 1.0
+    """The distance of the middle one of normal windows."""
+    power: float = 1.0
+    """Makes the views comparable: 0.5 over the logarithm of the ratio of normal windows' 95 % distance to the center."""
 
 
 @dataclass(frozen=True)
@@ -21,29 +53,30 @@ class Calibration:
     Every number is a float32 or an integer, so that the device computes with the same ones.
     """
 
-    codebook: tuple[tuple[tuple[int, ...], ...], ...]
-    """[regime][axis][band] time sums of the scalogram in pixels, one row for each regime of normal motion."""
-    weight: Table
-    """[axis][band] 1 / spread of normal windows about their regime, in time sums of pixels."""
+    bands: View
+    """The profile of power over all 32 bands of each axis."""
+    groups: View
+    """The same, coarse: 8 groups of bands, decorrelated."""
+    rhythm: View
+    """The Markov transition field's profile: how the motion is laid out in time."""
+    level: View
+    """The power of all bands together, of each axis."""
+    tilt: View | None
+    """The window's mean, which tells orientation and slow acceleration; None: it does not count."""
     threshold: float
-    """Fourth-power mean of the standardised residual profile at which the alarm lies."""
+    """Mean of what the views add at which the alarm lies."""
     false_alarm_rate: float
     """Share of normal windows that the threshold was set to let through as alarms."""
     held_back_windows: int
-    """Normal windows, never trained on, that the threshold rests on."""
+    """Normal windows, not used for what they were compared with, that the threshold rests on."""
     vote_alarms: int
     """An event needs this many alarms ..."""
     vote_windows: int
     """... among this many consecutive windows."""
 
     def __post_init__(self) -> None:
-        _check("weight", self.weight)
-        if not 1 <= len(self.codebook) <= 256:
-            raise GyrovaeError("the calibration's codebook has a wrong number of regimes", received=len(self.codebook))
-        for row in self.codebook:
-            _check("codebook", row)
-            if not all(type(v) is int and abs(v) <= 1 << 12 for axis in row for v in axis):
-                raise GyrovaeError("the calibration's codebook holds something else than time sums of pixels")
+        for name, view in self.views.items():
+            _check_view(name, view)
         for name in ("threshold", "false_alarm_rate"):
             value = getattr(self, name)
             if not (_is_float32(value) and value > 0):
@@ -62,6 +95,22 @@ class Calibration:
                 received=f"{self.vote_alarms} of {self.vote_windows}",
             )
 
+    @property
+    def views(self) -> dict[str, View]:
+        """The views that count, by name, in the order in which the score adds them."""
+        found = {name: getattr(self, name) for name in SIZES}
+        return {name: view for name, view in found.items() if view is not None}
+
+    @property
+    def table_bytes(self) -> int:
+        """What the tables take on the device: pixels as int8, other codes as int16, all else as float32."""
+        total = 0
+        for name, view in self.views.items():
+            code = 2 if name in WIDE else 1
+            floats = len(view.weight) + sum(map(len, view.mixing)) + len(view.residual_weight) + 2
+            total += code * len(view.codes) * SIZES[name] + 4 * floats
+        return total
+
     def to_dict(self) -> dict[str, Any]:
         """The numbers as JSON-ready values."""
         return dataclasses.asdict(self)
@@ -69,26 +118,63 @@ class Calibration:
     @classmethod
     def from_dict(cls, raw: Any) -> Calibration:
         """The inverse of `to_dict`; `GyrovaeError` for missing or unknown fields and for values out of range."""
-        names = {field.name for field in dataclasses.fields(cls)}
-        if not isinstance(raw, dict) or set(raw) != names:
-            odd = sorted(set(raw) ^ names) if isinstance(raw, dict) else [type(raw).__name__]
-            raise GyrovaeError(f"the calibration's fields are not the expected ones: {', '.join(odd)}")
+        raw = dict(_fields(cls, raw, "calibration"))
         try:
-            raw = dict(raw)
-            raw["weight"] = tuple(tuple(row) for row in raw["weight"])
-            raw["codebook"] = tuple(tuple(tuple(axis) for axis in row) for row in raw["codebook"])
+            for name in SIZES:
+                if raw[name] is not None or name != "tilt":
+                    raw[name] = _view(name, raw[name])
             return cls(**raw)
         except (TypeError, ValueError) as error:
             raise GyrovaeError(f"the calibration is malformed: {error}") from None
 
 
-def _check(name: str, table: Any) -> None:
-    """Refuse anything but finite numbers [3][32]."""
-    if len(table) != 3 or any(len(row) != BANDS for row in table):
-        raise GyrovaeError(f"the calibration's {name} has a wrong shape", expected=[3, BANDS])
-    for row in table:
-        if not all(_is_float32(v) for v in row):
-            raise GyrovaeError(f"the calibration's {name} holds something else than finite numbers")
+def _view(name: str, raw: Any) -> View:
+    raw = dict(_fields(View, raw, f"calibration's {name}"))
+    for table in ("codes", "mixing"):
+        raw[table] = tuple(tuple(row) for row in raw[table])
+    for row in ("weight", "residual_weight"):
+        raw[row] = tuple(raw[row])
+    return View(**raw)
+
+
+def _fields(kind: type, raw: Any, what: str) -> dict[str, Any]:
+    names = {field.name for field in dataclasses.fields(kind)}
+    if not isinstance(raw, dict) or set(raw) != names:
+        odd = sorted(map(str, set(raw) ^ names)) if isinstance(raw, dict) else [type(raw).__name__]
+        raise GyrovaeError(f"the {what}'s fields are not the expected ones: {', '.join(odd)}")
+    return raw
+
+
+def _check_view(name: str, view: View) -> None:
+    """Refuse tables of other shapes than the view's, and numbers out of range."""
+    what, size = f"the calibration's view {name}", SIZES[name]
+    if not isinstance(view, View):
+        raise GyrovaeError(f"{what} is missing")
+    if not 1 <= len(view.codes) <= _MOST_REGIMES:
+        raise GyrovaeError(f"{what} has a wrong number of regimes", expected=f"1 to {_MOST_REGIMES}")
+    largest = _INT16 if name in WIDE else _INT8
+    for row in view.codes:
+        if len(row) != size:
+            raise GyrovaeError(f"{what} has codes of a wrong length", expected=size, received=len(row))
+        if not all(type(v) is int and -largest <= v <= largest for v in row):
+            raise GyrovaeError(f"{what} holds codes out of range", expected=f"integers within +-{largest}")
+    residual = size if name in RECONSTRUCTED else 0
+    for weights, length in ((view.weight, size), (view.residual_weight, residual)):
+        if len(weights) != length:
+            raise GyrovaeError(f"{what} has weights of a wrong length", expected=length, received=len(weights))
+        _check_floats(what, weights)
+    if view.mixing and [len(row) for row in view.mixing] != list(range(1, size + 1)):
+        raise GyrovaeError(f"{what} has a mixing that is not triangular")
+    for mixed in view.mixing:
+        _check_floats(what, mixed)
+    for value in (view.center, view.power):
+        if not (_is_float32(value) and value > 0):
+            raise GyrovaeError(f"{what} has an unusable center or power", expected="above 0", received=value)
+
+
+def _check_floats(what: str, row: Row) -> None:
+    if not all(_is_float32(v) for v in row):
+        raise GyrovaeError(f"{what} holds something else than finite numbers")
 
 
 def _is_float32(value: object) -> bool:

@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 
 from gyrovae_tf.bundle import Bundle
-from gyrovae_tf.calibration import Calibration
+from gyrovae_tf.calibration import WIDE, Calibration, View
 from gyrovae_tf.errors import GyrovaeError, atomic_write
 from gyrovae_tf.signal.mtf import ONE
+from gyrovae_tf.signal.profile import EXP2_TABLE, PIXELS_AN_OCTAVE
 from gyrovae_tf.signal.scalogram import LOG2_TABLE
 from gyrovae_tf.spec import (
     AMPLITUDE_SHIFT,
@@ -52,6 +53,7 @@ _IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _OPERATOR = re.compile(r"[A-Z][A-Z0-9_]*")
 _PLAIN = frozenset(string.ascii_letters + string.digits + " ()+,-./:=^_~")
 _RANGES = {
+    "int8_t": (-0x80, 0x7F),
     "uint8_t": (0, 0xFF),
     "int16_t": (-0x8000, 0x7FFF),
     "uint16_t": (0, 0xFFFF),
@@ -239,23 +241,43 @@ def _front_end(spec: Spec, prefix: str) -> Iterator[str]:
 
 def _score(calibration: Calibration, prefix: str) -> Iterator[str]:
     yield from _title(
-        "The score. Profile: sums of the scalogram over time, in pixels, [axis][band]. Regime: the row of the codebook",
-        "nearest to the reconstruction's profile, differences times weight. Score: fourth root of the mean fourth",
-        "power of (the window's profile - the regime) * weight, over threshold; 1 is the alarm.",
+        "The score, as the mean of what several views of a window add, over threshold; 1 is the alarm. Every view has",
+        "the profiles of normal motion's regimes (codes, in pixels; level in 1/256 octave, tilt in counts) and a weight",
+        "for each number of a profile. d = root mean square of mixing * ((profile - code) * weight), for the nearest",
+        "regime; where a view has a residual_weight, the geometric mean of that and of the root mean square of",
+        "(profile - reconstruction's profile) * residual_weight, both of mean pixels. It adds (d / center) ^ power.",
     )
+    yield from _array("uint16_t", prefix, "exp2_table", list(EXP2_TABLE), "1024 * 2^(i / 16), for powers of pixels")
+    yield _scalar("int32_t", prefix, "pixels_an_octave", PIXELS_AN_OCTAVE, "of a profile of powers")
+    yield _scalar("int32_t", prefix, "views", len(calibration.views), "so many add to the score")
+    for name, view in calibration.views.items():
+        yield from _view(name, view, prefix)
     for name in ("threshold", "false_alarm_rate"):
         if _literals("float", name, [getattr(calibration, name)]) == ["0.0f"]:
             raise GyrovaeError(f"the calibration's {name} is 0 as a float32", received=getattr(calibration, name))
     yield _scalar("float", prefix, "threshold", calibration.threshold)
-    yield from _array("float", prefix, "weight", calibration.weight, "[axis][band]")
-    yield _scalar("int32_t", prefix, "regimes", len(calibration.codebook), "rows of the codebook")
-    yield from _array("int16_t", prefix, "codebook", calibration.codebook, "[regime][axis][band]")
     rate = "share of normal windows that the thresholds let through as alarms"
     yield _scalar("float", prefix, "false_alarm_rate", calibration.false_alarm_rate, rate)
-    rest = "normal windows, never trained on, that the thresholds rest on"
+    rest = "normal windows, compared with what they were not fitted to, that the threshold rests on"
     yield _scalar("int32_t", prefix, "held_back_windows", calibration.held_back_windows, rest)
     yield _scalar("int32_t", prefix, "vote_alarms", calibration.vote_alarms, "an event: so many alarms ...")
     yield _scalar("int32_t", prefix, "vote_windows", calibration.vote_windows, "... in so many consecutive windows")
+
+
+def _view(name: str, view: View, prefix: str) -> Iterator[str]:
+    yield _scalar("int32_t", prefix, f"{name}_regimes", len(view.codes), "rows of its codes")
+    kind = "int16_t" if name in WIDE else "int8_t"
+    yield from _array(kind, prefix, f"{name}_codes", view.codes, "[regime][number], all of x first, then y, then z")
+    yield from _array("float", prefix, f"{name}_weight", view.weight)
+    if view.mixing:
+        rows = [value for row in view.mixing for value in row]
+        yield from _array("float", prefix, f"{name}_mixing", rows, "lower triangle, row by row")
+    if view.residual_weight:
+        yield from _array("float", prefix, f"{name}_residual_weight", view.residual_weight)
+    for label, value in (("center", view.center), ("power", view.power)):
+        if _literals("float", name, [value]) == ["0.0f"]:
+            raise GyrovaeError(f"the calibration's {name} has a {label} that is 0 as a float32", received=value)
+        yield _scalar("float", prefix, f"{name}_{label}", value)
 
 
 def _bytes(model: bytes, prefix: str) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,9 @@ from gyrovae_tf import contract, tflite
 from gyrovae_tf.bundle import Bundle
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.signal import frontend
-from gyrovae_tf.signal.score import Scores, score
+from gyrovae_tf.signal.profile import means
+from gyrovae_tf.signal.score import Profiles, Scores, expected_sums, profiles, score
+from gyrovae_tf.spec import Spec
 
 NAME = "litert"
 """The kernels that are used unless others are asked for, as reports call them."""
@@ -74,12 +77,26 @@ class Detector:
 
     def score_windows(self, windows: NDArray[np.int16]) -> Scores:
         """int16 windows [k, N, 3] in counts of `bundle.spec.lsb` in, `Scores` out."""
-        return self.score_images(frontend.images(windows, self.bundle.spec))
+        return self.score_images(frontend.images(windows, self.bundle.spec), means(windows))
 
-    def score_images(self, images: NDArray[np.int8]) -> Scores:
-        """int8 images [k, 2, 32, 32, 3] in, `Scores` out."""
-        output, _ = self.model.reconstruct(images)
-        return score(images[:, 0], output, self.model.scale, self.model.zero_point, self.bundle.calibration)
+    def score_images(self, images: NDArray[np.int8], window_means: NDArray[np.integer[Any]] | None = None) -> Scores:
+        """int8 images [k, 2, 32, 32, 3] in, `Scores` out.
+
+        `window_means` [k, 3] in counts are needed where the tilt counts; `GyrovaeError` when they are missing then.
+        """
+        return score(profiles_of(self.model, images, self.bundle.spec, window_means), self.bundle.calibration)
+
+
+def profiles_of(
+    model: Model, images: NDArray[np.int8], spec: Spec, window_means: NDArray[np.integer[Any]] | None = None
+) -> Profiles:
+    """A model, int8 images [k, 2, 32, 32, 3] and what `profiles` needs beside them in, `Profiles` of k windows out."""
+    scalogram, field = model.reconstruct(images)
+    expected = (
+        expected_sums(scalogram, model.scale, model.zero_point),
+        expected_sums(field, model.field_scale, model.field_zero_point),
+    )
+    return profiles(images, expected, spec, window_means)
 
 
 def best() -> str:

@@ -38,8 +38,8 @@ from gyrovae_tf.learn.windows import Unseen, unseen
 from gyrovae_tf.recording import read_all
 from gyrovae_tf.signal.cost import frontend_cost
 from gyrovae_tf.signal.frontend import images as images_of
-from gyrovae_tf.signal.score import fourth_power_mean, recognise, residual_profile, time_sums
-from gyrovae_tf.spec import PIXEL
+from gyrovae_tf.signal.score import profiles, score
+from gyrovae_tf.spec import PIXEL, Spec
 
 SCHEMA_VERSION = 1
 RESULT = "benchmark.json"
@@ -164,6 +164,7 @@ def _one(
         "macs": bundle.metrics["macs"],
         "frontend_macs": cost.total_macs,
         "frontend_table_bytes": cost.total_table_bytes,
+        "score_table_bytes": bundle.calibration.table_bytes,
     }
     return {
         "window": data.spec.window,
@@ -195,17 +196,16 @@ def _float(run: Run, bundle: Bundle, tests: Unseen, fit_s: float, progress: Prog
     model = run.keras_model()
 
     def scores(windows: NDArray[np.int16]) -> Scores:
-        return float_scores(model, images_of(windows, bundle.spec), bundle.calibration)
+        return float_scores(model, images_of(windows, bundle.spec), bundle.spec, bundle.calibration)
 
     return _trial(scores, tests, 1.0, fit_s, progress)
 
 
-def float_scores(model: Any, images: NDArray[np.int8], calibration: Calibration) -> Scores:
-    """The Keras model, int8 images [k, 2, 32, 32, 3] and a calibration in; the scores [k] without quantisation out."""
-    output = np.asarray(model([to_float(images[:, 0]), to_float(images[:, 1])])[0], np.float64)
-    regime = recognise(output.sum(axis=2).swapaxes(1, 2) * PIXEL, calibration)
-    deviation = residual_profile(time_sums(images[:, 0]), regime, calibration)
-    return fourth_power_mean(deviation) / calibration.threshold
+def float_scores(model: Any, images: NDArray[np.int8], spec: Spec, calibration: Calibration) -> Scores:
+    """The Keras model, int8 images [k, 2, 32, 32, 3], spec and calibration in; scores [k] without quantisation out."""
+    outputs = model([to_float(images[:, 0]), to_float(images[:, 1])])
+    scalogram, field = (np.asarray(output, np.float64).sum(axis=2).swapaxes(1, 2) * PIXEL for output in outputs)
+    return score(profiles(images, (scalogram, field), spec), calibration).score
 
 
 def _baselines(data: Dataset, tests: Unseen, seed: int, rate: float) -> dict[str, _Trial]:

@@ -34,7 +34,7 @@ _ARRAYS = (
     "train_features",
     "validation_features",
 )
-_WINDOWS = "validation_windows"
+_WINDOWS = ("train_windows", "validation_windows")
 _BLOCKS = 8  # parts of the timeline, each with its own training and validation stretch
 _LEAST_BLOCK = 24  # windows
 _WINDOW = 256
@@ -67,8 +67,10 @@ class Dataset:
     """The same for the held-back windows."""
     sources: tuple[str, ...]
     """Where the recordings came from."""
+    train_windows: NDArray[np.int16] | None = None
+    """int16 [k, window, 3] the windows in counts; None in datasets made before they were kept."""
     validation_windows: NDArray[np.int16] | None = None
-    """int16 [k, window, 3] the held-back windows in counts; None in datasets made before they were kept."""
+    """The same for the held-back windows."""
     path: Path | None = None
     """The folder that it was written to or read from."""
 
@@ -87,7 +89,7 @@ class Dataset:
         """Write the folder, wholly or not at all, in place of a dataset that may be there; itself with `path` out."""
         with replacing_folder(path, marker=MARKER) as folder:
             hashes = {}
-            for name in (*_ARRAYS, _WINDOWS):
+            for name in (*_ARRAYS, *_WINDOWS):
                 array = getattr(self, name)
                 if array is None:
                     continue
@@ -122,21 +124,21 @@ class Dataset:
             spec = Spec.from_dict(record["spec"])
             hop, sources, hashes = int(record["hop"]), tuple(map(str, record["sources"])), dict(record["files"])
             arrays = {name: _load_npy(folder / f"{name}.npy", hashes[f"{name}.npy"]) for name in _ARRAYS}
-            if f"{_WINDOWS}.npy" in hashes:
-                arrays[_WINDOWS] = _load_npy(folder / f"{_WINDOWS}.npy", hashes[f"{_WINDOWS}.npy"])
+            kept = [name for name in _WINDOWS if f"{name}.npy" in hashes]
+            arrays |= {name: _load_npy(folder / f"{name}.npy", hashes[f"{name}.npy"]) for name in kept}
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise GyrovaeError(f"{folder / MARKER} is malformed: {error!r}") from None
         for part in ("train", "validation"):
             images = arrays[f"{part}_images"]
             if images.dtype != np.int8 or images.shape[1:] != (2, 32, 32, 3) or not len(images):
                 raise GyrovaeError(f"{folder / part}_images.npy holds no images", received=list(images.shape))
-        windows, expected = arrays.get(_WINDOWS), (len(arrays["validation_images"]), spec.window, 3)
-        if windows is not None and (windows.dtype != np.int16 or windows.shape != expected):
-            raise GyrovaeError(
-                f"{folder / _WINDOWS}.npy does not hold the held-back windows",
-                expected=f"int16 {list(expected)}",
-                received=f"{windows.dtype} {list(windows.shape)}",
-            )
+            windows, expected = arrays.get(f"{part}_windows"), (len(images), spec.window, 3)
+            if windows is not None and (windows.dtype != np.int16 or windows.shape != expected):
+                raise GyrovaeError(
+                    f"{folder / part}_windows.npy does not hold the windows of the images",
+                    expected=f"int16 {list(expected)}",
+                    received=f"{windows.dtype} {list(windows.shape)}",
+                )
         return cls(spec=spec, hop=hop, sources=sources, path=folder, **arrays)
 
 
@@ -219,6 +221,7 @@ def preprocess(
         train_features=log_band_energies(to_train),
         validation_features=log_band_energies(to_hold_back),
         sources=tuple(recording.source for recording in known),
+        train_windows=to_train,
         validation_windows=to_hold_back,
     )
     return made if output is None else made.save(output)

@@ -49,7 +49,7 @@ def log_power(windows: NDArray[np.integer[Any]], bands: tuple[Band, ...]) -> NDA
             signal = _decimate(signal)
         if plan is not None:
             _apply(signal, plan, power)
-    octaves = _log2(power)
+    octaves = log2(power)
     octaves -= (2 * FRACTION) * shift
     return octaves.reshape(BANDS, CELLS, count, axes).transpose(2, 3, 0, 1)
 
@@ -144,8 +144,8 @@ def _apply(signal: NDArray[np.float64], plan: _Level, power: NDArray[np.float64]
         power[plan.bands, cell] = squares[place]
 
 
-def _log2(power: NDArray[np.float64]) -> NDArray[np.int32]:
-    """256 * log2 of integers below 2^53, by exponent and a table of the leading bits; 0 gives what 1 gives."""
+def log2(power: NDArray[np.float64]) -> NDArray[np.int32]:
+    """Integers below 2^53 in, 256 * log2 of them out, by exponent and the seven bits below it; 0 gives what 1 gives."""
     # A positive float64 is its exponent and mantissa side by side: the top bits are a logarithm to seven bits.
     leading = np.maximum(power, 1.0).view(np.int64)
     leading >>= 52 - _MANTISSA_BITS

@@ -2,35 +2,71 @@
 
 The C++ twin is firmware/components/gyrovae/score.cpp.
 
-Normal motion is a few regimes (speeds, loads), each with a typical profile: the scalogram's time sums by (axis, band).
-The reconstruction tells which regime the VAE takes a window for; the residual profile is the signed difference between
-the window's own profile and that regime's, standardised on normal motion. Its fourth-power mean is the score: a band
-that falls silent counts as much as one that becomes loud, and few bands that deviate much count more than many that
-deviate a little.
+A window is looked at in several views (`calibration.View`): its profile of power over all bands, the same coarse, the
+profile of its Markov transition field, and its level. Normal motion is a few regimes (speeds, loads); in each view a
+window's distance is that from the nearest of them, and, where the VAE reconstructs the view, from the reconstruction
+as well. Distances have no sign: what falls silent is as far away as what becomes loud. Each is brought to a common
+scale by normal windows that the regimes were not fitted to, and the score is their mean: as the views err in different
+ways, what several see a little counts as much as what one sees plainly.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gyrovae_tf.calibration import Calibration
-from gyrovae_tf.spec import AXES, CELLS, PIXEL, Spec
+from gyrovae_tf.calibration import Calibration, View
+from gyrovae_tf.errors import GyrovaeError
+from gyrovae_tf.signal.profile import band_profile, group_profile, levels, time_sums
+from gyrovae_tf.spec import AXES, BANDS, CELLS, PIXEL, Spec
+
+Floats = NDArray[np.float64]
+LARGEST_RATIO = 1e6
+"""No view adds more than this, so that a float32 holds the sum."""
+
+
+@dataclass(frozen=True)
+class Profiles:
+    """What k windows look like in each view."""
+
+    seen: dict[str, Floats]
+    """View -> [k, numbers of the view] in the units of its codes; no "tilt" where the windows' means are not known."""
+    residual: dict[str, Floats]
+    """View that the VAE reconstructs -> [k, 96] mean pixels seen less those reconstructed."""
+
+    @classmethod
+    def joined(cls, parts: Sequence[Profiles]) -> Profiles:
+        """Profiles of some windows and of others in, those of all out."""
+        first = parts[0]
+        return cls(
+            {name: np.concatenate([part.seen[name] for part in parts]) for name in first.seen},
+            {name: np.concatenate([part.residual[name] for part in parts]) for name in first.residual},
+        )
+
+    def __getitem__(self, rows: Any) -> Profiles:
+        """Some of the windows."""
+        return Profiles(
+            {name: values[rows] for name, values in self.seen.items()},
+            {name: values[rows] for name, values in self.residual.items()},
+        )
 
 
 @dataclass(frozen=True)
 class Scores:
     """The scores of k windows and what they are made of."""
 
-    score: NDArray[np.float64]
+    score: Floats
     """[k] 1.0 is the alarm, higher is more abnormal."""
+    shares: dict[str, Floats]
+    """View -> [k] its part of the score, 0 to 1; those of a window sum to 1."""
     regime: NDArray[np.intp]
-    """[k] the regime that the reconstruction shows: a row of the calibration's codebook."""
+    """[k] the regime that is nearest to the profile of power: a row of `calibration.bands.codes`."""
     deviation: NDArray[np.float64]
-    """[k, 3, 32] the standardised residual profile (axis, band); above 0 is louder."""
+    """[k, 3, 32] standardised deviation of power from that regime (axis, band); above 0 is louder."""
 
 
 @dataclass(frozen=True)
@@ -44,66 +80,102 @@ class Reason:
     direction: str
     """louder or quieter."""
     share: float
-    """Its part of the score's fourth power, 0 to 1."""
+    """Its part of what the power contributes, 0 to 1."""
 
 
-def time_sums(images: NDArray[np.int8]) -> NDArray[np.int64]:
-    """int8 [k, 32, 32, 3] (band, cell, axis) in, sums over the 32 time cells out, int64 [k, 3, 32] (axis, band)."""
-    return images.sum(axis=2, dtype=np.int64).swapaxes(1, 2)
+def profiles(
+    images: NDArray[np.int8],
+    expected: tuple[Floats, Floats],
+    spec: Spec,
+    means: NDArray[np.integer[Any]] | None = None,
+) -> Profiles:
+    """int8 images [k, 2, 32, 32, 3] and the time sums of their reconstructions in, `Profiles` of k windows out.
+
+    `expected` are those of the scalogram and of the field, each [k, 3, 32] in pixels (`expected_sums`); `means` are
+    the windows' means [k, 3] in counts (`profile.means`), which only the tilt needs.
+    """
+    power = band_profile(images[:, 0])
+    sums = time_sums(images[:, 0])
+    field = time_sums(images[:, 1])
+    cells = BANDS // group_profile(sums).shape[2] * CELLS
+    seen = {
+        "bands": _flat(power) / 16,
+        "groups": _flat(group_profile(sums)) / cells,
+        "rhythm": _flat(field) / CELLS,
+        "level": levels(power, spec).astype(np.float64),
+    }
+    if means is not None:
+        seen["tilt"] = means.astype(np.float64)
+    residual = {
+        "bands": _flat(sums - expected[0]) / CELLS,
+        "rhythm": _flat(field - expected[1]) / CELLS,
+    }
+    return Profiles(seen, residual)
 
 
-def expected_sums(output: NDArray[np.int8], scale: float, zero_point: int) -> NDArray[np.float64]:
-    """int8 reconstructed scalograms [k, 32, 32, 3] in, their time sums [k, 3, 32] in pixels out.
+def expected_sums(output: NDArray[np.int8], scale: float, zero_point: int) -> Floats:
+    """int8 reconstructed images [k, 32, 32, 3] in, their time sums [k, 3, 32] in pixels out.
 
-    `scale` (in standard deviations, 32 pixels) and `zero_point` are those of the model's first output.
+    `scale` (in standard deviations, 32 pixels) and `zero_point` are those of the model's output.
     """
     return (time_sums(output) - CELLS * zero_point) * np.float64(scale * PIXEL)
 
 
-def recognise(sums: NDArray[np.float64], calibration: Calibration) -> NDArray[np.intp]:
-    """Time sums [k, 3, 32] in, the regime nearest to each [k] (the first of equals) out."""
-    weight = np.array(calibration.weight)
-    nearest, regime = np.full(len(sums), np.inf), np.zeros(len(sums), np.intp)
-    for index, code in enumerate(calibration.codebook):  # all at once would be large for long recordings
-        distance = np.square((sums - np.array(code)) * weight).sum(axis=(1, 2))
-        closer = distance < nearest
+def nearest(view: View, seen: Floats) -> tuple[NDArray[np.intp], Floats]:
+    """A view and profiles [k, n] in; the nearest regime of each (the first of equals) [k] and its distance [k] out."""
+    weight, mixing = np.array(view.weight), _square(view)
+    codes = np.array(view.codes) * weight @ mixing.T
+    points = seen * weight @ mixing.T
+    least, regime = np.full(len(seen), np.inf), np.zeros(len(seen), np.intp)
+    for index, code in enumerate(codes):  # all at once would be large for long recordings
+        distance = np.square(points - code).mean(axis=1)
+        closer = distance < least
         regime[closer] = index
-        nearest[closer] = distance[closer]
-    return regime
+        least[closer] = distance[closer]
+    return regime, np.sqrt(least)
 
 
-def residual_profile(
-    sums: NDArray[np.int64], regime: NDArray[np.intp], calibration: Calibration
-) -> NDArray[np.float64]:
-    """Time sums of windows [k, 3, 32] and their regimes [k] in, standardised deviations [k, 3, 32] out."""
-    return (sums - np.array(calibration.codebook)[regime]) * np.array(calibration.weight)
+def distances(view: View, found: Floats, residual: Floats | None) -> Floats:
+    """A view, distances [k] from its nearest regime and residuals [k, 96] (or none) in, its distances [k] out."""
+    if not view.residual_weight:
+        return found
+    assert residual is not None
+    return np.sqrt(found * np.sqrt(np.square(residual * np.array(view.residual_weight)).mean(axis=1)))
 
 
-def fourth_power_mean(deviation: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Deviations [k, 3, 32] in, the fourth root of the mean of their fourth powers [k] out."""
-    squares = np.square(deviation)
-    return np.sqrt(np.sqrt(np.square(squares).mean(axis=(1, 2))))
+def ratios(view: View, distance: Floats) -> Floats:
+    """A view and distances [k] in, what they add to the score [k] out: 1 for the middle one of normal windows."""
+    return np.minimum((distance / view.center) ** view.power, LARGEST_RATIO)
 
 
-def score(
-    scalogram: NDArray[np.int8],
-    output: NDArray[np.int8],
-    scale: float,
-    zero_point: int,
-    calibration: Calibration,
-) -> Scores:
-    """int8 scalograms and their int8 reconstructions [k, 32, 32, 3] in, `Scores` of k windows out."""
-    regime = recognise(expected_sums(output, scale, zero_point), calibration)
-    deviation = residual_profile(time_sums(scalogram), regime, calibration)
-    return Scores(fourth_power_mean(deviation) / calibration.threshold, regime, deviation)
+def score(seen: Profiles, calibration: Calibration) -> Scores:
+    """Profiles of k windows in, their `Scores` out; `GyrovaeError` when the tilt counts and is not known."""
+    added: dict[str, Floats] = {}
+    regime = np.zeros(0, np.intp)
+    for name, view in calibration.views.items():
+        if name not in seen.seen:
+            raise GyrovaeError(f"this detector needs the windows' {name}", remedy="Score windows instead of images.")
+        which, found = nearest(view, seen.seen[name])
+        added[name] = ratios(view, distances(view, found, seen.residual.get(name)))
+        if name == "bands":
+            regime = which
+    total = np.sum(list(added.values()), axis=0)
+    bands = calibration.bands
+    deviation = (seen.seen["bands"] - np.array(bands.codes)[regime]) * np.array(bands.weight)
+    return Scores(
+        score=total / len(added) / calibration.threshold,
+        shares={name: part / np.maximum(total, np.finfo(np.float64).tiny) for name, part in added.items()},
+        regime=regime,
+        deviation=deviation.reshape(-1, len(AXES), BANDS),
+    )
 
 
-def reasons(deviation: NDArray[np.float64], spec: Spec, count: int = 3) -> list[Reason]:
+def reasons(deviation: Floats, spec: Spec, count: int = 3) -> list[Reason]:
     """One window's deviations [3, 32] in, the `count` (axis, band)s that contribute most out, largest first.
 
-    Fewer where fewer deviate at all.
+    Fewer where fewer deviate at all. Contributions are squares, as in the distance.
     """
-    powers = deviation**4
+    powers = deviation**2
     total = powers.sum()
     if not total > 0:
         return []
@@ -133,3 +205,18 @@ def vote(alarms: NDArray[np.bool_], alarms_needed: int, windows: int) -> NDArray
         return np.zeros(0, bool)
     counts: NDArray[Any] = np.convolve(alarms.astype(np.int64), np.ones(windows, np.int64))[: len(alarms)]
     return counts >= alarms_needed
+
+
+def _flat(values: NDArray[Any]) -> Floats:
+    return values.reshape(len(values), -1).astype(np.float64)
+
+
+def _square(view: View) -> Floats:
+    """The mixing as a full matrix; the identity where there is none."""
+    size = len(view.weight)
+    if not view.mixing:
+        return np.eye(size)
+    full = np.zeros((size, size))
+    for index, row in enumerate(view.mixing):
+        full[index, : len(row)] = row
+    return full

@@ -1,0 +1,274 @@
+"""An int8 model and its dataset in, the score's views, their scales, the threshold and the vote out.
+
+All normal windows have a part in it, trained on or held back: what a window is compared with is fitted without it. The
+time is divided into blocks; the regimes of all other blocks give a block's distances ("out of block"), which set the
+views' scales and the threshold. The detector itself then gets the regimes of all windows.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gyrovae_tf import runtime
+from gyrovae_tf.calibration import RECONSTRUCTED, WIDE, Calibration, View
+from gyrovae_tf.errors import GyrovaeError
+from gyrovae_tf.learn.dataset import Dataset, Progress
+from gyrovae_tf.learn.regimes import regimes, shrunk_covariance
+from gyrovae_tf.learn.threshold import TAIL_SHARE, Tail, blocks_of, folds, tail_fit
+from gyrovae_tf.learn.trust import Trust, check
+from gyrovae_tf.learn.voting import DEFAULT, Vote, choose_vote, phases, vote_at
+from gyrovae_tf.signal.profile import means
+from gyrovae_tf.signal.score import Profiles, distances, nearest, ratios
+
+Floats = NDArray[np.float64]
+Labels = NDArray[np.int64]
+
+_BLOCKS = 16
+_LEAST_WINDOWS = 8  # to fit regimes to
+_PART = 256  # windows between two reports of progress
+
+
+class Plan(NamedTuple):
+    """How a view is fitted."""
+
+    regimes: int
+    """At the most."""
+    least_spread: float
+    """In the units of the view's codes: what never varied must not decide alone."""
+    mixed: bool
+    """Whether its deviations are decorrelated."""
+
+
+PLANS = {
+    "bands": Plan(32, 4.8, False),  # 0.15 standard deviations of a pixel
+    "groups": Plan(16, 2.4, True),
+    "rhythm": Plan(16, 4.8, False),
+    "level": Plan(16, 38.4, True),  # 0.15 octaves
+    "tilt": Plan(16, 16.0, True),  # counts
+}
+_LEAST_RESIDUAL = 3.2  # pixels: 0.1 standard deviations
+_RIDGE = 2e-3
+_SOFT = 0.5
+_UPPER = 0.95
+_LEAST_REACH = 0.05  # of the logarithm of a distance, from the middle to the upper end
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """A calibration, and how far it can be trusted."""
+
+    calibration: Calibration
+    tail: Tail
+    """The threshold with its interval (in the units of `calibration.threshold`)."""
+    trust: Trust
+    """Whether its rate of false alarms can be promised for other days."""
+    vote: Vote
+    """The vote, the events to expect, and the delay."""
+
+
+def calibrate(
+    model: runtime.Model,
+    data: Dataset,
+    *,
+    false_alarm_rate: float = 0.01,
+    false_alarms_per_day: float | None = None,
+    vote: tuple[int, int] | None = None,
+    tilt: bool = False,
+    seed: int,
+    progress: Progress | None = None,
+) -> Calibrated:
+    """An int8 model and its dataset in, the score's statistics, threshold and vote out.
+
+    The threshold lets through `false_alarm_rate` of normal windows; with `false_alarms_per_day` it is set, together
+    with the vote, for that many false events a day at windows side by side. `vote` (alarms, windows) fixes the vote.
+    With `tilt` the windows' means count as well. `GyrovaeError` when there are too few windows, and when the tilt is
+    asked for of a dataset that did not keep its windows.
+    """
+    order, origins = _in_time(data)
+    seen = _profiles(model, data, tilt=tilt, progress=progress)[order]
+    stretches = _stretches(origins, data.hop)
+    window, rate_hz = data.spec.window, data.spec.rate_hz
+    blocks = blocks_of(len(origins), _BLOCKS)
+    views = fit_views(seen, seed=seed)
+    apart, known = _out_of_block(seen, origins, stretches, blocks, window, seed, progress)
+    views = scaled(views, apart)
+    scores = fused(views, apart)
+    blocks, stretches, origins = blocks[known], stretches[known], origins[known]
+    step = max(1, round(window / data.hop))
+    sequence, runs = phases(stretches, step)
+    hop_s = step * data.hop / rate_hz
+    if false_alarms_per_day is not None:
+        menu = {} if vote is None else {"menu": (vote,)}
+        voted = choose_vote(
+            scores[sequence], runs, blocks[sequence], false_alarms_per_day, hop_s=hop_s, repeats=step, seed=seed, **menu
+        )
+        least = 0.5 / len(scores)  # what was not seen once
+        false_alarm_rate = min(max(float((scores >= voted.threshold).mean()), least), TAIL_SHARE)
+        tail = dataclasses.replace(
+            tail_fit(scores, blocks, false_alarm_rate, seed=seed),
+            threshold=voted.threshold,
+            low=voted.low,
+            high=voted.high,
+        )
+    else:
+        tail = tail_fit(scores, blocks, false_alarm_rate, seed=seed)
+        voted = vote_at(
+            scores[sequence],
+            runs,
+            blocks[sequence],
+            tail.threshold,
+            hop_s=hop_s,
+            repeats=step,
+            vote=vote or DEFAULT,
+            seed=seed,
+        )
+    trust = check(
+        scores,
+        blocks,
+        false_alarm_rate,
+        seconds=len(scores) * min(data.hop, window) / rate_hz,
+        recordings=[data.sources[index] for index in origins[:, 0]],
+        seed=seed,
+    )
+    rounded = _float32([tail.threshold, false_alarm_rate])
+    calibration = Calibration(
+        bands=views["bands"],
+        groups=views["groups"],
+        rhythm=views["rhythm"],
+        level=views["level"],
+        tilt=views.get("tilt"),
+        threshold=rounded[0],
+        false_alarm_rate=rounded[1] if false_alarms_per_day is not None else false_alarm_rate,
+        held_back_windows=len(scores),
+        vote_alarms=voted.alarms,
+        vote_windows=voted.windows,
+    )
+    return Calibrated(calibration, tail, trust, voted)
+
+
+def _in_time(data: Dataset) -> tuple[NDArray[np.intp], Labels]:
+    """The order in time of all normal windows, trained on and held back, and their origins in it."""
+    origins = np.concatenate([data.train_origins, data.validation_origins])
+    order = np.lexsort((origins[:, 1], origins[:, 0]))
+    return order, origins[order]
+
+
+def _stretches(origins: Labels, hop: int) -> Labels:
+    """A new stretch begins where the next window is not the next hop."""
+    step = np.diff(origins, axis=0)
+    return np.concatenate([[0], np.cumsum((step[:, 0] != 0) | (step[:, 1] != hop))]).astype(np.int64)
+
+
+def _profiles(model: runtime.Model, data: Dataset, *, tilt: bool, progress: Progress | None) -> Profiles:
+    """Profiles of the training windows, then of the held-back ones."""
+    windows = (data.train_windows, data.validation_windows)
+    if tilt and any(part is None for part in windows):
+        raise GyrovaeError(
+            "the dataset did not keep its windows, whose means the tilt needs", remedy="Preprocess it again."
+        )
+    total = len(data.train_images) + len(data.validation_images)
+    parts: list[Profiles] = []
+    done = 0
+    for images, counts in zip((data.train_images, data.validation_images), windows, strict=True):
+        for start in range(0, len(images), _PART):
+            rows = slice(start, start + _PART)
+            mean = means(counts[rows]) if tilt and counts is not None else None
+            parts.append(runtime.profiles_of(model, images[rows], data.spec, mean))
+            done += len(images[rows])
+            if progress:
+                progress(done, total, "scoring normal windows")
+    return Profiles.joined(parts)
+
+
+def _out_of_block(
+    seen: Profiles,
+    origins: Labels,
+    stretches: Labels,
+    blocks: Labels,
+    window: int,
+    seed: int,
+    progress: Progress | None,
+) -> tuple[dict[str, Floats], NDArray[np.bool_]]:
+    """Each view's distances from the regimes of all other blocks, and for which windows there are any."""
+    found: dict[str, Floats] = {name: np.zeros(len(origins)) for name in seen.seen}
+    known = np.zeros(len(origins), bool)
+    number = len(np.unique(blocks))
+    for done, (inside, usable) in enumerate(folds(origins, stretches, blocks, window), 1):
+        if usable.sum() >= _LEAST_WINDOWS:
+            views = fit_views(seen[usable], seed=seed)
+            for name, distance in view_distances(views, seen[inside]).items():
+                found[name][inside] = distance
+            known |= inside
+        if progress:
+            progress(done, number, "calibrating")
+    if not known.any():
+        raise GyrovaeError("too few windows to calibrate the score", remedy="Record longer, or use a smaller --hop.")
+    return {name: distance[known] for name, distance in found.items()}, known
+
+
+def fused(views: dict[str, View], found: dict[str, Floats]) -> Floats:
+    """Views with their scales and distances [k] in each in, the mean of what they add [k] out."""
+    added = [ratios(view, found[name]) for name, view in views.items()]
+    return np.asarray(np.mean(added, axis=0), np.float64)
+
+
+def fit_views(seen: Profiles, *, seed: int) -> dict[str, View]:
+    """Profiles of normal windows in, their views (regimes, spreads, decorrelation; not yet their scales) out."""
+    return {name: _fit(name, points, seen.residual.get(name), seed) for name, points in seen.seen.items()}
+
+
+def _fit(name: str, points: Floats, residual: Floats | None, seed: int) -> View:
+    plan = PLANS[name]
+    overall = points.std(axis=0) + plan.least_spread
+    centers, label = regimes(points / overall, plan.regimes, seed)
+    largest = 32767 if name in WIDE else 127
+    codes = np.clip(np.rint(centers * overall), -largest, largest)
+    about = points - codes[label]
+    weight = 1 / np.sqrt(np.square(about).mean(axis=0) + plan.least_spread**2)
+    mixing: Floats = np.zeros((0, 0))
+    if plan.mixed:
+        covariance = shrunk_covariance(about * weight) + _RIDGE * np.eye(len(weight))
+        mixing = np.linalg.inv(np.linalg.cholesky(covariance))
+    return View(
+        codes=tuple(tuple(int(v) for v in row) for row in codes),
+        weight=_float32(weight),
+        mixing=tuple(_float32(row[: index + 1]) for index, row in enumerate(mixing)),
+        residual_weight=()
+        if name not in RECONSTRUCTED or residual is None
+        else _float32(1 / np.sqrt(np.square(residual).mean(axis=0) + _LEAST_RESIDUAL**2)),
+    )
+
+
+def view_distances(views: dict[str, View], seen: Profiles) -> dict[str, Floats]:
+    """Views and profiles of k windows in, each view's distances [k] out."""
+    return {
+        name: distances(view, nearest(view, seen.seen[name])[1], seen.residual.get(name))
+        for name, view in views.items()
+    }
+
+
+def scaled(views: dict[str, View], found: dict[str, Floats]) -> dict[str, View]:
+    """Views and the distances of normal windows they were not fitted to in, the views with their scales out.
+
+    The middle distance adds 1, the 95 % one exp(0.5).
+    """
+    out = {}
+    for name, view in views.items():
+        logs = np.log(np.maximum(found[name], 1e-6))
+        center = float(np.median(logs))
+        reach = max(float(np.quantile(logs, _UPPER)) - center, _LEAST_REACH)
+        center_32, power_32 = _float32(np.array([math.exp(center), _SOFT / reach]))
+        out[name] = dataclasses.replace(view, center=center_32, power=power_32)
+    return out
+
+
+def _float32(values: Sequence[float] | Floats) -> tuple[float, ...]:
+    """Numbers rounded to float32, as Python floats."""
+    return tuple(float(v) for v in np.asarray(values, np.float32))
