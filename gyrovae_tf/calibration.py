@@ -27,9 +27,9 @@ class View:
     """One way to look at a window: the profiles of normal motion's regimes, and how far normal windows lie off them.
 
     A window's distance d is that of its profile from the nearest regime's: the root mean square of the deviations,
-    each times its `weight`, and mixed where there is a `mixing`. With a `residual_weight` it is the geometric mean of
-    that and of the root mean square of the weighted residual from the reconstruction. (d / center) ** power is what
-    the view adds to the score.
+    each times its `weight`, and mixed where there is a `mixing`. With a `residual_weight` it is a geometric mean: three
+    parts of that, one part of the root mean square of the weighted residual from the reconstruction.
+    (d / center) ** power is what the view adds to the score.
     """
 
     codes: tuple[tuple[int, ...], ...]
@@ -43,7 +43,7 @@ class View:
     center: float = 1.0
     """The distance of the middle one of normal windows."""
     power: float = 1.0
-    """Makes the views comparable: 0.5 over the logarithm of the ratio of normal windows' 95 % distance to the center."""
+    """Makes the views comparable: 0.5 over the logarithm of (the 95 % distance of normal windows / center)."""
 
 
 @dataclass(frozen=True)

@@ -242,9 +242,9 @@ def _front_end(spec: Spec, prefix: str) -> Iterator[str]:
 def _score(calibration: Calibration, prefix: str) -> Iterator[str]:
     yield from _title(
         "The score, as the mean of what several views of a window add, over threshold; 1 is the alarm. Every view has",
-        "the profiles of normal motion's regimes (codes, in pixels; level in 1/256 octave, tilt in counts) and a weight",
+        "the profiles of normal motion's regimes (codes, in pixels; level in 1/256 octave, tilt in counts), a weight",
         "for each number of a profile. d = root mean square of mixing * ((profile - code) * weight), for the nearest",
-        "regime; where a view has a residual_weight, the geometric mean of that and of the root mean square of",
+        "regime; where a view has a residual_weight, d ^ 0.75 * r ^ 0.25 instead, r the root mean square of",
         "(profile - reconstruction's profile) * residual_weight, both of mean pixels. It adds (d / center) ^ power.",
     )
     yield from _array("uint16_t", prefix, "exp2_table", list(EXP2_TABLE), "1024 * 2^(i / 16), for powers of pixels")

@@ -140,7 +140,8 @@ def distances(view: View, found: Floats, residual: Floats | None) -> Floats:
     if not view.residual_weight:
         return found
     assert residual is not None
-    return np.sqrt(found * np.sqrt(np.square(residual * np.array(view.residual_weight)).mean(axis=1)))
+    rest = np.sqrt(np.square(residual * np.array(view.residual_weight)).mean(axis=1))
+    return np.sqrt(found * np.sqrt(found * rest))
 
 
 def ratios(view: View, distance: Floats) -> Floats:
