@@ -12,6 +12,7 @@ ways, what several see a little counts as much as what one sees plainly.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -71,12 +72,16 @@ class Scores:
 
 @dataclass(frozen=True)
 class Reason:
-    """One (axis, band) that makes a window abnormal."""
+    """A stretch of neighbouring bands of one axis that makes a window abnormal."""
 
     axis: str
     """x, y or z."""
     center_hz: float
-    """Centre frequency of the band."""
+    """Centre frequency of the band that deviates most."""
+    low_hz: float
+    """Where the stretch begins."""
+    high_hz: float
+    """Where it ends."""
     direction: str
     """louder or quieter."""
     share: float
@@ -123,9 +128,9 @@ def expected_sums(output: NDArray[np.int8], scale: float, zero_point: int) -> Fl
 
 def nearest(view: View, seen: Floats) -> tuple[NDArray[np.intp], Floats]:
     """A view and profiles [k, n] in; the nearest regime of each (the first of equals) [k] and its distance [k] out."""
-    weight, mixing = np.array(view.weight), _square(view)
-    codes = np.array(view.codes) * weight @ mixing.T
-    points = seen * weight @ mixing.T
+    weight = np.array(view.weight)
+    codes = _mixed(view, np.array(view.codes) * weight)
+    points = _mixed(view, seen * weight)
     least, regime = np.full(len(seen), np.inf), np.zeros(len(seen), np.intp)
     for index, code in enumerate(codes):  # all at once would be large for long recordings
         distance = np.square(points - code).mean(axis=1)
@@ -172,29 +177,37 @@ def score(seen: Profiles, calibration: Calibration) -> Scores:
 
 
 def reasons(deviation: Floats, spec: Spec, count: int = 3) -> list[Reason]:
-    """One window's deviations [3, 32] in, the `count` (axis, band)s that contribute most out, largest first.
+    """One window's deviations [3, 32] in, the `count` stretches of bands that contribute most out, largest first.
 
-    Fewer where fewer deviate at all. Contributions are squares, as in the distance.
+    A stretch is one of neighbouring bands of an axis, all louder or all quieter by a standard deviation or more (where
+    none is, the largest deviation alone). Contributions are squares, as in the distance; shares are those of all bands.
     """
     powers = deviation**2
-    total = powers.sum()
+    total = float(powers.sum())
     if not total > 0:
         return []
-    order = np.argsort(-powers, axis=None, kind="stable")[:count]
+    strong = np.abs(deviation) >= min(1.0, float(np.abs(deviation).max()))
+    sign = np.where(strong, np.sign(deviation), 0)
+    center = np.array([band.center_hz for band in spec.bands])
+    between = (center[1:] + center[:-1]) / 2
+    edges = np.concatenate([[2 * center[0] - between[0]], between, [2 * center[-1] - between[-1]]])
     found = []
-    for place in order:
-        axis, band = divmod(int(place), powers.shape[1])
-        if not powers[axis, band] > 0:
-            break
-        found.append(
-            Reason(
-                axis=AXES[axis],
-                center_hz=spec.bands[band].center_hz,
-                direction="louder" if deviation[axis, band] > 0 else "quieter",
-                share=float(powers[axis, band] / total),
-            )
-        )
-    return found
+    for axis, name in enumerate(AXES):
+        breaks = np.flatnonzero(np.diff(sign[axis])) + 1
+        for low, high in itertools.pairwise([0, *breaks.tolist(), len(center)]):
+            if sign[axis, low]:
+                part = powers[axis, low:high]
+                found.append(
+                    Reason(
+                        axis=name,
+                        center_hz=float(center[low + int(part.argmax())]),
+                        low_hz=max(float(edges[low]), 0.0),
+                        high_hz=float(edges[high]),
+                        direction="louder" if sign[axis, low] > 0 else "quieter",
+                        share=float(part.sum()) / total,
+                    )
+                )
+    return sorted(found, key=lambda reason: -reason.share)[:count]
 
 
 def vote(alarms: NDArray[np.bool_], alarms_needed: int, windows: int) -> NDArray[np.bool_]:
@@ -209,15 +222,18 @@ def vote(alarms: NDArray[np.bool_], alarms_needed: int, windows: int) -> NDArray
 
 
 def _flat(values: NDArray[Any]) -> Floats:
-    return values.reshape(len(values), -1).astype(np.float64)
+    return values.reshape(len(values), values.shape[1] * values.shape[2]).astype(np.float64)
 
 
-def _square(view: View) -> Floats:
-    """The mixing as a full matrix; the identity where there is none."""
-    size = len(view.weight)
+def _mixed(view: View, deviations: Floats) -> Floats:
+    """Weighted deviations [k, n] in, the same times the view's mixing, where there is one, out.
+
+    Column by column: how a matrix product rounds depends on how many windows there are.
+    """
     if not view.mixing:
-        return np.eye(size)
-    full = np.zeros((size, size))
+        return deviations
+    mixed = np.zeros_like(deviations)
     for index, row in enumerate(view.mixing):
-        full[index, : len(row)] = row
-    return full
+        for place, factor in enumerate(row):
+            mixed[:, index] += factor * deviations[:, place]
+    return mixed
