@@ -73,7 +73,7 @@ def test_groups_are_four_neighbouring_bands() -> None:
 
 
 def test_the_table_of_exponentials() -> None:
-    assert EXP2_TABLE == tuple(map(plain_exp2, range(16)))
+    assert tuple(map(plain_exp2, range(16))) == EXP2_TABLE
     assert (EXP2_TABLE[0], EXP2_TABLE[8]) == (1024, 1448)  # 1024 * sqrt(2)
 
 
