@@ -99,7 +99,7 @@ class Calibration:
     def views(self) -> dict[str, View]:
         """The views that count, by name, in the order in which the score adds them."""
         found = {name: getattr(self, name) for name in SIZES}
-        return {name: view for name, view in found.items() if view is not None}
+        return {name: view for name, view in found.items() if view is not None or name != "tilt"}
 
     @property
     def table_bytes(self) -> int:
