@@ -13,7 +13,6 @@ from .progress import progress_bar
 from .show import as_json, command, evaluation_table, expand, print_json, say, table
 from .tested import TestCommand, read_options, test_recordings
 
-_LITTLE_S = 180.0
 _FOLDER = click.Path(path_type=Path)
 _SEED = click.IntRange(0, 2**32 - 1)
 
@@ -57,8 +56,10 @@ def preprocess(recordings: tuple[str, ...], output: Path, dataset: Path | None, 
         raise click.UsageError("give CSV files or --dataset, not both")
     with progress_bar() as progress:
         from gyrovae_tf.learn import dataset as library
+        from gyrovae_tf.learn.trust import foreseen
 
         made = library.preprocess(expand(recordings), output, dataset=dataset, progress=progress, **options)
+        warnings = foreseen(made)
     spec = made.spec
     if as_json:
         print_json(
@@ -79,8 +80,8 @@ def preprocess(recordings: tuple[str, ...], output: Path, dataset: Path | None, 
         f"each is {spec.window} samples\n({spec.window_ms:.0f} ms at {spec.rate_hz:g} Hz), "
         f"one count is {spec.lsb:g} {spec.units}"
     )
-    if made.seconds < _LITTLE_S:
-        click.echo(f"note: {made.seconds:.0f} s to learn from is little; several minutes make fewer false alarms")
+    for text in warnings:
+        click.echo(f"note: {text}")
     say(f"next: {command('train', output, '-o', 'run')}")
 
 

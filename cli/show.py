@@ -72,21 +72,42 @@ def table(rows: Sequence[Sequence[str]]) -> str:
 
 
 def evaluation_table(result: Evaluation) -> str:
-    """An evaluation as text: one row a kind of motion, and what the columns mean."""
-    rows = [["motion", "windows", "alarms", "events/h", "AUROC"]]
+    """An evaluation as text: one row a kind of motion, what the columns mean, and what cannot be promised.
+
+    The delay is left out where its column does not fit.
+    """
+    text = _evaluation_table(result, delay=len(result.groups) > 1)
+    if max(map(len, text.splitlines())) > WIDTH:
+        text = _evaluation_table(result, delay=False)
+    return text
+
+
+def _evaluation_table(result: Evaluation, *, delay: bool) -> str:
+    rows = [["motion", "windows", "alarms", "events/h", *["delay, s"] * delay, "AUROC"]]
     for kind, group in result.groups.items():
         per_hour = group.events_per_hour
         rows.append([kind, str(group.windows), f"{100 * group.alarms:.1f} %"])
-        rows[-1] += ["n/a" if per_hour is None else f"{per_hour:.1f}", _three(result.auroc.get(kind))]
+        rows[-1].append("n/a" if per_hour is None else f"{per_hour:.1f}")
+        if delay:
+            rows[-1].append("" if kind == "normal" else "n/a" if group.delay_s is None else f"{group.delay_s:.1f}")
+        rows[-1].append(_three(result.auroc.get(kind)))
     needed, windows = result.vote
     asked = f"{100 * result.requested_false_alarm_rate:g} %"
     notes = [
         f"alarms: share of windows that score 1.0 or more; on normal motion {asked} was asked for.",
-        f"events: times that {needed} of {windows} windows in a row began to be alarms.",
+        f"events: times that {needed} of {windows} windows in a row began to be alarms, {result.hop} samples from one "
+        "window to the next; another --hop, other events.",
         "AUROC: how well the score tells this motion from normal: 1.0 always, 0.5 no better than a coin.",
     ]
+    if delay:
+        notes.insert(2, "delay: mean time from the beginning of a recording, or a gap in it, to its first event.")
+    absent = []
     if any(group.events_per_hour is None for group in result.groups.values()):
-        notes.insert(2, f"n/a: no recording is long enough for {windows} windows in a row.")
+        absent.append(f"no recording is long enough for {windows} windows in a row")
+    if delay and any(g.votable and not g.told for kind, g in result.groups.items() if kind != "normal"):
+        absent.append("there was no event")
+    if absent:
+        notes.insert(2 + delay, f"n/a: {', or '.join(absent)}.")
     if result.baseline_auroc is not None and result.baseline_alarms is not None:
         rows[0] += ["baseline alarms", "baseline AUROC"]
         for row in rows[1:]:
@@ -94,6 +115,8 @@ def evaluation_table(result: Evaluation) -> str:
         notes.append("baseline: what a simple detector makes of the same windows (Mahalanobis on log band energies).")
     else:
         notes.append("No baseline to compare with: it belongs to the run, and this is a bundle alone.")
+    warnings = result.promise.trust.warnings if result.promise.trust else ()
+    notes += [f"false alarms cannot be promised: {text}" for text in warnings]
     return "\n".join([table(rows), "", *(line for note in notes for line in textwrap.wrap(note, WIDTH))])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import io
 import json
@@ -37,6 +38,8 @@ from gyrovae_tf.device.simulate import simulate
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn import evaluate as evaluate_module
 from gyrovae_tf.learn.evaluate import Evaluation, Group
+from gyrovae_tf.learn.promise import Promise
+from gyrovae_tf.learn.trust import Trust
 
 PROGRAM = [sys.executable, "-m", "gyrovae_tf.cli.main"]
 SEPARATE: dict[str, Any] = {"mix_stderr": False} if "mix_stderr" in inspect.signature(CliRunner).parameters else {}
@@ -496,7 +499,7 @@ EVALUATION = Evaluation(
     auroc={"worn bearing": 0.98765},
     groups={
         "normal": Group(windows=117, alarms=0.0085, events=0, hours=0.5, votable=True),
-        "worn bearing": Group(windows=4, alarms=1.0, events=3, hours=0.25, votable=True),
+        "worn bearing": Group(windows=4, alarms=1.0, events=3, hours=0.25, votable=True, delay_s=3.84, told=1),
     },
     baseline_auroc={"worn bearing": 0.5},
     baseline_alarms={"normal": 0.0, "worn bearing": 0.25},
@@ -511,16 +514,45 @@ def test_an_evaluation_as_text() -> None:
     assert (
         evaluation_table(EVALUATION)
         == """\
-motion        windows   alarms  events/h  AUROC  baseline alarms  baseline AUROC
-------------  -------  -------  --------  -----  ---------------  --------------
-normal            117    0.9 %       0.0                   0.0 %
-worn bearing        4  100.0 %      12.0  0.988           25.0 %           0.500
+motion        windows   alarms  events/h  delay, s  AUROC  baseline alarms  baseline AUROC
+------------  -------  -------  --------  --------  -----  ---------------  --------------
+normal            117    0.9 %       0.0                             0.0 %
+worn bearing        4  100.0 %      12.0       3.8  0.988           25.0 %           0.500
 
 alarms: share of windows that score 1.0 or more; on normal motion 1 % was asked for.
-events: times that 3 of 5 windows in a row began to be alarms.
+events: times that 3 of 5 windows in a row began to be alarms, 128 samples from one window to the
+next; another --hop, other events.
+delay: mean time from the beginning of a recording, or a gap in it, to its first event.
 AUROC: how well the score tells this motion from normal: 1.0 always, 0.5 no better than a coin.
 baseline: what a simple detector makes of the same windows (Mahalanobis on log band energies)."""
     )
+
+
+def test_the_delay_is_left_out_where_it_does_not_fit() -> None:
+    name = "a very much worn bearing"
+    groups = {"normal": EVALUATION.groups["normal"], name: EVALUATION.groups["worn bearing"]}
+    wide = dataclasses.replace(EVALUATION, groups=groups, auroc={name: 1.0})
+    wide = dataclasses.replace(wide, baseline_alarms={"normal": 0.0, name: 0.2}, baseline_auroc={name: 0.5})
+    assert "delay" not in evaluation_table(wide)
+    assert max(map(len, evaluation_table(wide).splitlines())) <= 100
+
+
+def test_a_kind_without_an_event_has_no_delay() -> None:
+    groups = {**EVALUATION.groups, "off": Group(windows=9, alarms=0.0, events=0, hours=0.1, votable=True)}
+    found = dataclasses.replace(
+        EVALUATION, groups=groups, auroc={**EVALUATION.auroc, "off": 0.5}, baseline_auroc=None, baseline_alarms=None
+    )
+    text = evaluation_table(found)
+    assert text.splitlines()[4].split() == ["off", "9", "0.0", "%", "0.0", "n/a", "0.500"]
+    assert "\nn/a: there was no event.\n" in text
+
+
+def test_what_cannot_be_promised_is_said() -> None:
+    rates = (0.0, 0.5)
+    trust = Trust(2.0, 1, 90, 30.0, rates, 1.0, 1.0, 1.0, 1.0, ("Too uniform.",), "One recording.")
+    told = evaluation_table(dataclasses.replace(EVALUATION, promise=Promise(None, trust, None)))
+    assert told.splitlines()[-1] == "false alarms cannot be promised: Too uniform."
+    assert told.splitlines()[:-1] == evaluation_table(EVALUATION).splitlines()
 
 
 def test_an_evaluation_of_a_bundle_alone_and_of_short_recordings() -> None:
@@ -558,7 +590,9 @@ def test_preprocess_without_the_rest(here: Path) -> None:
     assert text.stdout == (
         f"d2: {made['train_windows']} windows to train on and {made['validation_windows']} held back; "
         "each is 256 samples\n(1280 ms at 200 Hz), one count is 0.01 m/s^2\n"
-        "note: 16 s to learn from is little; several minutes make fewer false alarms\n"
+        "note: Too few data: 0.4 minutes hold about 19 independent windows; 1 % of them is 0.2. "
+        "About 200 are needed.\n"
+        "note: Too uniform: one recording of 0.4 minutes, less than 5; record longer, on several days.\n"
     )
     assert text.stderr == ""
 

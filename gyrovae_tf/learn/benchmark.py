@@ -21,25 +21,23 @@ from numpy.typing import NDArray
 
 from gyrovae_tf import runtime
 from gyrovae_tf.bundle import Bundle, check_replaceable, write_json
-from gyrovae_tf.calibration import Calibration
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn import baselines
 from gyrovae_tf.learn.baseline import log_band_energies
 from gyrovae_tf.learn.dataset import Dataset, Progress, in_parts, preprocess
 from gyrovae_tf.learn.engine import versions
+from gyrovae_tf.learn.floating import float_scores
 from gyrovae_tf.learn.layout import training_part
 from gyrovae_tf.learn.measure import Figures, averaged, figures
 from gyrovae_tf.learn.portion import length_s, portion
 from gyrovae_tf.learn.quantize import quantize
 from gyrovae_tf.learn.run import Options, Run
 from gyrovae_tf.learn.train import train
-from gyrovae_tf.learn.vae import to_float
 from gyrovae_tf.learn.windows import Unseen, unseen
 from gyrovae_tf.recording import read_all
 from gyrovae_tf.signal.cost import frontend_cost
 from gyrovae_tf.signal.frontend import images as images_of
-from gyrovae_tf.signal.score import profiles, score
-from gyrovae_tf.spec import PIXEL, Spec
+from gyrovae_tf.signal.profile import means
 
 SCHEMA_VERSION = 1
 RESULT = "benchmark.json"
@@ -196,16 +194,9 @@ def _float(run: Run, bundle: Bundle, tests: Unseen, fit_s: float, progress: Prog
     model = run.keras_model()
 
     def scores(windows: NDArray[np.int16]) -> Scores:
-        return float_scores(model, images_of(windows, bundle.spec), bundle.spec, bundle.calibration)
+        return float_scores(model, images_of(windows, bundle.spec), bundle.spec, bundle.calibration, means(windows))
 
     return _trial(scores, tests, 1.0, fit_s, progress)
-
-
-def float_scores(model: Any, images: NDArray[np.int8], spec: Spec, calibration: Calibration) -> Scores:
-    """The Keras model, int8 images [k, 2, 32, 32, 3], spec and calibration in; scores [k] without quantisation out."""
-    outputs = model([to_float(images[:, 0]), to_float(images[:, 1])])
-    scalogram, field = (np.asarray(output, np.float64).sum(axis=2).swapaxes(1, 2) * PIXEL for output in outputs)
-    return score(profiles(images, (scalogram, field), spec), calibration).score
 
 
 def _baselines(data: Dataset, tests: Unseen, seed: int, rate: float) -> dict[str, _Trial]:

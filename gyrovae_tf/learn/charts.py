@@ -1,4 +1,4 @@
-"""Numbers in, charts out: SVG text to be put into a page, and PNG images as data URIs.
+"""Numbers in, charts out: SVG text to be put into a page.
 
 Every chart is the same bytes for the same numbers, loads nothing, and takes its colours from the page's style sheet
 (CSS custom properties), so that light and dark are one chart.
@@ -6,14 +6,11 @@ Every chart is the same bytes for the same numbers, loads nothing, and takes its
 
 from __future__ import annotations
 
-import base64
 import html
 import io
 import math
 import re
-import struct
 import warnings
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -21,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gyrovae_tf.spec import AXES, BANDS, FRACTION, GAIN_SHIFT, PIXEL, Spec
+from gyrovae_tf.spec import AXES, FRACTION, GAIN_SHIFT, PIXEL, Spec
 
 # Stand-ins that Matplotlib draws with, and the custom properties that take their place in the SVG.
 _COLOURS = {
@@ -242,21 +239,42 @@ def over_time(scores: NDArray[np.float64], borders: Sequence[int], minutes: floa
 
 
 def agreement(float32: NDArray[np.float64], int8: NDArray[np.float64], abnormal: NDArray[np.bool_]) -> str:
-    """Reconstruction errors of the same windows by the float and the int8 model in; one against the other out."""
+    """Scores of the same windows by the float and the int8 model in; one against the other out."""
     with _chart(4.2, 2.9) as figure:
         axes = figure.add_subplot()
+        float32, int8 = (np.clip(scores, _LEAST_SCORE, _MOST_SCORE) for scores in (float32, int8))
         both = np.concatenate([float32, int8])
-        ends = [float(both.min()) * 0.9, float(both.max()) * 1.1]
+        ends = [min(float(both.min()), 1.0) * 0.9, max(float(both.max()), 1.0) * 1.1]
         axes.plot(ends, ends, color=_COLOURS["muted"], linewidth=0.8)
+        for line in (axes.axhline, axes.axvline):
+            line(1.0, color=_COLOURS["alarm"], linewidth=0.8)
         for chosen, colour, label in ((~abnormal, "normal", "normal"), (abnormal, "fault", "abnormal")):
             if chosen.any():
                 dots = {"linestyle": "", "marker": "o", "markersize": 2.6, "alpha": 0.6, "markeredgewidth": 0}
                 axes.plot(float32[chosen], int8[chosen], color=_COLOURS[colour], label=label, **dots)
-        axes.set(xscale="log", yscale="log", xlim=ends, ylim=ends, xlabel="error, float model", ylabel="error, int8")
+        axes.set(xscale="log", yscale="log", xlabel="score, float model", ylabel="score, int8 model")
         for axis in (axes.xaxis, axes.yaxis):
-            _plain_log(axis)
+            _score_axis(axis)
+        axes.set(xlim=ends, ylim=ends)
         figure.legend(ncols=2, loc="outside upper left", handletextpad=0.2, markerscale=2)
-        return _svg(figure, "agreement", "Reconstruction error of the int8 model against that of the float model")
+        return _svg(figure, "agreement", "Scores of the int8 model against those of the float model")
+
+
+def left_out(shares: Sequence[float], rate: float, odd: float, minutes: float) -> str:
+    """Block by block the share of alarms had it been left out, the rate asked for, the share from which a block is
+    unlike the others, and the minutes that all cover in; a bar a block out.
+    """
+    with _chart(4.2, 2.4) as figure:
+        axes = figure.add_subplot()
+        width = minutes / len(shares)
+        place = (np.arange(len(shares)) + 0.5) * width
+        colours = [_COLOURS["alarm" if share > odd else "normal"] for share in shares]
+        axes.bar(place, [100 * share for share in shares], width=0.8 * width, color=colours)
+        axes.axhline(100 * rate, color=_COLOURS["alarm"], linewidth=1.2)
+        axes.set(xlabel="minutes of normal motion", ylabel="alarms, %")
+        axes.set(xlim=(0, minutes), ylim=(0, max(400 * rate, 110 * max(shares))))
+        axes.grid(axis="y")
+        return _svg(figure, "leftout", "Alarms in each stretch of normal motion, had the threshold been set without it")
 
 
 def waveform(number: int, motion: NDArray[np.float64], rate_hz: float, units: str) -> str:
@@ -271,38 +289,6 @@ def waveform(number: int, motion: NDArray[np.float64], rate_hz: float, units: st
         axes.grid(axis="y")
         figure.legend(ncols=3, loc="outside upper left", handlelength=1.2)
         return _svg(figure, f"wave{number}", "The window's motion about its mean")
-
-
-def heat(values: NDArray[np.float64], limit: float) -> str:
-    """Numbers [rows, columns], first row at the bottom, in; a PNG of a dot each as a data URI out.
-
-    Blue is -limit, white 0, red +limit; NaN is transparent.
-    """
-    import matplotlib as mpl
-
-    scaled = np.clip((values[::-1] + limit) / (2 * limit), 0, 1)
-    pixels: NDArray[np.uint8] = mpl.colormaps["RdBu_r"](np.nan_to_num(scaled), bytes=True)
-    pixels[np.isnan(scaled)] = 0
-    return "data:image/png;base64," + base64.b64encode(_png(pixels)).decode("ascii")
-
-
-def axes_side_by_side(image: NDArray[np.float64]) -> NDArray[np.float64]:
-    """An image [32, 32, 3] in; its three axes beside each other with a gap of a dot, [32, 98], out."""
-    gap = np.full((BANDS, 1), np.nan)
-    return np.concatenate([image[..., 0], gap, image[..., 1], gap, image[..., 2]], axis=1)
-
-
-def _png(pixels: NDArray[np.uint8]) -> bytes:
-    """RGBA [rows, columns, 4] in, a PNG out (ISO/IEC 15948: one IDAT, no filter)."""
-
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-
-    rows, columns, _ = pixels.shape
-    lines = np.concatenate([np.zeros((rows, 1), np.uint8), pixels.reshape(rows, -1)], axis=1)
-    header = struct.pack(">IIBBBBB", columns, rows, 8, 6, 0, 0, 0)
-    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(lines.tobytes(), 9)) + chunk(b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + body
 
 
 def _short(text: str, longest: int = 28) -> str:

@@ -10,9 +10,81 @@ from gyrovae_tf.learn.health import Check
 from gyrovae_tf.learn.latent import carries
 from gyrovae_tf.learn.markup import WORDS, data_table, escaped, mark, side_by_side, small_print
 from gyrovae_tf.learn.speed import shares
+from gyrovae_tf.learn.trust import ODD, Trust
 from gyrovae_tf.learn.vae import BRANCHES
 from gyrovae_tf.learn.verdict import asked, percent
-from gyrovae_tf.signal.cost import frontend_cost
+from gyrovae_tf.signal.cost import MOST_MACS, MOST_SCORE_BYTES, MOST_TABLE_BYTES, frontend_cost
+
+
+def trust(figures: Figures) -> str:
+    """Figures in, how far the threshold and the vote can be trusted on other days out."""
+    known, rate = figures.promise.trust, asked(figures)
+    if known is None:
+        return '<p class="lead">This detector does not tell how it was calibrated. Quantise its run again.</p>'
+    if known.promised:
+        sentence = f"Nothing in the normal data speaks against {rate} false alarms on other days."
+    else:
+        sentence = f"The normal data do not allow to promise {rate} false alarms on other days:"
+    items = "".join(f"<li>{escaped(text)}</li>" for text in known.warnings)
+    vote = figures.promise.vote
+    notes = [text for text in (known.note, *(vote.warnings if vote else ())) if text]
+    return (
+        f'<p class="lead">{mark("good", "OK") if known.promised else mark("look", "look")} {escaped(sentence)}</p>'
+        + (f'<ul class="lead">{items}</ul>' if items else "")
+        + data_table(["", "value", ""], [[escaped(cell) for cell in row] for row in _promised(figures)], "wnw")
+        + small_print(notes)
+        + _left_out(known, figures.bundle.calibration.false_alarm_rate)
+    )
+
+
+def _promised(figures: Figures) -> list[list[str]]:
+    """What is known of the threshold and the vote: name, value, meaning."""
+    tail, known, vote = figures.promise.threshold, figures.promise.trust, figures.promise.vote
+    rows = []
+    if tail is not None:
+        span = f"{_two(100 * tail.rate_low)} to {_two(100 * tail.rate_high)} %"
+        meaning = (
+            f"of windows are false alarms (95 % interval) for more time of the same kind; {asked(figures)} was asked"
+        )
+        rows.append(["rate", span, meaning])
+        odds = "; it lies beyond what was seen" if tail.extrapolated else ""
+        rows.append(
+            ["threshold", f"{tail.low:.3g} to {tail.high:.3g}", f"95 % interval of the {tail.threshold:.3g} set{odds}"]
+        )
+    if known is not None:
+        meaning = f"as good as {known.effective_windows:,.0f} independent ones; {known.minutes:.1f} minutes in "
+        meaning += "one recording" if known.recordings == 1 else f"{known.recordings} recordings"
+        rows.append(["normal windows", f"{known.windows:,}", meaning])
+    if vote is not None:
+        rule = f"{vote.alarms} of {vote.windows} windows, {vote.hop_s:.2g} s apart"
+        span = f"95 % interval {_two(vote.events_low)} to {_two(vote.events_high)}"
+        rows.append(
+            ["false events", f"{_two(vote.events_per_day)} a day", f"to expect after the vote ({rule}); {span}"]
+        )
+        delays = {float(share): seconds for share, seconds in vote.delay_s.items()}
+        parts = [f"{seconds:.1f} s where {100 * share:.0f} %" for share, seconds in delays.items() if share < 1]
+        if 1.0 in delays:
+            meaning = "from a fault's first window to an event where all its windows are alarms"
+            rows.append(["delay", f"{delays[1.0]:.1f} s", "; ".join([meaning, *parts])])
+    return rows
+
+
+def _two(number: float) -> str:
+    """Two significant digits, and no powers of ten above one."""
+    return f"{number:,.0f}" if number >= 10 else f"{number:.2g}"
+
+
+def _left_out(known: Trust, rate: float) -> str:
+    if not known.left_out_rates:
+        return ""
+    return side_by_side(
+        (
+            charts.left_out(known.left_out_rates, rate, ODD * rate, known.minutes),
+            f"Normal motion in {len(known.left_out_rates)} stretches of time. A bar: which part of a stretch would have "
+            "been alarms had the threshold been set without it. The line is the rate asked for. Single bars above it "
+            f"are chance; a red one ({ODD:g} times the rate) is a stretch unlike the rest.",
+        )
+    )
 
 
 def health(figures: Figures, health: Sequence[Check]) -> str:
@@ -98,12 +170,25 @@ def agreement(figures: Figures) -> str:
         other = both.pixels[both.abnormal].mean(axis=0)
         text += f", by {other[0]:.2f} and {other[1]:.2f} on abnormal motion"
     text += f"; one step is 1/32 standard deviation. The reconstruction error changes by {100 * rise:+.1f} %."
-    return f'<p class="lead">{escaped(text)}</p>' + side_by_side(
-        (
-            charts.agreement(both.float_error, both.int8_error, both.abnormal),
-            "Reconstruction error of the same windows. Dots on the line: quantisation cost nothing. All scores and "
-            "AUROCs on this page are those of the int8 model.",
+    text += (
+        f" The score changes by {100 * both.change:.1f} % in the middle window, and {percent(both.same_side)} of the "
+        "windows are on the same side of the threshold."
+    )
+    rows = [
+        [escaped(kind), f"{exact:.3f}", f"{rounded:.3f}", f"{rounded - exact:+.3f}"]
+        for kind, (exact, rounded) in both.aurocs().items()
+    ]
+    return (
+        f'<p class="lead">{escaped(text)}</p>'
+        + side_by_side(
+            (
+                charts.agreement(both.float_score, both.int8_score, both.abnormal),
+                "Scores of the same windows. Dots on the diagonal: quantisation cost nothing. Right of the upright red "
+                "line the float model raises an alarm, above the level one the int8 model.",
+            )
         )
+        + (data_table(["AUROC on these windows", "float", "int8", "change"], rows, "w") if rows else "")
+        + small_print(["All other scores and AUROCs on this page are those of the int8 model, on all windows."])
     )
 
 
@@ -115,7 +200,8 @@ def device(figures: Figures) -> str:
     arena = "not measured" if bundle.arena_bytes is None else f"{bundle.arena_bytes:,} bytes"
     facts = [
         ["model", f"{model.size_bytes:,} bytes", "in flash"],
-        ["front end's tables", f"{cost.total_table_bytes:,} bytes", "in flash"],
+        ["front end's tables", f"{cost.total_table_bytes:,} bytes", f"in flash; {_limit(MOST_TABLE_BYTES)}"],
+        ["score's tables", f"{bundle.calibration.table_bytes:,} bytes", f"in flash; {_limit(MOST_SCORE_BYTES)}"],
         ["tensor arena", arena, "in RAM; the smallest that works"],
         ["activations", f"{model.activation_bytes:,} bytes", "in RAM at one time; the arena is larger than this"],
         [
@@ -123,7 +209,7 @@ def device(figures: Figures) -> str:
             f"{model.macs:,}",
             f"a window; {percent(_share(model.accelerated_macs, model.macs))} in kernels that ESP-NN accelerates",
         ],
-        ["multiply-accumulates, front end", f"{cost.total_macs:,}", "a window of three axes, in integers"],
+        ["multiply-accumulates, front end", f"{cost.total_macs:,}", f"a window, in integers; {_limit(MOST_MACS)}"],
         ["time, model (estimate)", f"{ms:.1f} ms", f"of the {spec.window_ms:.0f} ms that a window lasts"],
     ]
     rows = [
@@ -147,6 +233,10 @@ def device(figures: Figures) -> str:
     )
 
 
+def _limit(most: int) -> str:
+    return f"at most {most:,}"
+
+
 def _share(part: int, whole: int) -> float:
     return part / whole if whole else 0.0
 
@@ -159,6 +249,10 @@ def origin(figures: Figures) -> str:
         ("one count", f"{spec.lsb:g} {spec.units}"),
         ("bands", f"{len(spec.bands)} from {spec.bands[0].center_hz:.3g} to {spec.bands[-1].center_hz:.3g} Hz"),
         ("threshold", f"for {asked(figures)} false alarms"),
+        (
+            "views (regimes)",
+            ", ".join(f"{name} ({len(view.codes)})" for name, view in bundle.calibration.views.items()),
+        ),
         ("vote", f"{bundle.calibration.vote_alarms} of {bundle.calibration.vote_windows} windows"),
         ("training", f"seed {options.seed}, batch {options.batch}, beta {options.beta:g}"),
         ("spec digest", spec.digest),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,10 @@ from gyrovae_tf import runtime
 from gyrovae_tf.bundle import Bundle
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn import baseline
-from gyrovae_tf.learn.dataset import Progress, check_hop, cut, in_parts, segments_of
+from gyrovae_tf.learn.dataset import Progress, check_hop, in_parts
 from gyrovae_tf.learn.layout import test_part
+from gyrovae_tf.learn.promise import Promise, promise
+from gyrovae_tf.learn.windows import windows_like
 from gyrovae_tf.recording import Recording, read_all
 from gyrovae_tf.signal.score import vote
 
@@ -38,6 +40,16 @@ class Group:
     """Time that the windows cover."""
     votable: bool
     """Whether any stretch without a gap is long enough for one vote."""
+    delay_s: float | None = None
+    """For abnormal motion: seconds from the first sample of a stretch without a gap to the end of the window with which
+    its first event begins, the mean over the stretches that have an event; None where none has one, and where no
+    stretch is long enough for one vote. It tells the time to an alarm only where the fault is there from the start."""
+    stretches: int = 1
+    """Recordings, or parts of them between gaps."""
+    told: int = 0
+    """How many of these have an event."""
+    abnormal: bool = False
+    """Whether this is a kind of anomaly."""
 
     @property
     def events_per_hour(self) -> float | None:
@@ -64,10 +76,18 @@ class Evaluation:
     vote: tuple[int, int]
     """Alarms among windows that make an event."""
     hop: int
-    """Samples from one scored window to the next."""
+    """Samples from one scored window to the next. Events and delays depend on it: the vote counts windows."""
+    promise: Promise = field(default_factory=Promise)
+    """What the calibration found out about the detector's false alarms, from the normal data it was made of."""
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready values; `auroc` maps each kind to the int8 model's figure."""
+        """JSON-ready values; `auroc` maps each kind to the int8 model's figure, `delay_s` to `Group.delay_s`.
+
+        `threshold`, `trust` and `voting` are what the bundle holds of its calibration (`threshold.Tail`, `trust.Trust`,
+        `voting.Vote`), where it does. Their events are those of windows `hop_s` apart; the others of windows `hop`
+        samples apart.
+        """
+        known = self.promise.to_dict()
         return {
             "auroc": self.auroc,
             "auroc_mean": float(np.mean(list(self.auroc.values()))) if self.auroc else None,
@@ -76,6 +96,7 @@ class Evaluation:
             "requested_false_alarm_rate": self.requested_false_alarm_rate,
             "alarm_rate": {kind: group.alarms for kind, group in self.groups.items()},
             "events_per_hour": {kind: group.events_per_hour for kind, group in self.groups.items()},
+            "delay_s": {kind: group.delay_s for kind, group in self.groups.items() if kind != "normal"},
             "windows": {kind: group.windows for kind, group in self.groups.items()},
             "baseline": None
             if self.baseline_auroc is None
@@ -83,6 +104,9 @@ class Evaluation:
             "vote": list(self.vote),
             "hop": self.hop,
             "runtime": runtime.NAME,
+            "threshold": known["threshold"],
+            "trust": known["trust"],
+            "voting": known["vote"],
         }
 
 
@@ -122,7 +146,7 @@ def evaluate(
         windows, segments = _windows(recordings, bundle, hop, rate_hz, kind)
         what = f"{kind} ({place + 1} of {len(kinds)})"
         scores[kind] = in_parts(lambda part: detector.score_windows(part).score, windows, _CHUNK, progress, what)
-        groups[kind] = _group(scores[kind], segments, bundle, hop)
+        groups[kind] = _group(scores[kind], segments, bundle, hop, abnormal=kind != "normal")
         if classical is not None:
             distances[kind] = classical.distance(baseline.log_band_energies(windows))
     return Evaluation(
@@ -138,6 +162,7 @@ def evaluate(
         requested_false_alarm_rate=bundle.calibration.false_alarm_rate,
         vote=(bundle.calibration.vote_alarms, bundle.calibration.vote_windows),
         hop=hop,
+        promise=promise(bundle),
     )
 
 
@@ -166,43 +191,39 @@ def _windows(
     recordings: Recordings, bundle: Bundle, hop: int, rate_hz: float | None, kind: str
 ) -> tuple[NDArray[np.int16], NDArray[np.int64]]:
     """Windows of one kind and the segment of each, at the rate and in the units that the detector was made for."""
-    spec = bundle.spec
     known = read_all(recordings, rate_hz=rate_hz)
-    for recording in known:
-        if recording.rate_hz is None or abs(recording.rate_hz / spec.rate_hz - 1) > 0.01:
-            raise GyrovaeError(
-                f"{recording.source} was recorded at another rate than the detector was made for",
-                expected=f"{spec.rate_hz:g} Hz",
-                received="no known rate" if recording.rate_hz is None else f"{recording.rate_hz:g} Hz",
-            )
-        if recording.units != spec.units:
-            raise GyrovaeError(
-                f"{recording.source} is in other units than the detector was made for",
-                expected=spec.units,
-                received=recording.units,
-            )
     try:
-        windows, origins = cut(known, window=spec.window, hop=hop, lsb=spec.lsb)
+        return windows_like(known, bundle.spec, hop=hop)
     except GyrovaeError as error:
-        raise GyrovaeError(f"{kind}: {error.problem}", expected=error.expected, received=error.received) from None
-    return windows, segments_of(origins, known)
+        raise GyrovaeError(
+            f"{kind}: {error.problem}", expected=error.expected, received=error.received, remedy=error.remedy
+        ) from None
 
 
-def _group(scores: NDArray[np.float64], segments: NDArray[np.int64], bundle: Bundle, hop: int) -> Group:
+def _group(
+    scores: NDArray[np.float64], segments: NDArray[np.int64], bundle: Bundle, hop: int, *, abnormal: bool
+) -> Group:
     """Alarms, and events counted within stretches that no gap breaks."""
-    calibration = bundle.calibration
+    calibration, window = bundle.calibration, bundle.spec.window
     alarms = scores >= 1.0
-    breaks = np.flatnonzero(np.diff(segments)) + 1
+    stretches = np.split(alarms, np.flatnonzero(np.diff(segments)) + 1)
     events, samples, votable = 0, 0, False
-    for stretch in np.split(alarms, breaks):
+    first = []  # samples to the end of the window with which each stretch's first event begins
+    for stretch in stretches:
         votable |= len(stretch) >= calibration.vote_windows
         held = vote(stretch, calibration.vote_alarms, calibration.vote_windows)
         events += int((np.diff(held.astype(np.int8), prepend=0) == 1).sum())
-        samples += bundle.spec.window + (len(stretch) - 1) * hop
+        samples += window + (len(stretch) - 1) * hop
+        if held.any():
+            first.append(window + int(held.argmax()) * hop)
     return Group(
         windows=len(scores),
         alarms=float(alarms.mean()),
         events=events,
         hours=samples / bundle.spec.rate_hz / 3600,
         votable=votable,
+        delay_s=float(np.mean(first)) / bundle.spec.rate_hz if abnormal and votable and first else None,
+        stretches=len(stretches),
+        told=len(first),
+        abnormal=abnormal,
     )

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +15,12 @@ from gyrovae_tf import runtime, tflite
 from gyrovae_tf.bundle import Bundle
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn import baseline
+from gyrovae_tf.learn.agreement import Agreement, agreement
 from gyrovae_tf.learn.dataset import Dataset, Progress
-from gyrovae_tf.learn.evaluate import Evaluation, Recordings, auroc, evaluate, load_baseline
+from gyrovae_tf.learn.evaluate import Evaluation, Group, Recordings, auroc, evaluate, load_baseline
 from gyrovae_tf.learn.layout import test_part
-from gyrovae_tf.learn.motion import Motion, held_back, recorded, rivals, scored
+from gyrovae_tf.learn.motion import NORMAL, Motion, held_back, recorded, rivals, scored
+from gyrovae_tf.learn.promise import Promise, promise
 from gyrovae_tf.learn.run import Run
 from gyrovae_tf.learn.train import LOG
 from gyrovae_tf.recording import read_all
@@ -27,10 +28,8 @@ from gyrovae_tf.signal.perturb import PERTURBATIONS
 from gyrovae_tf.signal.score import Reason, reasons
 from gyrovae_tf.spec import PIXEL
 
-NORMAL = "normal"
 _WORST_OF_A_KIND = 1
 _WORST_NORMAL = 3
-_COMPARED = 192  # windows of each kind that float and int8 are compared on, at the most
 _SEED = 0
 
 
@@ -44,6 +43,8 @@ class Row:
     """Share of windows that score 1.0 or more."""
     events_per_hour: float | None
     """None where it was not or cannot be counted."""
+    group: Group | None
+    """Events and delay as `evaluate` counts them; None where it was not asked: for held-back windows and stand-ins."""
     auroc: float | None
     """None for normal motion."""
     baseline_alarms: float | None
@@ -64,7 +65,10 @@ class Example:
     start_s: float
     """Where in it the window begins."""
     score: float
+    shares: dict[str, float]
+    """View -> its part of the score."""
     reasons: tuple[Reason, ...]
+    """What deviates most in the view of bands."""
     seen: NDArray[np.float64]
     """[2, 32, 32, 3] scalogram and field in standard deviations."""
     rebuilt: NDArray[np.float64]
@@ -73,20 +77,6 @@ class Example:
     """[3, 32] (axis, band)."""
     motion: NDArray[np.float64] | None
     """[N, 3] about its mean, in the sensor's units; None where only images were kept."""
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """The float model's reconstructions against the int8 model's, on the same images."""
-
-    pixels: NDArray[np.float64]
-    """[k, 2] mean absolute difference of scalogram and field, in pixels of 1/32 standard deviation."""
-    float_error: NDArray[np.float64]
-    """[k] mean squared error of each window, both images, in squared standard deviations."""
-    int8_error: NDArray[np.float64]
-    """The same of the int8 model."""
-    abnormal: NDArray[np.bool_]
-    """[k] whether the window is one of abnormal motion."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +104,8 @@ class Figures:
     worst: tuple[Example, ...]
     """The windows that score highest, of each kind and of normal motion."""
     agreement: Agreement
+    promise: Promise
+    """What the calibration found out about false alarms."""
 
     @property
     def normal(self) -> Motion:
@@ -179,7 +171,8 @@ def gather(
             for kind, motion in motions.items()
             for place in _highest(motion, _WORST_NORMAL if kind == NORMAL else _WORST_OF_A_KIND, data.spec.window)
         ),
-        agreement=_agreement(run, detector, motions),
+        agreement=agreement(run.keras_model(), detector, motions),
+        promise=promise(detector.bundle),
     )
 
 
@@ -198,6 +191,7 @@ def _row(
         windows=len(motion.score),
         alarms=group.alarms if group else motion.alarms,
         events_per_hour=group.events_per_hour if group else None,
+        group=group,
         auroc=None if kind == NORMAL else auroc(normal.score, motion.score),
         baseline_alarms=None if own is None or classical is None else float((own >= classical.threshold).mean()),
         baseline_auroc={}
@@ -238,6 +232,7 @@ def _example(kind: str, motion: Motion, place: int, why: str, detector: runtime.
         source=motion.sources[recording],
         start_s=float(first / spec.rate_hz),
         score=float(motion.score[place]),
+        shares={name: float(values[place]) for name, values in motion.shares.items()},
         reasons=tuple(reasons(motion.deviation[place], spec)),
         seen=image[0] / PIXEL,
         rebuilt=np.concatenate(
@@ -249,34 +244,6 @@ def _example(kind: str, motion: Motion, place: int, why: str, detector: runtime.
         deviation=motion.deviation[place],
         motion=about,
     )
-
-
-def _agreement(run: Run, detector: runtime.Detector, motions: Mapping[str, Motion]) -> Agreement:
-    """Both models on the same images, evenly chosen from each kind."""
-    model, chosen, abnormal = detector.model, [], []
-    for kind, motion in motions.items():
-        count = len(motion.score)
-        take = np.linspace(0, count - 1, min(count, _COMPARED)).round().astype(np.intp)
-        chosen.append(motion.images(take, detector.bundle.spec))
-        abnormal.append(np.full(len(take), kind != NORMAL))
-    images = np.concatenate(chosen)
-    seen = (images / np.float32(PIXEL)).astype(np.float32)
-    exact = [
-        np.asarray(part) for part in run.keras_model().predict([seen[:, 0], seen[:, 1]], batch_size=256, verbose=0)
-    ]
-    scalogram, field = model.reconstruct(images)
-    rounded = [
-        (scalogram - np.float64(model.zero_point)) * model.scale,
-        (field - np.float64(model.field_zero_point)) * model.field_scale,
-    ]
-    pairs = zip(exact, rounded, strict=True)
-    pixels = np.stack([np.abs(a - b).mean(axis=(1, 2, 3), dtype=np.float64) * PIXEL for a, b in pairs], axis=1)
-
-    def error(outputs: list[NDArray[Any]]) -> NDArray[np.float64]:
-        parts = [np.square(seen[:, i] - outputs[i].astype(np.float64)).mean(axis=(1, 2, 3)) for i in range(2)]
-        return np.mean(parts, axis=0)
-
-    return Agreement(pixels, error(exact), error(rounded), np.concatenate(abnormal))
 
 
 def _log(path: Path) -> dict[str, list[float]]:

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from gyrovae_tf.bundle import Bundle
 from gyrovae_tf.learn.dataset import Dataset
+from gyrovae_tf.learn.trust import foreseen
 from gyrovae_tf.spec import AXES, PIXEL
 
 Status = Literal["good", "look", "bad"]
-_ENOUGH_S, _LITTLE_S = 180.0, 60.0
-_ENOUGH_ALARMS = 3  # held-back windows above the threshold that it should rest on
+_LITTLE_S = 60.0
 _REPEATED, _MOSTLY_REPEATED = 0.1, 0.5
 _AT_THE_LIMIT = 0.002
 _COARSE = 8.0  # counts of motion below which the sensor's steps show
@@ -35,7 +35,7 @@ class Check:
 
 def checks(data: Dataset, bundle: Bundle) -> list[Check]:
     """A run's dataset and its bundle in, the checks of its data out: on all windows, or on those held back."""
-    found = [_amount(data), _held_back(data, bundle.calibration.false_alarm_rate)]
+    found = [_amount(data, bundle.calibration.false_alarm_rate)]
     if data.validation_windows is None:
         found.append(
             Check(
@@ -52,32 +52,23 @@ def checks(data: Dataset, bundle: Bundle) -> list[Check]:
             _limit(data.validation_windows),
             _motion(data.validation_windows, data.spec.lsb, data.spec.units),
         ]
-    found += [_extremes(data), _drift(data)]
-    found += [Check("warning", "", "look", warning) for warning in _warnings(bundle)]
-    return found
+    return [*found, _extremes(data), _drift(data)]
 
 
-def _amount(data: Dataset) -> Check:
-    seconds = data.seconds
-    status: Status = "good" if seconds >= _ENOUGH_S else "look" if seconds >= _LITTLE_S else "bad"
-    more = "" if status == "good" else " That is little: several minutes, at every speed and load, make fewer alarms."
+def _amount(data: Dataset, rate: float) -> Check:
+    short = foreseen(data, rate)
+    status: Status = "good" if not short else "look" if data.seconds >= _LITTLE_S else "bad"
     return Check(
         "motion to learn from",
-        f"{seconds / 60:.1f} min",
+        f"{data.seconds / 60:.1f} min",
         status,
-        f"{len(data.train_images)} windows of {data.spec.window_ms:.0f} ms.{more}",
-    )
-
-
-def _held_back(data: Dataset, rate: float) -> Check:
-    count = len(data.validation_images)
-    enough = count * rate >= _ENOUGH_ALARMS
-    more = "" if enough else f" For {100 * rate:g} % false alarms that is few: the threshold is an extrapolation."
-    return Check(
-        "motion held back",
-        f"{count} windows",
-        "good" if enough else "look",
-        f"The threshold rests on these; training never saw them.{more}",
+        " ".join(
+            [
+                f"{len(data.train_images)} windows of {data.spec.window_ms:.0f} ms, and {len(data.validation_images)} "
+                "held back, which the training never saw.",
+                *short,
+            ]
+        ),
     )
 
 
@@ -150,10 +141,3 @@ def _drift(data: Dataset) -> Check:
         "look" if drifted else "good",
         f"Largest difference of a band's mean level between the two parts, in standard deviations.{more}",
     )
-
-
-def _warnings(bundle: Bundle) -> list[str]:
-    """What calibration warned of, where it says anything."""
-    trust = bundle.metrics.get("trust", {})
-    warnings = trust.get("warnings", []) if isinstance(trust, dict) else []
-    return [str(warning) for warning in warnings] if isinstance(warnings, list) else []

@@ -17,6 +17,8 @@ from gyrovae_tf.recording import read_all
 from gyrovae_tf.signal import frontend
 from gyrovae_tf.spec import Spec
 
+NORMAL = "normal"
+"""What normal motion is called among kinds of motion."""
 NAMES = {"mahalanobis": "Mahalanobis", "knn": "nearest neighbours", "energy": "energy"}
 """Simple detectors that are compared with -> what people call them."""
 Watch = tuple[Progress | None, str]
@@ -38,8 +40,10 @@ class Motion:
     """[k, 2, 32, 32, 3] scalogram and field, where there are no windows to make them of."""
     score: NDArray[np.float64]
     """[k] 1.0 is the alarm."""
+    shares: dict[str, NDArray[np.float64]]
+    """View -> [k] its part of the score; those of a window sum to 1."""
     deviation: NDArray[np.float64]
-    """[k, 3, 32] (axis, band) what the score is made of; above 0 is louder."""
+    """[k, 3, 32] (axis, band) power against that of the nearest regime; above 0 is louder."""
     distance: dict[str, NDArray[np.float64]]
     """Baseline -> its distances [k]; empty without a baseline."""
     origins: NDArray[np.int64]
@@ -99,7 +103,7 @@ def held_back(data: Dataset, detector: runtime.Detector, others: Rivals, watch: 
         return scored(data.validation_windows, detector, others, place, watch)
     scores = detector.score_images(data.validation_images)
     distance = {name: rival(data.validation_features) for name, rival in others.items()}
-    return Motion(None, data.validation_images, scores.score, scores.deviation, distance, *place)
+    return Motion(None, data.validation_images, scores.score, scores.shares, scores.deviation, distance, *place)
 
 
 def scored(
@@ -117,7 +121,8 @@ def scored(
         if progress:
             progress(min(start + _CHUNK, len(windows)), len(windows), what)
     score = np.concatenate([part.score for part in parts])
+    shares = {name: np.concatenate([part.shares[name] for part in parts]) for name in parts[0].shares}
     deviation = np.concatenate([part.deviation for part in parts])
     features = baseline.log_band_energies(windows)
     distance = {name: rival(features) for name, rival in others.items()}
-    return Motion(windows, None, score, deviation, distance, *place)
+    return Motion(windows, None, score, shares, deviation, distance, *place)

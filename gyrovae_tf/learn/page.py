@@ -6,12 +6,14 @@ import re
 from collections.abc import Iterable, Sequence
 from importlib import resources
 
-from gyrovae_tf.learn import charts, details
-from gyrovae_tf.learn.figures import NORMAL, Example, Figures, Row
+from gyrovae_tf.learn import charts, details, pictures
+from gyrovae_tf.learn.evaluate import Group
+from gyrovae_tf.learn.figures import Example, Figures, Row
 from gyrovae_tf.learn.health import Check, Status
 from gyrovae_tf.learn.markup import WORDS, data_table, escaped, mark, side_by_side, small_print, three
-from gyrovae_tf.learn.motion import NAMES
+from gyrovae_tf.learn.motion import NAMES, NORMAL
 from gyrovae_tf.learn.verdict import Verdict, asked, found, percent
+from gyrovae_tf.learn.views import SEES, in_words
 from gyrovae_tf.signal.score import Reason
 from gyrovae_tf.spec import AXES
 
@@ -26,6 +28,7 @@ def page(figures: Figures, verdict: Verdict, health: Sequence[Check]) -> str:
     sections = [
         ("results", "Kinds of motion", _results(figures)),
         ("scores", "Scores", _scores(figures)),
+        ("trust", "How far to trust the threshold", details.trust(figures)),
         ("roc", "Against simple detectors", _roc(figures)),
         ("worst", "Worst windows, explained", _worst(figures)),
         ("images", "What the model sees", _images(figures)),
@@ -83,11 +86,12 @@ def _top(verdict: Verdict) -> str:
 def _results(figures: Figures) -> str:
     rivals = list(figures.rows[-1].baseline_auroc)
     counted = any(row.events_per_hour is not None for row in figures.rows)
-    head = ["motion", "", "alarms", "AUROC", *(escaped(NAMES.get(name, name)) for name in rivals)]
+    head = ["motion", "", *["event"] * counted, "alarms", "AUROC", *(escaped(NAMES.get(name, name)) for name in rivals)]
     head += ["events/h"] * counted + ["windows"]
     rows = []
     for row in figures.rows:
-        cells = [escaped(row.kind), _verdict_of(row), percent(row.alarms), three(row.auroc)]
+        cells = [escaped(row.kind), _verdict_of(row), *[_event(row.group)] * counted]
+        cells += [percent(row.alarms), three(row.auroc)]
         cells += [three(row.baseline_auroc.get(name)) for name in rivals]
         if counted:
             cells.append("" if row.events_per_hour is None else f"{row.events_per_hour:.1f}")
@@ -102,12 +106,33 @@ def _results(figures: Figures) -> str:
         names = ", ".join(NAMES.get(name, name) for name in rivals)
         notes.append(f"{names}: AUROC of simple detectors on the same windows.")
     if counted:
-        calibration = figures.bundle.calibration
-        notes.append(
-            f"Events an hour: how often {calibration.vote_alarms} of {calibration.vote_windows} windows in a row began "
-            "to be alarms."
-        )
-    return _normal_note(figures) + _stand_in_note(figures) + data_table(head, rows, "ww") + small_print(notes)
+        notes += _about_events(figures)
+    table = data_table(head, rows, "www" if counted else "ww")
+    return _normal_note(figures) + _stand_in_note(figures) + table + small_print(notes)
+
+
+def _event(group: Group | None) -> str:
+    """Whether the vote found a kind of abnormal motion, in how many of its stretches, and when."""
+    if group is None or not group.abnormal:
+        return ""
+    if not group.votable:
+        return "too short"
+    if group.delay_s is None:
+        return "none"
+    where = "" if group.stretches == 1 else f"in {group.told} of {group.stretches}, "
+    return f"{where}after {group.delay_s:.1f}&#160;s"
+
+
+def _about_events(figures: Figures) -> list[str]:
+    calibration, spec = figures.bundle.calibration, figures.bundle.spec
+    vote = f"{calibration.vote_alarms} of {calibration.vote_windows} windows in a row"
+    hop = figures.normal.hop
+    return [
+        f"Event: whether {vote} are alarms at any time, in how many recordings (a gap makes two of one), and the mean "
+        "time from their beginning to that. It is the delay of an alarm where the fault is there from the start.",
+        f"Events an hour: how often {vote} began to be alarms. Events and delays depend on the hop: windows here begin "
+        f"{hop} samples ({hop / spec.rate_hz:.2g} s) apart.",
+    ]
 
 
 def _verdict_of(row: Row) -> str:
@@ -118,7 +143,8 @@ def _normal_note(figures: Figures) -> str:
     if not figures.held_back:
         return ""
     text = (
-        "Normal motion here is what the dataset held back: the training never saw it, but the threshold was set on it."
+        "Normal motion here is what the dataset held back: the training never saw it, but the score's regimes were "
+        "fitted to it, too, and the threshold was set on it."
     )
     if figures.normal.windows is None:
         text += (
@@ -186,15 +212,35 @@ def _roc(figures: Figures) -> str:
 def _worst(figures: Figures) -> str:
     items = "\n".join(
         f"<li><b>{escaped(e.kind)}</b>{_made_up(e, figures)} scores <b>{e.score:.2f}</b> in {escaped(e.source)} at "
-        f'{e.start_s:.1f} s: <span class="why">{_reasons(e.reasons)}</span></li>'
+        f"{e.start_s:.1f} s. {escaped(_seen_by(e))}<br />"
+        f'<span class="why">{_reasons(e.reasons)}</span></li>'
         for e in figures.worst
     )
-    return f'<ul class="worst">\n{items}\n</ul>\n' + small_print(
-        [
-            "The highest scores of each kind, and of normal motion: where to look first. Score 1.0 is the alarm.",
-            "After the colon: axis, frequency, louder or quieter than normal, and its part of the deviation.",
-        ]
+    return (
+        f'<ul class="worst">\n{items}\n</ul>\n'
+        + small_print(
+            [
+                "The highest scores of each kind, and of normal motion: where to look first. Score 1.0 is the alarm.",
+                "Second line: what deviates most in the view of bands: axis, frequency, louder or quieter than "
+                "normal, and its part of that deviation. Where another view has the largest part, it is not the whole "
+                "story.",
+                f"Views: the score is the mean of what {len(figures.bundle.calibration.views)} views of a window add; "
+                f"where all see it alike, each has {100 / len(figures.bundle.calibration.views):.0f} %. They look at:",
+            ]
+        )
+        + _views(figures)
     )
+
+
+def _seen_by(example: Example) -> str:
+    return f"Parts of the score: {in_words(example.shares)}."
+
+
+def _views(figures: Figures) -> str:
+    items = "".join(
+        f"<li><b>{escaped(name)}</b>: {escaped(SEES[name])}</li>" for name in figures.bundle.calibration.views
+    )
+    return f'<ul class="notes">{items}</ul>'
 
 
 def _made_up(example: Example, figures: Figures) -> str:
@@ -227,23 +273,24 @@ def _example(number: int, example: Example, figures: Figures) -> str:
     if example.motion is not None:
         wave = charts.waveform(number, example.motion, spec.rate_hz, spec.units)
         left += f"<figure>{wave}<figcaption>motion about its mean, {escaped(spec.units)}</figcaption></figure>"
-    strip = charts.heat(example.deviation[::-1], max(_DEVIATION_LIMIT, float(abs(example.deviation).max())))
+    strip = pictures.heat(example.deviation[::-1], max(_DEVIATION_LIMIT, float(abs(example.deviation).max())))
     left += (
         f'<figure class="strip"><img src="{strip}" alt="deviation by axis and band" />'
         f"<figcaption>deviation: x, y, z down; {lowest:.3g} to {highest:.3g} Hz across</figcaption></figure>"
     )
-    pictures = [f'<div class="pair">{left}</div>']
+    pairs = [f'<div class="pair">{left}</div>']
     for index, name in enumerate(("scalogram", "field")):
         both = "".join(
-            _picture(charts.heat(charts.axes_side_by_side(image[index]), _PIXEL_LIMIT), f"{name}, {what}")
+            _picture(pictures.heat(pictures.axes_side_by_side(image[index]), _PIXEL_LIMIT), f"{name}, {what}")
             for what, image in (("seen", example.seen), ("rebuilt", example.rebuilt))
         )
-        pictures.append(f'<div class="pair">{both}</div>')
+        pairs.append(f'<div class="pair">{both}</div>')
     state = " open" if number < _OPEN else ""
     return (
         f'<details class="card"{state}><summary><b>{escaped(example.kind)}</b>{_made_up(example, figures)}: a typical '
         f"window, score {example.score:.2f}</summary>\n<p>{escaped(example.source)} at {example.start_s:.1f} s. "
-        f'{_reasons(example.reasons)}</p>\n<div class="pictures">{"".join(pictures)}</div></details>'
+        f"{escaped(_seen_by(example))} Bands: {_reasons(example.reasons)}.</p>\n"
+        f'<div class="pictures">{"".join(pairs)}</div></details>'
     )
 
 

@@ -77,11 +77,13 @@ def _summary(figures: Figures, verdict: Verdict, health: Sequence[Check]) -> dic
         "normal": "held back" if figures.held_back else "given",
         "synthetic": bool(figures.stand_ins),
         "requested_false_alarm_rate": figures.bundle.calibration.false_alarm_rate,
+        "promise": figures.promise.to_dict(),
         "motions": {
             row.kind: {
                 "windows": row.windows,
                 "alarm_rate": row.alarms,
                 "events_per_hour": row.events_per_hour,
+                "delay_s": row.group.delay_s if row.group else None,
                 "auroc": row.auroc,
                 "found": None if row.auroc is None else found(row),
                 "baseline_alarm_rate": row.baseline_alarms,
@@ -95,12 +97,16 @@ def _summary(figures: Figures, verdict: Verdict, health: Sequence[Check]) -> dic
             "windows": len(both.float_error),
             "scalogram_pixels": float(both.pixels[:, 0].mean()),
             "field_pixels": float(both.pixels[:, 1].mean()),
+            "score_change": both.change,
+            "same_side": both.same_side,
+            "auroc": {kind: {"float": exact, "int8": int8} for kind, (exact, int8) in both.aurocs().items()},
             "float_error": float(np.mean(both.float_error)),
             "int8_error": float(np.mean(both.int8_error)),
         },
         "device": {
             "model_bytes": model.size_bytes,
             "table_bytes": cost.total_table_bytes,
+            "score_table_bytes": figures.bundle.calibration.table_bytes,
             "arena_bytes": figures.bundle.arena_bytes,
             "macs": model.macs,
             "accelerated_macs": model.accelerated_macs,
@@ -117,6 +123,7 @@ def _worst(example: Example) -> dict[str, Any]:
     return {
         "kind": example.kind,
         "score": example.score,
+        "shares": example.shares,
         "recording": example.source,
         "start_s": example.start_s,
         "reasons": reasons,

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gyrovae_tf.errors import GyrovaeError
+from gyrovae_tf.learn.dataset import Dataset
 from gyrovae_tf.learn.threshold import METHODS, Method, effective_windows
 
 Floats = NDArray[np.float64]
@@ -22,12 +23,14 @@ Labels = NDArray[np.int64]
 
 BAND = (0.3, 3.0)
 """A promised rate is kept within these multiples of it."""
+ODD = 10.0
+"""A block with more than this multiple of the rate is unlike the others."""
 _LEAST_EXPECTED = 2.0  # independent windows above the threshold
 _LEAST_BLOCKS = 4
-_ODD = 10.0  # a block with this multiple of the rate is unlike the others
 _DRIFT_P, _DRIFT_RATIO = 0.01, 1.1
 _PERMUTATIONS = 4000
 _LONG_S = 300.0
+_UNFILLED_S = 10.0  # a recording of five minutes does not fill its last windows
 
 
 @dataclass(frozen=True)
@@ -108,11 +111,8 @@ def check(
     minutes = seconds / 60
     warnings = []
     if rate * effective < _LEAST_EXPECTED or len(labels) < _LEAST_BLOCKS:
-        warnings.append(
-            f"Too few data: {minutes:.2g} minutes hold about {effective:.0f} independent windows; "
-            f"{100 * rate:.2g} % of them is {rate * effective:.1f}. About {_LEAST_EXPECTED / rate:.0f} are needed."
-        )
-    odd = [index for index, share in enumerate(left_out) if share > _ODD * rate]
+        warnings.append(_too_few(minutes, effective, rate))
+    odd = [index for index, share in enumerate(left_out) if share > ODD * rate]
     if odd:
         worst = max(odd, key=lambda index: left_out[index])
         start, stop = (minutes * float((blocks < labels[worst] + extra).mean()) for extra in (0, 1))
@@ -133,11 +133,8 @@ def check(
     note = ""
     if number == 1:
         note = "All data come from one recording: what differs from day to day, or from unit to unit, is not in them."
-        if seconds < _LONG_S - 10:  # a recording of five minutes does not fill its last windows
-            warnings.append(
-                f"Too uniform: one recording of {minutes:.2g} minutes, less than {_LONG_S / 60:.0f}; "
-                "record longer, on several days."
-            )
+    if uniform := _too_uniform(minutes, number):
+        warnings.append(uniform)
     return Trust(
         minutes=minutes,
         recordings=number,
@@ -150,6 +147,35 @@ def check(
         ends_p=ends_p,
         warnings=tuple(warnings),
         note=note,
+    )
+
+
+def foreseen(data: Dataset, rate: float = 0.01) -> tuple[str, ...]:
+    """A dataset and a rate in; the warnings of `check` that follow from how much there is of it, before any score, out.
+
+    Windows side by side are taken as independent, which is the most that can be hoped for.
+    """
+    known = len(data.train_images) + len(data.validation_images)
+    minutes = known * min(data.hop, data.spec.window) / data.spec.rate_hz / 60
+    apart = known * min(data.hop, data.spec.window) / data.spec.window
+    few = _too_few(minutes, apart, rate) if rate * apart < _LEAST_EXPECTED else ""
+    return tuple(text for text in (few, _too_uniform(minutes, len(set(data.sources)))) if text)
+
+
+def _too_few(minutes: float, effective: float, rate: float) -> str:
+    return (
+        f"Too few data: {minutes:.2g} minutes hold about {effective:.0f} independent windows; "
+        f"{100 * rate:.2g} % of them is {rate * effective:.1f}. About {_LEAST_EXPECTED / rate:.0f} are needed."
+    )
+
+
+def _too_uniform(minutes: float, recordings: int) -> str:
+    """Why one short recording promises nothing, whatever it holds; empty where there is more."""
+    if recordings > 1 or 60 * minutes >= _LONG_S - _UNFILLED_S:
+        return ""
+    return (
+        f"Too uniform: one recording of {minutes:.2g} minutes, less than {_LONG_S / 60:.0f}; "
+        "record longer, on several days."
     )
 
 

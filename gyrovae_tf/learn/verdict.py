@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gyrovae_tf.learn.figures import NORMAL, Figures, Row
+from gyrovae_tf.learn.figures import Figures, Row
 from gyrovae_tf.learn.health import Check, Status
-from gyrovae_tf.learn.motion import NAMES
+from gyrovae_tf.learn.motion import NAMES, NORMAL
 
 _FOUND, _PARTLY = 0.5, 0.1
 _SEPARATES = 0.9  # AUROC from which another threshold would find a kind
@@ -40,6 +40,7 @@ def judge(figures: Figures, health: Sequence[Check]) -> Verdict:
     normal, *faults = figures.rows
     points: list[tuple[Status, str]] = [_false_alarms(figures, normal)]
     steps: list[str] = []
+    points += _promise(figures, points[0][0])
     if faults:
         points.append(_kinds(faults, made_up=bool(figures.stand_ins)))
     points += _against_baseline(faults)
@@ -53,6 +54,11 @@ def judge(figures: Figures, health: Sequence[Check]) -> Verdict:
         steps.append(
             "Record more normal motion, above all what these recordings hold and the training lacked (another speed, "
             "load, day or mounting), then preprocess, train and quantise again."
+        )
+    elif figures.promise.trust is not None and not figures.promise.trust.promised:
+        steps.append(
+            "Before you rely on the rate of false alarms, record more normal motion, above all on other days, and "
+            "preprocess, train and quantise again with all of it."
         )
     strict = [row for row in faults if found(row) != "good" and (row.auroc or 0) >= _SEPARATES]
     hard = [row for row in faults if found(row) != "good" and (row.auroc or 0) < _SEPARATES]
@@ -116,6 +122,22 @@ def _false_alarms(figures: Figures, normal: Row) -> tuple[Status, str]:
     if figures.held_back:
         text += " These windows also set the threshold, so this figure flatters: other recordings may give more."
     return status, text
+
+
+def _promise(figures: Figures, alarms: Status) -> list[tuple[Status, str]]:
+    """Whether the rate holds for other days, as far as the normal data tell; these recordings may tell otherwise."""
+    trust = figures.promise.trust
+    if trust is None:
+        return []
+    if trust.promised:
+        note = f" {trust.note}" if trust.note else ""
+        if alarms != "good":
+            text = (
+                f"Other days: nothing in the data that were learnt spoke against {asked(figures)}, but these do.{note}"
+            )
+            return [("look", text)]
+        return [("good", f"Other days: nothing in the normal data speaks against {asked(figures)}.{note}")]
+    return [("look", f"Other days: {asked(figures)} cannot be promised. {' '.join(trust.warnings)}")]
 
 
 def by_chance(count: int, windows: int, rate: float) -> float:

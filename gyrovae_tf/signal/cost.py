@@ -14,6 +14,8 @@ MOST_MACS = 300_000
 """A front end may need so many multiply-accumulates a window of three axes."""
 MOST_TABLE_BYTES = 24 * 1024
 """And so many bytes of tables."""
+MOST_SCORE_BYTES = 8 * 1024
+"""The score's tables may take so many bytes (`Calibration.table_bytes`)."""
 
 
 @dataclass(frozen=True)
