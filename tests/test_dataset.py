@@ -29,6 +29,7 @@ ARRAYS = (
     "validation_origins",
     "train_features",
     "validation_features",
+    "train_windows",
     "validation_windows",
 )
 
@@ -268,25 +269,43 @@ def test_a_dataset_is_read_as_it_was_written(stored: Dataset) -> None:
     assert read.train_images.shape[1:] == (2, 32, 32, 3)
 
 
-def test_the_held_back_windows_are_those_that_the_images_show(stored: Dataset) -> None:
-    assert stored.validation_windows is not None
-    assert np.array_equal(frontend.images(stored.validation_windows, stored.spec), stored.validation_images)
+def test_the_windows_are_those_that_the_images_show(stored: Dataset) -> None:
+    for windows, images in (
+        (stored.train_windows, stored.train_images),
+        (stored.validation_windows, stored.validation_images),
+    ):
+        assert windows is not None
+        assert np.array_equal(frontend.images(windows, stored.spec), images)
 
 
 def test_a_dataset_made_before_windows_were_kept(stored: Dataset, tmp_path: Path) -> None:
-    older = dataclasses.replace(stored, validation_windows=None).save(tmp_path / "older")
-    assert not (tmp_path / "older" / "validation_windows.npy").exists()
+    older = dataclasses.replace(stored, train_windows=None, validation_windows=None).save(tmp_path / "older")
+    assert not list((tmp_path / "older").glob("*_windows.npy"))
     assert older.path is not None
     read = Dataset.load(older.path)
+    assert read.train_windows is None
     assert read.validation_windows is None
     assert read.digest == stored.digest
 
 
-def test_windows_that_are_not_those_of_the_images(stored: Dataset, tmp_path: Path) -> None:
+def test_a_dataset_that_kept_its_held_back_windows_alone(stored: Dataset, tmp_path: Path) -> None:
     assert stored.validation_windows is not None
-    dataclasses.replace(stored, validation_windows=stored.validation_windows[:-1]).save(tmp_path / "fewer")
-    with pytest.raises(GyrovaeError, match=r"held-back windows; expected int16 \[\d+, 64, 3\]"):
-        Dataset.load(tmp_path / "fewer")
+    read = Dataset.load(dataclasses.replace(stored, train_windows=None).save(tmp_path / "some").path or "")
+    assert read.train_windows is None
+    assert read.validation_windows is not None
+    assert np.array_equal(read.validation_windows, stored.validation_windows)
+
+
+@pytest.mark.parametrize("name", ["train_windows", "validation_windows"])
+def test_windows_that_are_not_those_of_the_images(stored: Dataset, tmp_path: Path, name: str) -> None:
+    windows = getattr(stored, name)
+    for odd in (windows[:-1], windows.astype(np.int32), windows[:, :32], windows[:, :, :2]):
+        dataclasses.replace(stored, **{name: odd}).save(tmp_path / "odd")
+        with pytest.raises(
+            GyrovaeError,
+            match=rf"{name}\.npy does not hold the windows of the images; expected int16 \[{len(windows)}, 64, 3\]",
+        ):
+            Dataset.load(tmp_path / "odd")
 
 
 def test_a_dataset_takes_the_place_of_an_older_one(copy: Path) -> None:

@@ -73,7 +73,11 @@ def test_a_bundle(tiny: Tiny) -> None:
     assert (detector["window"], detector["window_ms"], detector["rate_hz"]) == (64, 320.0, 200.0)
     assert (detector["lsb"], detector["units"], detector["spec_digest"]) == (spec.lsb, "m/s^2", spec.digest)
     assert (detector["vote"], detector["false_alarm_rate"]) == ([3, 5], 0.01)
-    assert detector["regimes"] == len(tiny.bundle.calibration.codebook)
+    calibration = tiny.bundle.calibration
+    assert detector["regimes"] == {
+        name: len(getattr(calibration, name).codes) for name in ("bands", "groups", "rhythm", "level")
+    }
+    assert detector["score_table_bytes"] == calibration.table_bytes
     assert detector["lowest_band_hz"] == pytest.approx(2 * 200 / 64)
     assert detector["highest_band_hz"] == pytest.approx(90)
     assert facts["model"]["macs"] == facts["metrics"]["macs"] == 229_376
@@ -88,6 +92,7 @@ def test_a_bundle(tiny: Tiny) -> None:
     ]
     rows = table(found, "detector")
     assert rows["vote"] == ["3 5"]
+    assert rows["regimes.rhythm"] == [str(len(tiny.bundle.calibration.rhythm.codes))]
     assert rows["arena_bytes"] == ["not known"]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import subprocess
 import sys
@@ -15,13 +16,16 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from gyrovae_tf import tflite
+from gyrovae_tf.bundle import Bundle
+from gyrovae_tf.calibration import View
 from gyrovae_tf.device.simulate import simulate
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn.dataset import cut
 from gyrovae_tf.learn.quantize import BUNDLE
 from gyrovae_tf.runtime import NAME, Detector, Model, best
 from gyrovae_tf.signal import frontend
-from gyrovae_tf.signal.score import Scores, reasons, score
+from gyrovae_tf.signal.profile import means
+from gyrovae_tf.signal.score import Scores, expected_sums, profiles, reasons, score
 
 FIELDS = ("score", "regime", "deviation")
 
@@ -73,7 +77,11 @@ def test_a_score_is_front_end_then_model_then_score(tiny: Tiny, detector: Detect
     scalogram, field = model.reconstruct(images)
     assert scalogram.shape == field.shape == (len(windows), 32, 32, 3)
     assert scalogram.dtype == field.dtype == np.int8
-    expected = score(images[:, 0], scalogram, model.scale, model.zero_point, tiny.bundle.calibration)
+    sums = (
+        expected_sums(scalogram, model.scale, model.zero_point),
+        expected_sums(field, model.field_scale, model.field_zero_point),
+    )
+    expected = score(profiles(images, sums, tiny.bundle.spec), tiny.bundle.calibration)
     assert same(detector.score_windows(windows), expected)
     assert same(detector.score_images(images), expected)
 
@@ -131,6 +139,32 @@ def test_any_noise_has_a_finite_score(detector: Detector, seed: int, bits: int, 
 def test_the_direction_of_gravity_does_not_count(detector: Detector, windows: NDArray[np.int16]) -> None:
     tilted = (windows + np.array([700, -300, -950])).astype(np.int16)
     assert same(detector.score_windows(tilted), detector.score_windows(windows))
+
+
+def with_tilt(tiny: Tiny) -> Bundle:
+    """The bundle with a tilt that counts: normal motion's mean is 0 on every axis."""
+    tilt = View(codes=((0, 0, 0),), weight=(0.01,) * 3, center=1.0, power=1.0)
+    return dataclasses.replace(tiny.bundle, calibration=dataclasses.replace(tiny.bundle.calibration, tilt=tilt))
+
+
+def test_the_direction_of_gravity_counts_where_it_shall(tiny: Tiny, windows: NDArray[np.int16]) -> None:
+    detector = Detector(with_tilt(tiny))
+    level = (windows - means(windows)[:, None]).astype(np.int16)
+    tilted = (level + np.array([700, -300, -950])).astype(np.int16)
+    found, upright = detector.score_windows(tilted), detector.score_windows(level)
+    assert (found.score > upright.score).all()
+    assert (found.shares["tilt"] > 0).all()
+    assert (upright.shares["tilt"] == 0).all()
+    distance = ((7**2 + 3**2 + 9.5**2) / 3) ** 0.5
+    assert (found.score - upright.score) * 5 * tiny.bundle.calibration.threshold == pytest.approx(distance)
+
+
+def test_images_alone_do_not_tell_the_tilt(tiny: Tiny, windows: NDArray[np.int16]) -> None:
+    detector = Detector(with_tilt(tiny))
+    images = frontend.images(windows, tiny.bundle.spec)
+    with pytest.raises(GyrovaeError, match="needs the windows' tilt"):
+        detector.score_images(images)
+    assert same(detector.score_images(images, means(windows)), detector.score_windows(windows))
 
 
 def test_no_windows_have_no_scores(detector: Detector) -> None:

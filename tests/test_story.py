@@ -53,7 +53,7 @@ def test_from_a_recording_to_a_header(tmp_path: Path) -> None:
     dataset = gt.preprocess([tmp_path / "normal.csv"], tmp_path / "dataset", window=128)
     assert (dataset.spec.rate_hz, dataset.spec.units, dataset.spec.lsb) == (400.0, "m/s^2", pump.lsb)
     run = gt.train(tmp_path / "dataset", tmp_path / "run", options=tiny_options(seed=5))
-    bundle = gt.quantize(run, false_alarm_rate=0.02, vote_alarms=2, vote_windows=3)
+    bundle = gt.quantize(run, false_alarm_rate=0.02, vote=(2, 3))
     faults = {"off": [tmp_path / "off.csv"], "blockage": [tmp_path / "blockage.csv"]}
     result = gt.evaluate(tmp_path / "run", normal=[tmp_path / "more.csv"], anomalies=faults)
     assert min(result.auroc.values()) > 0.95
@@ -85,7 +85,7 @@ def test_the_demo(tmp_path: Path) -> None:
     assert (told["macs"], told["model_bytes"]) == (229_376, made.model_bytes)
     assert made.model_bytes <= 64 * 1024
     assert all(Path(path).exists() for path in made.files)
-    assert {"simulating", "training windows", "scoring held-back windows", "normal (1 of 7)"} <= set(seen)
+    assert {"simulating", "training windows", "scoring normal windows", "calibrating", "normal (1 of 7)"} <= set(seen)
     header = tmp_path / "demo" / "nn_model.h"
     assert compiled_model(header) == gt.Bundle.load(tmp_path / "demo" / "run").model
     (tmp_path / "demo" / "thesis.txt").write_text("years of work")
