@@ -47,25 +47,27 @@ def _promised(figures: Figures) -> list[list[str]]:
             f"of windows are false alarms (95 % interval) for more time of the same kind; {asked(figures)} was asked"
         )
         rows.append(["rate", span, meaning])
-        odds = "; it lies beyond what was seen" if tail.extrapolated else ""
-        rows.append(
-            ["threshold", f"{tail.low:.3g} to {tail.high:.3g}", f"95 % interval of the {tail.threshold:.3g} set{odds}"]
-        )
+        meaning = f"95 % interval {tail.low:.3g} to {tail.high:.3g}; scores are divided by it, so that 1.0 is the alarm"
+        if tail.extrapolated:
+            meaning += "; it lies beyond what was seen"
+        rows.append(["threshold", f"{tail.threshold:.3g}", meaning])
     if known is not None:
         meaning = f"as good as {known.effective_windows:,.0f} independent ones; {known.minutes:.1f} minutes in "
         meaning += "one recording" if known.recordings == 1 else f"{known.recordings} recordings"
         rows.append(["normal windows", f"{known.windows:,}", meaning])
     if vote is not None:
         rule = f"{vote.alarms} of {vote.windows} windows, {vote.hop_s:.2g} s apart"
-        span = f"95 % interval {_two(vote.events_low)} to {_two(vote.events_high)}"
-        rows.append(
-            ["false events", f"{_two(vote.events_per_day)} a day", f"to expect after the vote ({rule}); {span}"]
-        )
-        delays = {float(share): seconds for share, seconds in vote.delay_s.items()}
-        parts = [f"{seconds:.1f} s where {100 * share:.0f} %" for share, seconds in delays.items() if share < 1]
-        if 1.0 in delays:
+        most = _two(vote.events_high)
+        if vote.events_per_day > 0:
+            value, span = f"{_two(vote.events_per_day)} a day", f"95 % interval {_two(vote.events_low)} to {most}"
+        else:
+            value, span = f"0 to {most} a day", "none was seen"
+        rows.append(["false events", value, f"to expect after the vote ({rule}); {span}"])
+        if "1" in vote.delay_s:
             meaning = "from a fault's first window to an event where all its windows are alarms"
-            rows.append(["delay", f"{delays[1.0]:.1f} s", "; ".join([meaning, *parts])])
+            for share, part in (("0.9", "nine in ten"), ("0.5", "half")):
+                meaning += f"; {vote.delay_s[share]:.1f} s where {part} are" if share in vote.delay_s else ""
+            rows.append(["delay", f"{vote.delay_s['1']:.1f} s", meaning])
     return rows
 
 
@@ -80,8 +82,8 @@ def _left_out(known: Trust, rate: float) -> str:
     return side_by_side(
         (
             charts.left_out(known.left_out_rates, rate, ODD * rate, known.minutes),
-            f"Normal motion in {len(known.left_out_rates)} stretches of time. A bar: which part of a stretch would have "
-            "been alarms had the threshold been set without it. The line is the rate asked for. Single bars above it "
+            f"Normal motion in {len(known.left_out_rates)} stretches of time. A bar: which part of one would have been "
+            "alarms had the threshold been set without it. The line is the rate asked for. Single bars above it "
             f"are chance; a red one ({ODD:g} times the rate) is a stretch unlike the rest.",
         )
     )
@@ -160,8 +162,9 @@ def latent(figures: Figures) -> str:
 def agreement(figures: Figures) -> str:
     """Figures in, the comparison of the float model with the int8 one out."""
     both = figures.agreement
-    rise = float(both.int8_error.mean() / both.float_error.mean() - 1)
-    normal = both.pixels[~both.abnormal].mean(axis=0)
+    still = ~both.abnormal
+    rise = float(both.int8_error[still].mean() / both.float_error[still].mean() - 1)
+    normal = both.pixels[still].mean(axis=0)
     text = (
         f"On {len(both.float_error)} windows the int8 model's images were compared with the float model's. They differ "
         f"by {normal[0]:.2f} (scalogram) and {normal[1]:.2f} (field) pixel steps on average on normal motion"
@@ -169,13 +172,13 @@ def agreement(figures: Figures) -> str:
     if both.abnormal.any():
         other = both.pixels[both.abnormal].mean(axis=0)
         text += f", by {other[0]:.2f} and {other[1]:.2f} on abnormal motion"
-    text += f"; one step is 1/32 standard deviation. The reconstruction error changes by {100 * rise:+.1f} %."
+    text += f"; one step is 1/32 standard deviation. The reconstruction error of normal motion changes by {100 * rise:+.1f} %."
     text += (
-        f" The score changes by {100 * both.change:.1f} % in the middle window, and {percent(both.same_side)} of the "
-        "windows are on the same side of the threshold."
+        f" In half of the windows the score changes by less than {_two(100 * both.change)} %; {percent(both.same_side)} of "
+        "them are on the same side of the threshold."
     )
     rows = [
-        [escaped(kind), f"{exact:.3f}", f"{rounded:.3f}", f"{rounded - exact:+.3f}"]
+        [escaped(kind), f"{exact:.3f}", f"{rounded:.3f}", f"{round(rounded - exact, 3) + 0.0:+.3f}"]
         for kind, (exact, rounded) in both.aurocs().items()
     ]
     return (
@@ -234,7 +237,7 @@ def device(figures: Figures) -> str:
 
 
 def _limit(most: int) -> str:
-    return f"at most {most:,}"
+    return f"the limit is {most:,}"
 
 
 def _share(part: int, whole: int) -> float:

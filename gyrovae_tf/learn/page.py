@@ -105,6 +105,9 @@ def _results(figures: Figures) -> str:
     if rivals:
         names = ", ".join(NAMES.get(name, name) for name in rivals)
         notes.append(f"{names}: AUROC of simple detectors on the same windows.")
+    if figures.evaluation is not None and not counted:
+        windows = figures.bundle.calibration.vote_windows
+        notes.append(f"Events could not be counted: no recording is long enough for {windows} windows in a row.")
     if counted:
         notes += _about_events(figures)
     table = data_table(head, rows, "www" if counted else "ww")
@@ -212,7 +215,7 @@ def _roc(figures: Figures) -> str:
 def _worst(figures: Figures) -> str:
     items = "\n".join(
         f"<li><b>{escaped(e.kind)}</b>{_made_up(e, figures)} scores <b>{e.score:.2f}</b> in {escaped(e.source)} at "
-        f"{e.start_s:.1f} s. {escaped(_seen_by(e))}<br />"
+        f"{e.start_s:.1f} s.<br />{_seen_by(e)}<br />"
         f'<span class="why">{_reasons(e.reasons)}</span></li>'
         for e in figures.worst
     )
@@ -221,7 +224,7 @@ def _worst(figures: Figures) -> str:
         + small_print(
             [
                 "The highest scores of each kind, and of normal motion: where to look first. Score 1.0 is the alarm.",
-                "Second line: what deviates most in the view of bands: axis, frequency, louder or quieter than "
+                "Last line: what deviates most in the view of bands: axis, frequency, louder or quieter than "
                 "normal, and its part of that deviation. Where another view has the largest part, it is not the whole "
                 "story.",
                 f"Views: the score is the mean of what {len(figures.bundle.calibration.views)} views of a window add; "
@@ -233,7 +236,7 @@ def _worst(figures: Figures) -> str:
 
 
 def _seen_by(example: Example) -> str:
-    return f"Parts of the score: {in_words(example.shares)}."
+    return escaped(f"Parts of the score: {in_words(example.shares)}.").replace(" %", "&#160;%")
 
 
 def _views(figures: Figures) -> str:
@@ -289,7 +292,7 @@ def _example(number: int, example: Example, figures: Figures) -> str:
     return (
         f'<details class="card"{state}><summary><b>{escaped(example.kind)}</b>{_made_up(example, figures)}: a typical '
         f"window, score {example.score:.2f}</summary>\n<p>{escaped(example.source)} at {example.start_s:.1f} s. "
-        f"{escaped(_seen_by(example))} Bands: {_reasons(example.reasons)}.</p>\n"
+        f"{_seen_by(example)} Bands: {_reasons(example.reasons)}.</p>\n"
         f'<div class="pictures">{"".join(pairs)}</div></details>'
     )
 
