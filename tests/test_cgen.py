@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gyrovae_tf.bundle import Bundle
-from gyrovae_tf.calibration import Calibration
+from gyrovae_tf.calibration import SIZES, Calibration, View
 from gyrovae_tf.cgen import KEYWORDS, LONGEST_PREFIX, check_prefix, emit_header
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.signal.frontend import fit
@@ -29,26 +29,41 @@ WARNINGS = ["-Wall", "-Wextra", "-Werror", "-Wpedantic", "-Wconversion", "-Wshad
 OPS = ("CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV")
 
 
-def table(first: float, step: float) -> tuple[tuple[float, ...], ...]:
-    """[3][32] float32 numbers: first, first + step, ..."""
-    values = (first + step * np.arange(96)).astype(np.float32).reshape(3, 32)
-    return tuple(tuple(float(v) for v in row) for row in values)
+def row(first: float, step: float, count: int) -> tuple[float, ...]:
+    """float32 numbers: first, first + step, ..."""
+    return tuple(float(v) for v in (first + step * np.arange(count)).astype(np.float32))
 
 
-def rising(start: int) -> tuple[tuple[int, ...], ...]:
-    """[3][32] integers: start, start + 7, ..."""
-    return tuple(tuple(start + 7 * (32 * axis + band) for band in range(32)) for axis in range(3))
+def view(name: str, regimes: int, step: int, *, mixed: bool = False) -> View:
+    """A view of which every table differs; codes reach both ends of their range."""
+    size, largest = SIZES[name], 32767 if name in ("level", "tilt") else 127
+    seed = list(SIZES).index(name)
+    codes = [tuple((regime + step * i) % (2 * largest + 1) - largest for i in range(size)) for regime in range(regimes)]
+    codes[0] = (largest, -largest, *codes[0][2:])
+    triangle = row(-1.0 - seed, 0.01, size * (size + 1) // 2)
+    return View(
+        codes=tuple(codes),
+        weight=row(1e-6 * (seed + 1), 1e-8, size),
+        mixing=tuple(triangle[i * (i + 1) // 2 : (i + 1) * (i + 2) // 2] for i in range(size)) if mixed else (),
+        residual_weight=row(0.3, 1e-3, size) if name == "bands" else (),
+        center=row(1.5 + seed, 0, 1)[0],
+        power=row(0.7 + seed, 0, 1)[0],
+    )
 
 
 CALIBRATION = Calibration(
-    codebook=(rising(-4096), rising(0), rising(4096 - 7 * 95)),
-    weight=table(1e-6, 1e-8),
+    bands=view("bands", 3, 7),
+    groups=view("groups", 2, 5, mixed=True),
+    rhythm=view("rhythm", 4, 3),
+    level=view("level", 2, 900, mixed=True),
+    tilt=None,
     threshold=float(np.float32(1.7)),
     false_alarm_rate=float(np.float32(0.001)),
     held_back_windows=1234,
     vote_alarms=3,
     vote_windows=5,
 )
+TILTED = dataclasses.replace(CALIBRATION, tilt=view("tilt", 1, 11, mixed=True))
 
 
 def spec(window: int = 64) -> Spec:
@@ -153,7 +168,24 @@ def printed(folder: Path, build: Callable[..., Path], bundle: Bundle) -> dict[st
 
 
 def flat(nested: Any) -> list[Any]:
-    return [v for row in nested for v in flat(row)] if isinstance(nested, tuple) else [nested]
+    return [v for part in nested for v in flat(part)] if isinstance(nested, tuple) else [nested]
+
+
+def in_header(name: str, view: View) -> dict[str, list[Any]]:
+    """What a program finds of a view."""
+    tables = {
+        "codes": view.codes,
+        "weight": view.weight,
+        "mixing": view.mixing,
+        "residual_weight": view.residual_weight,
+    }
+    found = {f"{name}_{table}": flat(values) for table, values in tables.items() if values}
+    return {
+        **found,
+        f"{name}_regimes": [len(view.codes)],
+        f"{name}_center": [view.center],
+        f"{name}_power": [view.power],
+    }
 
 
 def test_a_compiled_program_finds_every_number_of_the_bundle(tmp_path: Path, gpp: Callable[..., Path]) -> None:
@@ -199,9 +231,13 @@ def test_a_compiled_program_finds_every_number_of_the_bundle(tmp_path: Path, gpp
         "field_gain": flat(SPEC.field_gain),
         # the score
         "threshold": [float(np.float32(1.7))],
-        "weight": flat(CALIBRATION.weight),
-        "regimes": [3],
-        "codebook": flat(CALIBRATION.codebook),
+        "exp2_table": [round(1024 * 2 ** (i / 16)) for i in range(16)],
+        "pixels_an_octave": [16],
+        "views": [4],
+        **in_header("bands", CALIBRATION.bands),
+        **in_header("groups", CALIBRATION.groups),
+        **in_header("rhythm", CALIBRATION.rhythm),
+        **in_header("level", CALIBRATION.level),
         "false_alarm_rate": [float(np.float32(0.001))],
         "held_back_windows": [1234],
         "vote_alarms": [3],
@@ -217,27 +253,79 @@ def test_a_compiled_program_finds_every_number_of_the_bundle(tmp_path: Path, gpp
     assert set(found) == set(expected) | {"tflite", "band_taps_count", "band_taps_offset", "wavelet_taps"}
 
 
+def test_a_tilt_is_a_fifth_view(tmp_path: Path, gpp: Callable[..., Path]) -> None:
+    assert not [name for name in names(emit_header(BUNDLE)) if "tilt" in name]
+    found = printed(tmp_path, gpp, dataclasses.replace(BUNDLE, calibration=TILTED))
+    assert TILTED.tilt is not None
+    expected = {"views": [5], **in_header("tilt", TILTED.tilt), **in_header("level", TILTED.level)}
+    assert {name: found[name] for name in expected} == expected
+    assert found["tilt_codes"][:2] == [32767, -32767]
+
+
+def test_codes_are_arrays_by_regime(tmp_path: Path, gpp: Callable[..., Path]) -> None:
+    """[regime][number]: number 32 of the bands is the first of y."""
+    codes = CALIBRATION.bands.codes
+    main = (
+        UNIT
+        + f'static_assert(nn_model_bands_codes[2][32] == {codes[2][32]}, "");\n'
+        + 'static_assert(sizeof(nn_model_bands_codes) == 3 * 96 && sizeof(nn_model_rhythm_codes) == 4 * 96, "");\n'
+        + 'static_assert(sizeof(nn_model_level_codes) == 2 * 3 * 2, "");\n'
+        + 'static_assert(sizeof(nn_model_groups_mixing) == 4 * 24 * 25 / 2, "");\n'
+        + "int main() { return 0; }\n"
+    )
+    gpp(tmp_path, "c++17", {"nn_model.h": emit_header(BUNDLE), "b.cpp": main})
+
+
+def test_c_finds_the_same_numbers_as_cpp(tmp_path: Path, c: Callable[..., Path]) -> None:
+    main = (
+        UNIT
+        + "#include <stdio.h>\nint main(void) {\n"
+        + "  for (int i = 0; i < 3; ++i)\n"
+        + '    printf("%d %a ", nn_model_level_codes[1][i], (double)nn_model_level_weight[i]);\n'
+        + '  printf("%d %a", nn_model_groups_codes[0][1], (double)nn_model_groups_mixing[299]);\n'
+        + "  return 0;\n}\n"
+    )
+    words = run(c(tmp_path, "c11", {"nn_model.h": emit_header(BUNDLE), "a.c": main})).split()
+    level, groups = CALIBRATION.level, CALIBRATION.groups
+    assert [int(word) for word in words[:6:2]] == list(level.codes[1])
+    assert [float.fromhex(word) for word in words[1:6:2]] == list(level.weight)
+    assert (int(words[6]), float.fromhex(words[7])) == (-127, groups.mixing[23][23])
+
+
+def test_the_score_s_tables_take_what_the_calibration_says(tmp_path: Path, gpp: Callable[..., Path]) -> None:
+    header = emit_header(dataclasses.replace(BUNDLE, calibration=TILTED))
+    kinds = ("codes", "weight", "mixing", "residual_weight", "center", "power")
+    found = [name for name in names(header) if name.removeprefix("nn_model_").split("_", 1)[-1] in kinds]
+    tables = [name for name in found if name.removeprefix("nn_model_").split("_", 1)[0] in SIZES]
+    assert len(tables) == 5 * 4 + 3 + 1
+    main = UNIT + '#include <cstdio>\nint main() { std::printf("%zu", ' + " + ".join(f"sizeof({n})" for n in tables)
+    program = gpp(tmp_path, "c++17", {"nn_model.h": header, "b.cpp": main + "); }\n"})
+    assert run(program) == str(TILTED.table_bytes)
+
+
 def test_types_are_the_smallest_that_every_fitted_spec_fits() -> None:
     types = names(emit_header(BUNDLE))
     assert types["nn_model_tflite"] == "unsigned char"
     assert types["nn_model_tflite_len"] == "unsigned int"
-    assert types["nn_model_wavelet_taps"] == types["nn_model_power_mean"] == types["nn_model_codebook"] == "int16_t"
+    assert types["nn_model_wavelet_taps"] == types["nn_model_power_mean"] == "int16_t"
+    assert types["nn_model_level_codes"] == "int16_t"
+    assert {types[f"nn_model_{name}_codes"] for name in ("bands", "groups", "rhythm")} == {"int8_t"}
+    assert types["nn_model_exp2_table"] == "uint16_t"
     assert types["nn_model_log2_table"] == types["nn_model_band_level"] == "uint8_t"
     assert types["nn_model_field_edges"] == types["nn_model_power_gain"] == "int32_t"
-    assert types["nn_model_weight"] == types["nn_model_threshold"] == "float"
+    assert types["nn_model_bands_weight"] == types["nn_model_groups_mixing"] == types["nn_model_threshold"] == "float"
     assert names(emit_header(dataclasses.replace(BUNDLE, spec=spec(1024)))) == types
 
 
 def test_the_extremes_of_float32_and_of_the_tables_come_through(tmp_path: Path, gpp: Callable[..., Path]) -> None:
     extremes = [0.0, -0.0, 1e-45, -(2.0**-126), 2.0**24 + 2, 3.4028234663852886e38, 1 / 3, 0.1, -1e16]
-    row = tuple(float(np.float32(v)) for v in (extremes * 4)[:32])
-    calibration = dataclasses.replace(CALIBRATION, weight=(row,) * 3)
+    odd = tuple(float(np.float32(v)) for v in (extremes * 11)[:96])
+    calibration = dataclasses.replace(CALIBRATION, bands=dataclasses.replace(CALIBRATION.bands, weight=odd))
     wide = ((-131072, -65536, -1, 0, 1, 65536, 131072),) * 3
     loud = dataclasses.replace(SPEC, field_edges=wide, power_gain=((65536,) * 32,) * 3, power_floor=(-14080,) * 32)
     bundle = dataclasses.replace(BUNDLE, calibration=calibration, spec=loud, arena_bytes=None)
     found = printed(tmp_path, gpp, bundle)
-    means = found["weight"]
-    assert np.array(means, np.float32).tobytes() == np.array(row * 3, np.float32).tobytes()
+    assert np.array(found["bands_weight"], np.float32).tobytes() == np.array(odd, np.float32).tobytes()
     assert found["field_edges"] == flat(wide)
     assert found["power_gain"] == [65536] * 96
     assert found["power_floor"] == [-14080] * 32
@@ -262,7 +350,24 @@ def test_text_that_would_end_a_string_or_a_comment_does_not(tmp_path: Path, gpp:
         ({"ops": ()}, "an empty list"),
         ({"model": b""}, "model is empty"),
         ({"arena_bytes": 1 << 32}, "arena_bytes does not fit"),
-        ({"calibration": dataclasses.replace(CALIBRATION, threshold=1e-50)}, "is 0 as a float32"),
+        ({"calibration": dataclasses.replace(CALIBRATION, threshold=1e-50)}, "threshold is 0 as a float32"),
+        ({"calibration": dataclasses.replace(CALIBRATION, false_alarm_rate=1e-50)}, "rate is 0 as a float32"),
+        (
+            {
+                "calibration": dataclasses.replace(
+                    CALIBRATION, level=dataclasses.replace(CALIBRATION.level, power=1e-50)
+                )
+            },
+            "level has a power that is 0 as a float32",
+        ),
+        (
+            {
+                "calibration": dataclasses.replace(
+                    CALIBRATION, bands=dataclasses.replace(CALIBRATION.bands, center=1e-50)
+                )
+            },
+            "bands has a center that is 0 as a float32",
+        ),
     ],
 )
 def test_what_the_header_cannot_hold_is_refused(change: dict[str, Any], message: str) -> None:
@@ -339,7 +444,7 @@ def test_two_models_fit_one_file_even_if_their_prefixes_differ_in_case_only(
 
 def test_no_prefix_makes_the_names_of_another() -> None:
     # fan_x + lsb would be fan + x_lsb: so no name may end with another one.
-    header = emit_header(BUNDLE, prefix="fan")
+    header = emit_header(dataclasses.replace(BUNDLE, calibration=TILTED), prefix="fan")
     suffixes = {name.removeprefix("fan_") for name in names(header)}
     suffixes |= set(re.findall(r"#define fan_(\w+)", header))
     assert {"HEADER_INCLUDED", "CONST", "FOR_EACH_OP", "tflite", "lsb"} <= suffixes
