@@ -12,7 +12,7 @@ _FLOAT32 = float.fromhex("0x1.fffffep127")
 _INT16, _INT32 = (1 << 15) - 1, (1 << 31) - 1
 SIZES = {"bands": 96, "groups": 24, "rhythm": 96, "level": 3, "tilt": 3}
 """View -> numbers in one of its profiles, all bands (or segments) of x first, then of y, then of z."""
-RECONSTRUCTED = ("bands",)
+RECONSTRUCTED = ("rhythm",)
 """Views that are also compared with what the VAE reconstructs."""
 WIDE = ("level", "tilt")
 """Views whose codes need 16 bits; those of the others are pixels."""

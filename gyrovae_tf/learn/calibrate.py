@@ -30,7 +30,9 @@ from gyrovae_tf.signal.score import Profiles, distances, nearest, ratios
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]
 
-_BLOCKS = 16
+_BLOCKS = 16  # coarse ones: what the interval resamples, and by which drift shows
+_FINE_S = 10.0  # a fine block's least length, beyond which windows are hardly alike ...
+_FEWEST, _MOST = 8, 64  # ... and the limits of their number: a block must not be all there is of a regime
 _LEAST_WINDOWS = 8  # to fit regimes to
 _PART = 256  # windows between two reports of progress
 
@@ -95,12 +97,23 @@ def calibrate(
     seen = _profiles(model, data, tilt=tilt, progress=progress)[order]
     stretches = _stretches(origins, data.hop)
     window, rate_hz = data.spec.window, data.spec.rate_hz
-    blocks = blocks_of(len(origins), _BLOCKS)
+    seconds = len(origins) * min(data.hop, window) / rate_hz
     views = fit_views(seen, seed=seed)
-    apart, known = _out_of_block(seen, origins, stretches, blocks, window, seed, progress)
+    fine = blocks_of(len(origins), max(_FEWEST, min(_MOST, int(seconds / _FINE_S))))
+    apart, known = _out_of_block(seen, origins, stretches, fine, window, seed, progress)
     views = scaled(views, apart)
     scores = fused(views, apart)
-    blocks, stretches, origins = blocks[known], stretches[known], origins[known]
+    blocks = blocks_of(len(origins), _BLOCKS)
+    wide_apart, wide_known = _out_of_block(seen, origins, stretches, blocks, window, seed, progress)
+    trust = check(
+        fused(views, wide_apart),
+        blocks[wide_known],
+        false_alarm_rate,
+        seconds=seconds,
+        recordings=[data.sources[index] for index in origins[wide_known, 0]],
+        seed=seed,
+    )
+    blocks, stretches = blocks[known], stretches[known]
     step = max(1, round(window / data.hop))
     sequence, runs = phases(stretches, step)
     hop_s = step * data.hop / rate_hz
@@ -129,14 +142,6 @@ def calibrate(
             vote=vote or DEFAULT,
             seed=seed,
         )
-    trust = check(
-        scores,
-        blocks,
-        false_alarm_rate,
-        seconds=len(scores) * min(data.hop, window) / rate_hz,
-        recordings=[data.sources[index] for index in origins[:, 0]],
-        seed=seed,
-    )
     rounded = _float32([tail.threshold, false_alarm_rate])
     calibration = Calibration(
         bands=views["bands"],
@@ -202,8 +207,8 @@ def _out_of_block(
     number = len(np.unique(blocks))
     for done, (inside, usable) in enumerate(folds(origins, stretches, blocks, window), 1):
         if usable.sum() >= _LEAST_WINDOWS:
-            views = fit_views(seen[usable], seed=seed)
-            for name, distance in view_distances(views, seen[inside]).items():
+            others = fit_views(seen[usable], seed=seed, trials=1)
+            for name, distance in view_distances(others, seen[inside]).items():
                 found[name][inside] = distance
             known |= inside
         if progress:
@@ -219,15 +224,18 @@ def fused(views: dict[str, View], found: dict[str, Floats]) -> Floats:
     return np.asarray(np.mean(added, axis=0), np.float64)
 
 
-def fit_views(seen: Profiles, *, seed: int) -> dict[str, View]:
-    """Profiles of normal windows in, their views (regimes, spreads, decorrelation; not yet their scales) out."""
-    return {name: _fit(name, points, seen.residual.get(name), seed) for name, points in seen.seen.items()}
+def fit_views(seen: Profiles, *, seed: int, trials: int = 4) -> dict[str, View]:
+    """Profiles of normal windows in, their views (regimes, spreads, decorrelation; not yet their scales) out.
+
+    `trials`: how often regimes are looked for from other starts.
+    """
+    return {name: _fit(name, points, seen.residual.get(name), seed, trials) for name, points in seen.seen.items()}
 
 
-def _fit(name: str, points: Floats, residual: Floats | None, seed: int) -> View:
+def _fit(name: str, points: Floats, residual: Floats | None, seed: int, trials: int) -> View:
     plan = PLANS[name]
     overall = points.std(axis=0) + plan.least_spread
-    centers, label = regimes(points / overall, plan.regimes, seed)
+    centers, label = regimes(points / overall, plan.regimes, seed, trials)
     largest = 32767 if name in WIDE else 127
     codes = np.clip(np.rint(centers * overall), -largest, largest)
     about = points - codes[label]

@@ -8,21 +8,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 _LEAST_WINDOWS_A_REGIME = 8
-_RESTARTS = 4
 
 Floats = NDArray[np.float64]
 
 
-def regimes(points: Floats, most: int, seed: int) -> tuple[Floats, NDArray[np.intp]]:
+def regimes(points: Floats, most: int, seed: int, trials: int = 4) -> tuple[Floats, NDArray[np.intp]]:
     """Profiles [k, d] of normal windows in; at most `most` typical ones [n, d], fewer for few windows, and the number
     [k] of each window's out.
 
-    K-means (Lloyd) with k-means++ starts (Arthur and Vassilvitskii, 2007), the best of four.
+    K-means (Lloyd) with k-means++ starts (Arthur and Vassilvitskii, 2007), the best of some trials.
     """
     number = max(1, min(most, len(points) // _LEAST_WINDOWS_A_REGIME))
     rng = np.random.default_rng(seed)
     best, centers = math.inf, points[:1]
-    for _ in range(_RESTARTS):
+    for _ in range(trials):
         candidate = _lloyd(points, _spread_starts(points, number, rng))
         inertia = float(_distances(points, candidate).min(axis=1).sum())
         if inertia < best:

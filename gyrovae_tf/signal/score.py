@@ -4,8 +4,8 @@ The C++ twin is firmware/components/gyrovae/score.cpp.
 
 A window is looked at in several views (`calibration.View`): its profile of power over all bands, the same coarse, the
 profile of its Markov transition field, and its level. Normal motion is a few regimes (speeds, loads); in each view a
-window's distance is that from the nearest of them, and, where the VAE reconstructs the view, from the reconstruction
-as well. Distances have no sign: what falls silent is as far away as what becomes loud. Each is brought to a common
+window's distance is that from the nearest of them; in the field's, where it helps on most machines, the distance from
+the VAE's reconstruction counts as well. Distances have no sign: what falls silent is as far away as what becomes loud. Each is brought to a common
 scale by normal windows that the regimes were not fitted to, and the score is their mean: as the views err in different
 ways, what several see a little counts as much as what one sees plainly.
 """
@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gyrovae_tf.calibration import Calibration, View
+from gyrovae_tf.calibration import RECONSTRUCTED, Calibration, View
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.signal.profile import band_profile, group_profile, levels, time_sums
 from gyrovae_tf.spec import AXES, BANDS, CELLS, PIXEL, Spec
@@ -111,10 +111,8 @@ def profiles(
     }
     if means is not None:
         seen["tilt"] = means.astype(np.float64)
-    residual = {
-        "bands": _flat(sums - expected[0]) / CELLS,
-        "rhythm": _flat(field - expected[1]) / CELLS,
-    }
+    reconstructed = {"bands": sums - expected[0], "rhythm": field - expected[1]}
+    residual = {name: _flat(reconstructed[name]) / CELLS for name in RECONSTRUCTED}
     return Profiles(seen, residual)
 
 
