@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 from gyrovae_tf.learn import charts
 from gyrovae_tf.learn.figures import Figures
-from gyrovae_tf.learn.health import Check
+from gyrovae_tf.learn.health import Check, Status
 from gyrovae_tf.learn.latent import carries
 from gyrovae_tf.learn.markup import WORDS, data_table, escaped, mark, side_by_side, small_print
 from gyrovae_tf.learn.speed import shares
 from gyrovae_tf.learn.trust import ODD, Trust
 from gyrovae_tf.learn.vae import BRANCHES
-from gyrovae_tf.learn.verdict import asked, percent
+from gyrovae_tf.learn.verdict import asked, false_alarms, percent
 from gyrovae_tf.signal.cost import MOST_MACS, MOST_SCORE_BYTES, MOST_TABLE_BYTES, frontend_cost
 
 
@@ -21,15 +21,19 @@ def trust(figures: Figures) -> str:
     known, rate = figures.promise.trust, asked(figures)
     if known is None:
         return '<p class="lead">This detector does not tell how it was calibrated. Quantise its run again.</p>'
+    status: Status = "look"
     if known.promised:
         sentence = f"Nothing in the normal data speaks against {rate} false alarms on other days."
+        status = false_alarms(figures)[0]
+        if status != "good":
+            sentence += f" But the normal recordings it was tried on do: {percent(figures.rows[0].alarms)}."
     else:
         sentence = f"The normal data do not allow to promise {rate} false alarms on other days:"
     items = "".join(f"<li>{escaped(text)}</li>" for text in known.warnings)
     vote = figures.promise.vote
     notes = [text for text in (known.note, *(vote.warnings if vote else ())) if text]
     return (
-        f'<p class="lead">{mark("good", "OK") if known.promised else mark("look", "look")} {escaped(sentence)}</p>'
+        f'<p class="lead">{mark(status, WORDS[status])} {escaped(sentence)}</p>'
         + (f'<ul class="lead">{items}</ul>' if items else "")
         + data_table(["", "value", ""], [[escaped(cell) for cell in row] for row in _promised(figures)], "wnw")
         + small_print(notes)
@@ -172,10 +176,10 @@ def agreement(figures: Figures) -> str:
     if both.abnormal.any():
         other = both.pixels[both.abnormal].mean(axis=0)
         text += f", by {other[0]:.2f} and {other[1]:.2f} on abnormal motion"
-    text += f"; one step is 1/32 standard deviation. The reconstruction error of normal motion changes by {100 * rise:+.1f} %."
     text += (
-        f" In half of the windows the score changes by less than {_two(100 * both.change)} %; {percent(both.same_side)} of "
-        "them are on the same side of the threshold."
+        "; one step is 1/32 standard deviation. The reconstruction error of normal motion changes by "
+        f"{100 * rise:+.1f} %. In half of the windows the score changes by less than {_two(100 * both.change)} %; in "
+        f"{percent(both.same_side)} both models agree on whether it is an alarm."
     )
     rows = [
         [escaped(kind), f"{exact:.3f}", f"{rounded:.3f}", f"{round(rounded - exact, 3) + 0.0:+.3f}"]

@@ -37,8 +37,8 @@ def found(row: Row) -> Status:
 
 def judge(figures: Figures, health: Sequence[Check]) -> Verdict:
     """Figures and the checks of the data in, the verdict out."""
-    normal, *faults = figures.rows
-    points: list[tuple[Status, str]] = [_false_alarms(figures, normal)]
+    faults = figures.rows[1:]
+    points: list[tuple[Status, str]] = [false_alarms(figures)]
     steps: list[str] = []
     points += _promise(figures, points[0][0])
     if faults:
@@ -105,7 +105,9 @@ def _headline(figures: Figures, faults: Sequence[Row], alarms: Status) -> tuple[
     return "look", "It works, with reservations"
 
 
-def _false_alarms(figures: Figures, normal: Row) -> tuple[Status, str]:
+def false_alarms(figures: Figures) -> tuple[Status, str]:
+    """Whether about as many normal windows raise an alarm as were asked for, and how many do."""
+    normal = figures.rows[0]
     ratio = normal.alarms / figures.bundle.calibration.false_alarm_rate
     count = round(normal.alarms * normal.windows)
     chance = by_chance(count, normal.windows, figures.bundle.calibration.false_alarm_rate)
