@@ -4,10 +4,10 @@ The C++ twin is firmware/components/gyrovae/score.cpp.
 
 A window is looked at in several views (`calibration.View`): its profile of power over all bands, the same coarse, the
 profile of its Markov transition field, and its level. Normal motion is a few regimes (speeds, loads); in each view a
-window's distance is that from the nearest of them; in the field's, where it helps on most machines, the distance from
-the VAE's reconstruction counts as well. Distances have no sign: what falls silent is as far away as what becomes loud. Each is brought to a common
-scale by normal windows that the regimes were not fitted to, and the score is their mean: as the views err in different
-ways, what several see a little counts as much as what one sees plainly.
+window's distance is that from the nearest of them; in the field's, where it helps, the distance from the VAE's
+reconstruction counts as well. Distances have no sign: what falls silent is as far away as what becomes loud. Each is
+brought to a common scale by normal windows that the regimes were not fitted to, and the score is their mean: as the
+views err in different ways, what several see a little counts as much as what one sees plainly.
 """
 
 from __future__ import annotations
