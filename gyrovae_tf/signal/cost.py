@@ -46,9 +46,9 @@ def frontend_cost(spec: Spec) -> Cost:
 
     - pyramid: at each octave that a band lives in, or that leads there, one product for each nonzero tap of the
       half-band filter and each sample that is kept (the centre tap, a shift, counts as one).
-    - wavelets: for each band, at each different instant of its cells, the real and the imaginary taps on both sides
-      of the centre, where the imaginary one is zero. (A device that first adds or subtracts the two samples that
-      mirrored taps share needs half as many.)
+    - wavelets: for each band, at each different instant of its cells, one product for each tap of the right half,
+      real and imaginary (zero at the centre): the two samples that mirrored taps share are added, or subtracted,
+      first. (Without that it would be twice as many.)
     - power: two squares for each band and instant.
     - field: shares times transitions times shares, [32, 8] x [8, 8] x [8, 32], and a division counted as one product
       for each of the 64 transitions.
@@ -64,7 +64,7 @@ def frontend_cost(spec: Spec) -> Cost:
     filter_taps = sum(tap != 0 for tap in HALF_BAND)
     macs = {
         "pyramid": filter_taps * sum(spec.window >> level for level in range(1, top + 1)),
-        "wavelets": sum(count * (4 * half - 3) for count, half in zip(instants, halves, strict=True)),
+        "wavelets": sum(count * (2 * half - 1) for count, half in zip(instants, halves, strict=True)),
         "power": 2 * sum(instants),
         "field": CELLS * LEVELS * LEVELS + CELLS * LEVELS * CELLS + LEVELS * LEVELS,
         "pixels": 2 * BANDS * CELLS,
