@@ -76,10 +76,21 @@ def still(lengths: list[int]) -> Recording:
 
 
 def scored(
-    monkeypatch: pytest.MonkeyPatch, tiny: Tiny, tmp_path: Path, alarms: str, lengths: list[int], vote: tuple[int, int]
+    monkeypatch: pytest.MonkeyPatch,
+    tiny: Tiny,
+    tmp_path: Path,
+    alarms: str,
+    lengths: list[int],
+    vote: tuple[int, int],
+    *,
+    hop: int = TINY_WINDOW,
+    kind: str = "normal",
 ) -> dict[str, Any]:
-    """An evaluation whose windows score as `alarms` says: 1 at the threshold, 0 below. Windows lie side by side."""
-    waiting = list(alarms)
+    """An evaluation whose windows score as `alarms` says: 1 at the threshold, 0 below. Windows lie side by side.
+
+    What it says of one kind; another kind than "normal" comes after a normal window.
+    """
+    waiting = list(alarms) if kind == "normal" else ["0", *alarms]
 
     def score_windows(_: Detector, windows: NDArray[np.int16]) -> Scores:
         score = np.array([1.0 if waiting.pop(0) == "1" else 0.999 for _ in windows])
@@ -88,10 +99,14 @@ def scored(
     monkeypatch.setattr(Detector, "score_windows", score_windows)
     calibration = dataclasses.replace(tiny.bundle.calibration, vote_alarms=vote[0], vote_windows=vote[1])
     bundle = dataclasses.replace(tiny.bundle, calibration=calibration).save(tmp_path / "a.gyrovae")
-    found = evaluate(bundle, normal=[still(lengths)], hop=TINY_WINDOW)
+    if kind == "normal":
+        found = evaluate(bundle, normal=[still(lengths)], hop=hop)
+    else:
+        found = evaluate(bundle, normal=[still([TINY_WINDOW])], anomalies={kind: [still(lengths)]}, hop=hop)
     assert waiting == []
-    assert found.groups["normal"].windows == len(alarms)
-    return {**dataclasses.asdict(found.groups["normal"]), "told": found.to_dict()}
+    assert found.groups[kind].windows == len(alarms)
+    record = found.to_dict()
+    return {**dataclasses.asdict(found.groups[kind]), "record": record, "told_s": record["delay_s"]}
 
 
 @pytest.mark.parametrize(
@@ -115,8 +130,8 @@ def test_events_by_hand(
     assert found["events"] == events
     assert found["alarms"] == pytest.approx(alarms.count("1") / 7)
     assert found["hours"] == pytest.approx(7 * TINY_WINDOW / 200 / 3600)
-    assert found["told"]["events_per_hour"] == {"normal": pytest.approx(events / found["hours"])}
-    assert found["told"]["vote"] == list(vote)
+    assert found["record"]["events_per_hour"] == {"normal": pytest.approx(events / found["hours"])}
+    assert found["record"]["vote"] == list(vote)
 
 
 @pytest.mark.parametrize(
@@ -137,12 +152,54 @@ def test_no_event_reaches_over_a_gap(
     assert found["hours"] == pytest.approx(6 * TINY_WINDOW / 200 / 3600)
 
 
+@pytest.mark.parametrize(
+    ("alarms", "lengths", "vote", "windows", "told"),
+    [
+        ("0110100", [7], (2, 3), [3], 1),  # the vote holds with the third window
+        ("1010001", [7], (1, 1), [1], 1),
+        ("0000011", [7], (2, 2), [7], 1),
+        ("0000000", [7], (1, 1), [], 0),
+        ("1000001", [7], (2, 3), [], 0),
+        ("011011", [3, 3], (2, 3), [3, 3], 2),  # each from its own beginning
+        ("110001", [3, 3], (2, 3), [2], 1),  # the second stretch has no event
+        ("1100000", [7], (2, 3), [2], 1),
+        ("11", [1, 1], (2, 2), [], 0),  # too short for a vote
+    ],
+)
+@pytest.mark.parametrize("hop", [TINY_WINDOW, TINY_WINDOW // 2])
+def test_delays_by_hand(
+    monkeypatch: pytest.MonkeyPatch,
+    tiny: Tiny,
+    tmp_path: Path,
+    alarms: str,
+    lengths: list[int],
+    vote: tuple[int, int],
+    windows: list[int],
+    told: int,
+    hop: int,
+) -> None:
+    """A window lasts 0.32 s; the n-th ends n - 1 hops after the first. The mean is over stretches with an event."""
+    rows = [TINY_WINDOW + (length - 1) * hop for length in lengths]
+    found = scored(monkeypatch, tiny, tmp_path, alarms, rows, vote, hop=hop, kind="fault")
+    ends = [(TINY_WINDOW + (number - 1) * hop) / 200 for number in windows]
+    assert found["delay_s"] == (pytest.approx(np.mean(ends)) if ends else None)
+    assert (found["stretches"], found["told"]) == (len(lengths), told)
+    assert found["told_s"] == {"fault": found["delay_s"]}
+
+
+def test_normal_motion_has_no_delay(monkeypatch: pytest.MonkeyPatch, tiny: Tiny, tmp_path: Path) -> None:
+    found = scored(monkeypatch, tiny, tmp_path, "1111111", [7 * TINY_WINDOW], (1, 1))
+    assert found["events"] == 1
+    assert found["delay_s"] is None
+    assert found["told_s"] == {}
+
+
 def test_stretches_too_short_for_a_vote_have_no_rate_of_events(
     monkeypatch: pytest.MonkeyPatch, tiny: Tiny, tmp_path: Path
 ) -> None:
     found = scored(monkeypatch, tiny, tmp_path, "00", [TINY_WINDOW] * 2, (2, 2))
     assert found["votable"] is False
-    assert found["told"]["events_per_hour"] == {"normal": None}
+    assert found["record"]["events_per_hour"] == {"normal": None}
 
 
 # --- a whole evaluation ----------------------------------------------------------------------------------------
@@ -186,7 +243,27 @@ def test_the_dictionary_is_json(result: Evaluation) -> None:
     assert told["baseline"]["auroc"].keys() == {"off", "imbalance"}
     for name in ("alarm_rate", "events_per_hour", "windows"):
         assert told[name].keys() == {"normal", "off", "imbalance"}
+    assert told["delay_s"].keys() == {"off", "imbalance"}
+    assert told["delay_s"]["off"] == pytest.approx((64 + 2 * 32) / 200), "off from the start: with the third window"
     assert (told["hop"], told["vote"], told["runtime"]) == (32, [3, 5], "litert")
+
+
+def test_it_passes_on_what_the_calibration_found_out(tiny: Tiny, copy: Path, result: Evaluation) -> None:
+    told, metrics = result.to_dict(), tiny.bundle.metrics
+    assert (told["threshold"], told["trust"], told["voting"]) == tuple(
+        metrics[name] for name in ("threshold", "trust", "vote")
+    )
+    assert not told["trust"]["promised"], "a minute is little"
+    dataclasses.replace(tiny.bundle, metrics={}).save(copy / BUNDLE)
+    bare = evaluate(copy, normal=[NORMAL]).to_dict()
+    assert (bare["threshold"], bare["trust"], bare["voting"]) == (None, None, None)
+
+
+def test_an_error_names_the_kind(tiny: Tiny) -> None:
+    with pytest.raises(GyrovaeError, match=r"^slow: still was recorded at another rate"):
+        evaluate(tiny.run, normal=[NORMAL], anomalies={"slow": [dataclasses.replace(still([200]), rate_hz=100.0)]})
+    with pytest.raises(GyrovaeError, match=r"^short: "):
+        evaluate(tiny.run, normal=[NORMAL], anomalies={"short": [still([TINY_WINDOW - 1])]})
 
 
 def test_normal_motion_alone(tiny: Tiny) -> None:

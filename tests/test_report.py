@@ -20,6 +20,9 @@ from gyrovae_tf.cli.main import cli
 
 from gyrovae_tf.device.simulate import simulate
 from gyrovae_tf.errors import GyrovaeError
+from gyrovae_tf.learn.threshold import Tail
+from gyrovae_tf.learn.trust import Trust
+from gyrovae_tf.learn.voting import Vote
 from gyrovae_tf.signal.perturb import PERTURBATIONS
 
 if TYPE_CHECKING:
@@ -30,6 +33,7 @@ SECTIONS = (
     "verdict",
     "results",
     "scores",
+    "trust",
     "roc",
     "worst",
     "images",
@@ -304,6 +308,12 @@ def test_device_and_quantisation(tiny: Tiny, given: Report) -> None:
     device = given.summary["device"]
     assert device["model_bytes"] == len(tiny.bundle.model)
     assert device["macs"] == tiny.bundle.metrics["macs"]
+    assert device["score_table_bytes"] == tiny.bundle.calibration.table_bytes <= 8192
+    assert device["table_bytes"] <= 24 * 1024
+    words = Page(given.path.read_text(encoding="utf-8")).text
+    assert f"score's tables {device['score_table_bytes']:,} bytes in flash; the limit is 8,192" in words
+    assert device["frontend_macs"] <= 300_000
+    assert f"front end {device['frontend_macs']:,} a window, in integers; the limit is 300,000 time" in words
     both = given.summary["int8_against_float"]
     assert 0 < both["scalogram_pixels"] < 8
     assert both["int8_error"] == pytest.approx(both["float_error"], rel=0.2)
@@ -343,6 +353,47 @@ def test_the_command(tiny: Tiny, recordings: dict[str, Path], given: Report, tmp
 
 # What it says
 
+TRUST = Trust(
+    minutes=30.0,
+    recordings=3,
+    windows=4000,
+    effective_windows=900.0,
+    left_out_rates=(0.0, 0.02, 0.15, 0.01),
+    drift=1.0,
+    drift_p=0.5,
+    ends=1.0,
+    ends_p=0.5,
+    warnings=(),
+    note="",
+)
+TAIL = Tail(
+    threshold=1.5,
+    low=1.25,
+    high=1.75,
+    rate=0.01,
+    rate_low=0.0052,
+    rate_high=0.021,
+    method="exponential",
+    windows=4000,
+    effective_windows=900.0,
+    blocks=4,
+)
+VOTE = Vote(
+    alarms=3,
+    windows=5,
+    threshold=1.5,
+    low=1.5,
+    high=1.5,
+    events_per_day=0.25,
+    events_low=0.125,
+    events_high=12.3,
+    events_seen=0.0,
+    days=0.02,
+    hop_s=1.28,
+    delay_s={"1": 3.84, "0.9": 4.27, "0.5": 9.3},
+    warnings=("0.25 false alarms a day is an extrapolation.",),
+)
+
 
 @pytest.fixture(scope="module")
 def figures(tiny: Tiny, recordings: dict[str, Path]) -> Figures:
@@ -354,11 +405,15 @@ def figures(tiny: Tiny, recordings: dict[str, Path]) -> Figures:
 def judged(figures: Figures, false_alarms: float, **found: tuple[float, float, float]) -> Any:
     """The verdict on 1000 normal windows and kinds with these alarm rates, AUROCs and best baseline's AUROCs."""
     from gyrovae_tf.learn.figures import Row
+    from gyrovae_tf.learn.promise import Promise
     from gyrovae_tf.learn.verdict import judge
 
-    rows = [Row("normal", 1000, false_alarms, 0.5, None, None, {})]
-    rows += [Row(kind, 100, alarms, 9.0, auroc, None, {"knn": other}) for kind, (alarms, auroc, other) in found.items()]
-    return judge(dataclasses.replace(figures, rows=tuple(rows)), [])
+    rows = [Row("normal", 1000, false_alarms, 0.5, None, None, None, {})]
+    rows += [
+        Row(kind, 100, alarms, 9.0, None, auroc, None, {"knn": other}) for kind, (alarms, auroc, other) in found.items()
+    ]
+    promise = Promise(trust=TRUST)
+    return judge(dataclasses.replace(figures, rows=tuple(rows), promise=promise), [])
 
 
 @pytest.mark.parametrize(
@@ -398,7 +453,7 @@ def test_few_false_alarms_may_be_chance(figures: Figures, alarms: int, windows: 
     from gyrovae_tf.learn.verdict import by_chance, judge
 
     assert figures.bundle.calibration.false_alarm_rate == 0.01
-    row = Row("normal", windows, alarms / windows, None, None, None, {})
+    row = Row("normal", windows, alarms / windows, None, None, None, None, {})
     verdict = judge(dataclasses.replace(figures, rows=(row,)), [])
     assert verdict.points[0][0] == status
     assert ("may be chance" in verdict.points[0][1]) == (alarms == 3)
@@ -459,12 +514,205 @@ def test_what_is_wrong_with_data_is_noticed(tiny: Tiny) -> None:
     assert health_of(tiny, validation_images=louder)["held back against trained on"] == "look"
 
 
-def test_warnings_of_the_calibration_are_passed_on(tiny: Tiny) -> None:
+def test_too_little_data_is_told_in_the_words_of_the_calibration(tiny: Tiny) -> None:
     from gyrovae_tf.learn.health import checks
+    from gyrovae_tf.learn.trust import foreseen
 
-    metrics = {**tiny.bundle.metrics, "trust": {"warnings": ["too few windows"]}}
-    bundle = dataclasses.replace(tiny.bundle, metrics=metrics)
-    assert [c.meaning for c in checks(tiny.dataset, bundle) if c.name == "warning"] == ["too few windows"]
+    short = foreseen(tiny.dataset, 0.01)
+    assert [text.split(":")[0] for text in short] == ["Too few data", "Too uniform"]
+    (amount,) = [c for c in checks(tiny.dataset, tiny.bundle) if c.name == "motion to learn from"]
+    assert all(text in amount.meaning for text in short)
+    assert short[1] in tiny.bundle.metrics["trust"]["warnings"], "calibration says the same"
+
+
+# How far to trust it
+
+
+def trusted(figures: Figures, **changes: Any) -> str:
+    """The words of the section on trust after these parts of the promise were changed."""
+    from gyrovae_tf.learn.details import trust
+    from gyrovae_tf.learn.promise import Promise
+
+    promise = Promise(**{"threshold": TAIL, "trust": TRUST, "vote": VOTE, **changes})
+    quiet = dataclasses.replace(figures.rows[0], alarms=0.01)
+    return Page(trust(dataclasses.replace(figures, promise=promise, rows=(quiet, *figures.rows[1:])))).text
+
+
+def test_the_section_on_trust(figures: Figures) -> None:
+    words = trusted(figures)
+    assert words.startswith("OK Nothing in the normal data speaks against 1 % false alarms on other days. ")
+    assert "rate 0.52 to 2.1 % of windows are false alarms (95 % interval) for more time of the same kind" in words
+    assert "threshold 1.5 95 % interval 1.25 to 1.75;" in words
+    assert "normal windows 4,000 as good as 900 independent ones; 30.0 minutes in 3 recordings" in words
+    assert "false events 0.25 a day to expect after the vote (3 of 5 windows, 1.3 s apart); 95 % interval 0.12" in words
+    assert "delay 3.8 s from a fault's first window to an event where all its windows are alarms; 4.3 s where" in words
+    assert VOTE.warnings[0] in words
+    assert "Normal motion in 4 stretches of time." in words
+
+
+def test_a_rate_that_cannot_be_promised(figures: Figures) -> None:
+    from gyrovae_tf.learn.promise import Promise
+    from gyrovae_tf.learn.verdict import judge
+
+    doubtful = dataclasses.replace(
+        TRUST, warnings=("Too <few> data.", "The data drift."), note="All from one recording."
+    )
+    words = trusted(figures, trust=doubtful)
+    assert words.startswith(
+        "look The normal data do not allow to promise 1 % false alarms on other days: Too <few> data."
+    )
+    assert "The data drift." in words
+    assert "All from one recording." in words
+    verdict = judge(dataclasses.replace(figures, promise=Promise(trust=doubtful)), [])
+    assert ("look", "Other days: 1 % cannot be promised. Too <few> data. The data drift.") in verdict.points
+
+
+def test_recordings_that_belie_the_promise(figures: Figures) -> None:
+    verdict = judged(figures, 0.06, clog=(0.9, 0.99, 0.9))
+    (text,) = [text for status, text in verdict.points if text.startswith("Other days") and status == "look"]
+    assert text == "Other days: nothing in the data that were learnt spoke against 1 %, but these do."
+    kept = judged(figures, 0.01, clog=(0.9, 0.99, 0.9))
+    assert ("good", "Other days: nothing in the normal data speaks against 1 %.") in kept.points
+
+
+def test_a_vote_that_never_held_promises_a_range(figures: Figures) -> None:
+    never = dataclasses.replace(VOTE, events_per_day=0.0, events_low=0.0, events_high=512.4)
+    assert "false events 0 to 512 a day to expect after the vote" in trusted(figures, vote=never)
+
+
+def test_what_is_not_known_is_left_out(figures: Figures) -> None:
+    words = trusted(figures, threshold=None, vote=None, trust=dataclasses.replace(TRUST, left_out_rates=()))
+    assert "threshold" not in words
+    assert "delay" not in words
+    assert "stretches" not in words
+    assert trusted(figures, trust=None).startswith("This detector does not tell how it was calibrated.")
+
+
+def test_what_a_bundle_tells_of_its_calibration(tiny: Tiny) -> None:
+    from gyrovae_tf.learn.promise import Promise, promise
+
+    metrics = tiny.bundle.metrics
+    assert promise(tiny.bundle).to_dict() == {name: metrics[name] for name in ("threshold", "trust", "vote")}
+    own = {"threshold": TAIL.to_dict(), "trust": TRUST.to_dict(), "vote": VOTE.to_dict()}
+    read = promise(dataclasses.replace(tiny.bundle, metrics=json.loads(json.dumps(own))))
+    assert read == Promise(TAIL, TRUST, VOTE)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        None,
+        [],
+        {},
+        {"warnings": ["too few windows"]},
+        {**TRUST.to_dict(), "minutes": "30"},
+        {**TRUST.to_dict(), "minutes": True},
+        {**TRUST.to_dict(), "recordings": 1.5},
+        {**TRUST.to_dict(), "left_out_rates": [0.1, "0.1"]},
+        {**TRUST.to_dict(), "warnings": "none"},
+        {**TRUST.to_dict(), "note": 3},
+    ],
+)
+def test_a_record_of_another_form_counts_as_none(tiny: Tiny, odd: Any) -> None:
+    from gyrovae_tf.learn.promise import promise
+
+    found = promise(dataclasses.replace(tiny.bundle, metrics={**tiny.bundle.metrics, "trust": odd}))
+    assert found.trust is None
+    assert found.vote is not None
+    assert promise(dataclasses.replace(tiny.bundle, metrics={"vote": {**VOTE.to_dict(), "delay_s": [1]}})).vote is None
+
+
+# What the score is made of
+
+
+def test_parts_of_a_score_in_words() -> None:
+    from gyrovae_tf.learn.views import SEES, in_words
+
+    assert in_words({"bands": 0.3, "groups": 0.2, "rhythm": 0.09, "level": 0.41}) == (
+        "level 41 %, bands 30 %, groups 20 %, rhythm 9 %"
+    )
+    assert in_words({"level": 0.5, "tilt": 0.5}) == "level 50 %, tilt 50 %"
+    from gyrovae_tf.calibration import SIZES
+
+    assert SEES.keys() == SIZES.keys(), "each view is explained"
+
+
+def test_the_parts_of_the_worst_windows(given: Report) -> None:
+    from gyrovae_tf.learn.views import in_words
+
+    words = Page(given.path.read_text(encoding="utf-8")).text
+    for worst in given.summary["worst"]:
+        assert sum(worst["shares"].values()) == pytest.approx(1)
+        assert list(worst["shares"]) == ["bands", "groups", "rhythm", "level"]
+        assert f"Parts of the score: {in_words(worst['shares'])}." in words
+
+
+def test_events_and_delays(given: Report) -> None:
+    """A machine that is off is so from the start: three windows of 64, 32 samples apart, at 200 Hz."""
+    motions = given.summary["motions"]
+    assert motions["normal"]["delay_s"] is None
+    assert motions[NASTY]["delay_s"] == pytest.approx((64 + 2 * 32) / 200)
+    words = Page(given.path.read_text(encoding="utf-8")).text
+    assert "after 0.6 s" in words
+    assert "windows here begin 32 samples (0.16 s) apart" in words
+
+
+# Float against int8
+
+
+def test_float_scores_are_those_of_the_keras_model(tiny: Tiny) -> None:
+    """By the definition of the score from the outputs of `predict`, and the tilt counts where it is known."""
+    from gyrovae_tf.learn.calibrate import calibrate
+    from gyrovae_tf.learn.floating import float_scores, reconstructions
+    from gyrovae_tf.runtime import Model
+    from gyrovae_tf.signal.profile import means, time_sums
+    from gyrovae_tf.signal.score import profiles, score
+
+    keras, spec, windows = tiny.run.keras_model(), tiny.dataset.spec, tiny.dataset.validation_windows
+    assert windows is not None
+    images = np.tile(tiny.dataset.validation_images, (3, 1, 1, 1, 1))[:300]
+    mean = np.tile(means(windows), (3, 1))[:300]
+    outputs = keras.predict([images[:, 0] / np.float32(32), images[:, 1] / np.float32(32)], verbose=0)
+    for found, expected in zip(reconstructions(keras, images), outputs, strict=True):
+        assert found == pytest.approx(expected, abs=1e-5)
+    sums = [32 * output.astype(np.float64).sum(axis=2).swapaxes(1, 2) for output in outputs]
+    seen = profiles(images, (sums[0], sums[1]), spec, mean)
+    assert time_sums(images[:, 0]).shape == sums[0].shape
+    assert float_scores(keras, images, spec, tiny.bundle.calibration) == pytest.approx(
+        score(seen, tiny.bundle.calibration).score, rel=1e-4
+    )
+    assert len(float_scores(keras, images[:0], spec, tiny.bundle.calibration)) == 0
+    tilted = calibrate(Model(tiny.bundle.model), tiny.dataset, tilt=True, seed=0).calibration
+    assert float_scores(keras, images, spec, tilted, mean) == pytest.approx(score(seen, tilted).score, rel=1e-4)
+    with pytest.raises(GyrovaeError, match="needs the windows' tilt"):
+        float_scores(keras, images, spec, tilted)
+
+
+def test_both_models_side_by_side(given: Report, figures: Figures) -> None:
+    from sklearn.metrics import roc_auc_score
+
+    both = figures.agreement
+    assert both.kinds == ("normal",) * int(np.sum(~both.abnormal)) + ("clog",) * int(np.sum(both.abnormal))
+    ((kind, (exact, rounded)),) = both.aurocs().items()
+    assert kind == "clog"
+    assert exact == pytest.approx(roc_auc_score(both.abnormal, both.float_score))
+    assert rounded == pytest.approx(roc_auc_score(both.abnormal, both.int8_score))
+    assert both.int8_score == pytest.approx(both.float_score, rel=0.2)
+    known = given.summary["int8_against_float"]
+    assert list(known["auroc"]) == ["imbalance", NASTY]
+    assert 0.9 < known["same_side"] <= 1
+    assert 0 < known["score_change"] < 0.1
+
+
+def test_agreement_by_hand() -> None:
+    from gyrovae_tf.learn.agreement import Agreement
+
+    scores = np.array([0.5, 0.9, 2.0, 4.0])
+    other = np.array([0.5, 1.0, 2.2, 5.0])
+    both = Agreement(("normal", "normal", "off", "off"), np.zeros((4, 2)), scores, scores, scores, other)
+    assert both.same_side == 0.75, "0.9 is none, 1.0 is an alarm"
+    assert both.change == pytest.approx((0.1 + 1 / 9) / 2), "the middle of 0, 10 %, 11 % and 25 %"
+    assert both.aurocs() == {"off": (1.0, 1.0)}
 
 
 # What it draws
@@ -506,7 +754,7 @@ def test_heat_is_an_image_of_its_numbers() -> None:
 
     from matplotlib.image import imread
 
-    from gyrovae_tf.learn.charts import heat
+    from gyrovae_tf.learn.pictures import heat
 
     source = heat(np.array([[-4.0, 0.0, 4.0], [9.0, np.nan, -9.0]]), 4.0)
     pixels = imread(io.BytesIO(base64.b64decode(source.partition(",")[2])), format="png")

@@ -203,12 +203,16 @@ def device(figures: Figures) -> str:
     """Figures in, size and estimated cost on the device out."""
     model, spec, bundle = figures.model, figures.bundle.spec, figures.bundle
     cost, parts = frontend_cost(spec), shares(figures.model)
-    ms = sum(part.ms for part in parts)
+    ms, table_bytes = sum(part.ms for part in parts), bundle.calibration.table_bytes
     arena = "not measured" if bundle.arena_bytes is None else f"{bundle.arena_bytes:,} bytes"
     facts = [
         ["model", f"{model.size_bytes:,} bytes", "in flash"],
-        ["front end's tables", f"{cost.total_table_bytes:,} bytes", f"in flash; {_limit(MOST_TABLE_BYTES)}"],
-        ["score's tables", f"{bundle.calibration.table_bytes:,} bytes", f"in flash; {_limit(MOST_SCORE_BYTES)}"],
+        [
+            "front end's tables",
+            f"{cost.total_table_bytes:,} bytes",
+            f"in flash; {_limit(cost.total_table_bytes, MOST_TABLE_BYTES)}",
+        ],
+        ["score's tables", f"{table_bytes:,} bytes", f"in flash; {_limit(table_bytes, MOST_SCORE_BYTES)}"],
         ["tensor arena", arena, "in RAM; the smallest that works"],
         ["activations", f"{model.activation_bytes:,} bytes", "in RAM at one time; the arena is larger than this"],
         [
@@ -216,7 +220,11 @@ def device(figures: Figures) -> str:
             f"{model.macs:,}",
             f"a window; {percent(_share(model.accelerated_macs, model.macs))} in kernels that ESP-NN accelerates",
         ],
-        ["multiply-accumulates, front end", f"{cost.total_macs:,}", f"a window, in integers; {_limit(MOST_MACS)}"],
+        [
+            "multiply-accumulates, front end",
+            f"{cost.total_macs:,}",
+            f"a window, in integers; {_limit(cost.total_macs, MOST_MACS)}",
+        ],
         ["time, model (estimate)", f"{ms:.1f} ms", f"of the {spec.window_ms:.0f} ms that a window lasts"],
     ]
     rows = [
@@ -240,8 +248,8 @@ def device(figures: Figures) -> str:
     )
 
 
-def _limit(most: int) -> str:
-    return f"the limit is {most:,}"
+def _limit(count: int, most: int) -> str:
+    return f"the limit is {most:,}" + (", which this exceeds" if count > most else "")
 
 
 def _share(part: int, whole: int) -> float:

@@ -20,11 +20,11 @@ def reconstructions(model: Any, images: NDArray[np.int8]) -> tuple[NDArray[np.fl
 
     Scalograms and fields, each float32 [k, 32, 32, 3] in standard deviations (32 pixels).
     """
-    parts: list[tuple[NDArray[np.float32], ...]] = []
-    for start in range(0, max(len(images), 1), _PART):
-        some = to_float(images[start : start + _PART])
-        parts.append(tuple(np.asarray(output, np.float32) for output in model([some[:, 0], some[:, 1]])))
-    scalogram, field = (np.concatenate(both) for both in zip(*parts, strict=True))
+    scalogram, field = (np.empty(images[:, 0].shape, np.float32) for _ in range(2))
+    for start in range(0, len(images), _PART):
+        rows = slice(start, start + _PART)
+        some = to_float(images[rows])
+        scalogram[rows], field[rows] = (np.asarray(output) for output in model([some[:, 0], some[:, 1]]))
     return scalogram, field
 
 
