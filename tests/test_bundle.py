@@ -32,7 +32,7 @@ def view(name: str, *, mixed: bool = False) -> View:
         codes=((-127,) * size, tuple(range(size))),
         weight=row,
         mixing=tuple(row[: i + 1] for i in range(size)) if mixed else (),
-        residual_weight=row[::-1] if name == "bands" else (),
+        residual_weight=row[::-1] if name == "rhythm" else (),
         center=1.25,
         power=0.75,
     )

@@ -30,7 +30,7 @@ def view(name: str, regimes: int = 2, *, mixed: bool = False, **fields: Any) -> 
         codes=tuple((regime,) * size for regime in range(regimes)),
         weight=tuple(float(i + 1) for i in range(size)),
         mixing=rows(size) if mixed else (),
-        residual_weight=(0.25,) * size if name == "bands" else (),
+        residual_weight=(0.25,) * size if name == "rhythm" else (),
         center=2.0,
         power=0.5,
     )
@@ -73,7 +73,7 @@ def views(draw: st.DrawFn, name: str) -> View:
         codes=tuple((code,) * (size - 1) + (0,) for code in draw(st.lists(codes, min_size=1, max_size=4))),
         weight=tuple(cycled[:size]),
         mixing=tuple(tuple(cycled[i : 2 * i + 1]) for i in range(size)) if draw(st.booleans()) else (),
-        residual_weight=tuple(cycled[:size]) if name == "bands" else (),
+        residual_weight=tuple(cycled[:size]) if name == "rhythm" else (),
         center=draw(POSITIVE),
         power=draw(POSITIVE),
     )
@@ -155,11 +155,11 @@ def test_only_the_tilt_may_be_missing() -> None:
 
 
 def test_table_bytes_by_hand() -> None:
-    bands = 2 * 96 + 4 * (96 + 96 + 2)  # codes of a byte; weight, residual weight, center and power of four
+    bands = 2 * 96 + 4 * (96 + 2)  # codes of a byte; weight, center and power of four
     groups = 3 * 24 + 4 * (24 + 24 * 25 // 2 + 2)  # a triangle of 300
-    rhythm = 1 * 96 + 4 * (96 + 2)
+    rhythm = 1 * 96 + 4 * (96 + 96 + 2)  # with a residual weight
     level = tilt = 2 * 2 * 3 + 4 * (3 + 6 + 2)  # codes of two bytes
-    assert (bands, groups, rhythm, level) == (968, 1376, 488, 56)
+    assert (bands, groups, rhythm, level) == (584, 1376, 872, 56)
     assert CALIBRATION.table_bytes == bands + groups + rhythm + level + tilt
     assert dataclasses.replace(CALIBRATION, tilt=None).table_bytes == bands + groups + rhythm + level
 
@@ -170,8 +170,8 @@ def test_the_largest_calibration_fits_8_kib() -> None:
 
     assert PLANS.keys() == SIZES.keys()
     made = {name: view(name, plan.regimes, mixed=plan.mixed) for name, plan in PLANS.items()}
-    assert dataclasses.replace(CALIBRATION, **made).table_bytes == 3848 + 1688 + 1928 + 140 + 140
-    assert 3848 + 1688 + 1928 + 140 + 140 <= 8192
+    assert dataclasses.replace(CALIBRATION, **made).table_bytes == 3464 + 1688 + 2312 + 140 + 140
+    assert 3464 + 1688 + 2312 + 140 + 140 <= 8192
 
 
 # --- views --------------------------------------------------------------------------------------------------
@@ -211,7 +211,7 @@ def test_weights_and_mixing_are_numbers_of_float32(name: str, bad: Any) -> None:
         "weight": (1.0,) * (size - 1) + (bad,),
         "mixing": (*rows(size)[:-1], (1.0,) * (size - 1) + (bad,)),
     }
-    if name == "bands":
+    if name == "rhythm":
         tables["residual_weight"] = (bad,) + (1.0,) * 95
     for table, value in tables.items():
         with pytest.raises(GyrovaeError, match=f"view {name} holds something else than finite numbers"):
@@ -231,9 +231,9 @@ def test_tables_have_the_view_s_shape(name: str) -> None:
 
 def test_what_is_reconstructed_has_a_residual_weight_and_nothing_else_has() -> None:
     for length in (0, 95, 97):
-        with pytest.raises(GyrovaeError, match="view bands has weights of a wrong length"):
-            with_view("bands", residual_weight=(1.0,) * length)
-    for name in ("groups", "rhythm", "level", "tilt"):
+        with pytest.raises(GyrovaeError, match="view rhythm has weights of a wrong length"):
+            with_view("rhythm", residual_weight=(1.0,) * length)
+    for name in ("bands", "groups", "level", "tilt"):
         with pytest.raises(GyrovaeError, match=f"view {name} has weights of a wrong length"):
             with_view(name, residual_weight=(1.0,) * SIZES[name])
 

@@ -45,7 +45,7 @@ def view(name: str, regimes: int, step: int, *, mixed: bool = False) -> View:
         codes=tuple(codes),
         weight=row(1e-6 * (seed + 1), 1e-8, size),
         mixing=tuple(triangle[i * (i + 1) // 2 : (i + 1) * (i + 2) // 2] for i in range(size)) if mixed else (),
-        residual_weight=row(0.3, 1e-3, size) if name == "bands" else (),
+        residual_weight=row(0.3, 1e-3, size) if name == "rhythm" else (),
         center=row(1.5 + seed, 0, 1)[0],
         power=row(0.7 + seed, 0, 1)[0],
     )

@@ -34,7 +34,7 @@ SPEC = fit(
 def view(name: str, *codes: int, **fields: Any) -> View:
     """A view with a regime for each code, all of whose numbers are that code; weights of 1."""
     size = SIZES[name]
-    settings = {"weight": (1.0,) * size, "residual_weight": (1.0,) * size if name == "bands" else ()}
+    settings = {"weight": (1.0,) * size, "residual_weight": (1.0,) * size if name == "rhythm" else ()}
     return View(codes=tuple((code,) * size for code in codes or (0,)), **{**settings, **fields})
 
 
@@ -60,7 +60,7 @@ def window(residual: float = 0.0, **seen: float) -> Profiles:
     names = [name for name in SIZES if name != "tilt" or "tilt" in seen]
     return Profiles(
         {name: np.full((1, SIZES[name]), float(seen.get(name, 0))) for name in names},
-        {name: np.full((1, 96), float(residual)) for name in ("bands", "rhythm")},
+        {"rhythm": np.full((1, 96), float(residual))},
     )
 
 
@@ -129,18 +129,17 @@ def test_a_louder_image_has_a_higher_level() -> None:
 def test_residuals_are_mean_pixels_seen_less_those_reconstructed() -> None:
     expected = (np.full((1, 3, 32), 32.0 * 10), np.full((1, 3, 32), 32.0 * -1.5))
     found = profiles(pair(picture(16), picture(-7)), expected, SPEC)
-    assert found.residual.keys() == {"bands", "rhythm"}
-    assert (found.residual["bands"] == 6.0).all()
+    assert found.residual.keys() == {"rhythm"}
     assert (found.residual["rhythm"] == -5.5).all()
 
 
-def test_the_profile_of_power_is_of_powers_and_its_residual_of_pixels() -> None:
+def test_the_profile_of_power_is_of_powers_and_the_coarse_one_of_pixels() -> None:
     """One cell five octaves up: the mean power is 63 / 32, the mean pixel 80 / 32."""
     scalogram = picture()
     scalogram[0, 3, 8, 0] = 80
     found = profiles(pair(scalogram, picture()), NOTHING, SPEC)
     assert found.seen["bands"][0, 3] == 250 / 16
-    assert found.residual["bands"][0, 3] == 2.5
+    assert found.seen["groups"][0, 0] == 2.5 / 4
 
 
 def test_without_the_windows_means_there_is_no_tilt() -> None:
@@ -153,7 +152,7 @@ def test_profiles_of_some_windows_and_of_all() -> None:
     assert joined.seen["bands"][:, 0].tolist() == joined.residual["rhythm"][:, 0].tolist() == [1.0, 2.0, 3.0]
     some = joined[np.array([True, False, True])]
     assert some.seen["tilt"].tolist() == [[1.0] * 3, [3.0] * 3]
-    assert some.residual["bands"][:, 95].tolist() == [1.0, 3.0]
+    assert some.residual["rhythm"][:, 95].tolist() == [1.0, 3.0]
     assert joined[1:].seen["level"].shape == (2, 3)
 
 
@@ -206,20 +205,20 @@ def test_codes_are_mixed_as_what_is_seen() -> None:
 
 def test_without_a_residual_weight_the_distance_stays() -> None:
     found = np.array([0.0, 2.5])
-    assert distances(view("rhythm"), found, np.full((2, 96), 7.0)).tolist() == [0.0, 2.5]
+    assert distances(view("bands"), found, np.full((2, 96), 7.0)).tolist() == [0.0, 2.5]
     assert distances(view("level"), found, None).tolist() == [0.0, 2.5]
 
 
 def test_the_residual_counts_a_quarter_of_a_geometric_mean() -> None:
     residual = np.full((4, 96), [[-81.0], [81], [0], [16]])
     # 16^(3/4) * 81^(1/4) = 8 * 3
-    assert distances(view("bands"), np.array([16.0, 16, 16, 0]), residual).tolist() == [24.0, 24.0, 0.0, 0.0]
+    assert distances(view("rhythm"), np.array([16.0, 16, 16, 0]), residual).tolist() == [24.0, 24.0, 0.0, 0.0]
 
 
 def test_the_residual_is_a_weighted_root_mean_square() -> None:
     weight = (0.5,) * 48 + (0.0,) * 48
     residual = np.full((1, 96), 32.0 * 2**0.5)  # times 1/2, over half of the numbers: 16
-    assert distances(view("bands", residual_weight=weight), np.array([1.0]), residual) == pytest.approx([2.0])
+    assert distances(view("rhythm", residual_weight=weight), np.array([1.0]), residual) == pytest.approx([2.0])
 
 
 def test_a_distance_adds_its_power_over_the_middle_one() -> None:
@@ -237,7 +236,7 @@ def test_no_view_adds_more_than_a_float32_can_sum() -> None:
 
 
 def test_the_score_is_the_mean_of_what_the_views_add_over_the_threshold() -> None:
-    seen = window(residual=16, bands=16, groups=8, rhythm=4, level=4)  # they add 16 + 8 + 4 + 4
+    seen = window(residual=4, bands=16, groups=8, rhythm=4, level=4)  # they add 16 + 8 + 4 + 4
     found = score(seen, calibration(threshold=8.0))
     assert found.score.tolist() == [1.0]  # exactly: the alarm
     assert {name: part.tolist() for name, part in found.shares.items()} == {
@@ -250,7 +249,7 @@ def test_the_score_is_the_mean_of_what_the_views_add_over_the_threshold() -> Non
 
 
 def test_the_tilt_is_a_fifth_view() -> None:
-    seen = window(residual=16, bands=16, groups=8, rhythm=4, level=4, tilt=48)
+    seen = window(residual=4, bands=16, groups=8, rhythm=4, level=4, tilt=48)
     found = score(seen, calibration(tilt=view("tilt"), threshold=16.0))
     assert found.score.tolist() == [1.0]  # (16 + 8 + 4 + 4 + 48) / 5
     assert found.shares["tilt"].tolist() == [0.6]
@@ -280,7 +279,7 @@ def test_a_window_like_normal_motion_scores_0() -> None:
 
 def test_each_view_has_its_own_nearest_regime() -> None:
     made = calibration(bands=view("bands", 0, 40), groups=view("groups", 0, 60), threshold=0.5)
-    found = score(window(residual=2, bands=42, groups=2, rhythm=0), made)
+    found = score(window(bands=42, groups=2, rhythm=0), made)
     assert found.regime.tolist() == [1]
     assert found.score.tolist() == [(2 + 2) / 4 / 0.5]
 
@@ -310,13 +309,13 @@ def some(count: int, seed: int) -> tuple[Profiles, Calibration]:
             codes=tuple(tuple(int(v) for v in line) for line in rng.integers(-100, 100, (5, size))),
             weight=row(size),
             mixing=() if name in ("bands", "rhythm") else tuple(row(index + 1) for index in range(size)),
-            residual_weight=row(size) if name == "bands" else (),
+            residual_weight=row(size) if name == "rhythm" else (),
             center=row(1)[0],
             power=row(1)[0],
         )
 
     seen = {name: rng.normal(0, 60, (count, size)) for name, size in SIZES.items()}
-    residual = {name: rng.normal(0, 9, (count, 96)) for name in ("bands", "rhythm")}
+    residual = {"rhythm": rng.normal(0, 9, (count, 96))}
     return Profiles(seen, residual), calibration(**{name: fitted(name) for name in SIZES}, threshold=3.0)
 
 

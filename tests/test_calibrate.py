@@ -1,0 +1,376 @@
+"""The calibration of the score: views by hand, scales, and what is compared with what it was not fitted to."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import TINY_MACHINE, TINY_WINDOW, Tiny
+from numpy.typing import NDArray
+
+from gyrovae_tf.bundle import Bundle
+from gyrovae_tf.calibration import SIZES, View
+from gyrovae_tf.device.simulate import simulate
+from gyrovae_tf.errors import GyrovaeError
+from gyrovae_tf.learn.calibrate import PLANS, Calibrated, calibrate, fit_views, fused, scaled, view_distances
+from gyrovae_tf.learn.dataset import Dataset, cut
+from gyrovae_tf.learn.threshold import blocks_of
+from gyrovae_tf.learn.voting import MENU
+from gyrovae_tf.runtime import Detector, Model, profiles_of
+from gyrovae_tf.signal import frontend
+from gyrovae_tf.signal.score import Profiles, distances, nearest, ratios, score
+
+# --- views by hand ------------------------------------------------------------------------------------------
+
+
+def alike(values: list[float], residual: float = 0.0) -> Profiles:
+    """A window for each value, all of whose numbers are that value in every view."""
+    column = np.array(values, np.float64)[:, None]
+    return Profiles(
+        {name: np.tile(column, (1, size)) for name, size in SIZES.items()},
+        {"rhythm": np.full((len(values), 96), residual)},
+    )
+
+
+def test_regimes_are_the_codes() -> None:
+    views = fit_views(alike([0.0] * 8 + [100.0] * 8, residual=2.4), seed=0)
+    assert views.keys() == SIZES.keys()
+    for name, view in views.items():
+        assert sorted(view.codes) == [(0,) * SIZES[name], (100,) * SIZES[name]]
+        # They never leave their regime: only the least spread is left.
+        assert view.weight == pytest.approx((1 / PLANS[name].least_spread,) * SIZES[name])
+    assert views["rhythm"].residual_weight == pytest.approx((1 / 4.0,) * 96)  # root of 2.4^2 + 3.2^2
+    assert [views[name].residual_weight for name in ("bands", "groups", "level", "tilt")] == [()] * 4
+
+
+def test_weights_are_those_of_the_spread_within_regimes() -> None:
+    """Regimes 0 and 100, windows 3.6 about them: 1 / root of 3.6^2 + 4.8^2, whatever lies between regimes."""
+    seen = alike([3.6, -3.6] * 4 + [103.6, 96.4] * 4)
+    views = fit_views(seen, seed=0)
+    for name in ("bands", "rhythm"):
+        assert sorted(views[name].codes) == [(0,) * 96, (100,) * 96]
+        assert views[name].weight == pytest.approx((1 / 6.0,) * 96)
+
+
+def test_numbers_that_never_vary_do_not_weigh_without_limit() -> None:
+    seen = alike([0.0] * 40)
+    seen.seen["bands"][:, 5] = np.tile([64.0, -64.0], 20)
+    weight = np.array(fit_views(seen[:8], seed=0)["bands"].weight)  # eight windows are one regime
+    assert weight[5] == pytest.approx(1 / math.hypot(64, 4.8))
+    assert np.delete(weight, 5) == pytest.approx(np.full(95, 1 / 4.8))
+
+
+def test_codes_are_rounded_and_stay_in_their_range() -> None:
+    assert fit_views(alike([10.4] * 8), seed=0)["groups"].codes == ((10,) * 24,)
+    high, low = (fit_views(alike([value] * 8), seed=0) for value in (40_000.0, -40_000.0))
+    for name, largest in (("bands", 127), ("groups", 127), ("rhythm", 127), ("level", 32767), ("tilt", 32767)):
+        assert high[name].codes == ((largest,) * SIZES[name],)
+        assert low[name].codes == ((-largest,) * SIZES[name],)
+
+
+def test_only_some_views_are_mixed() -> None:
+    views = fit_views(alike([0.0] * 16), seed=0)
+    assert [name for name, view in views.items() if view.mixing] == ["groups", "level", "tilt"]
+    # Without any deviation there is only the ridge.
+    assert views["level"].mixing == (
+        pytest.approx((0.002**-0.5,)),
+        pytest.approx((0.0, 0.002**-0.5)),
+        pytest.approx((0.0, 0.0, 0.002**-0.5)),
+    )
+
+
+@pytest.mark.parametrize("name", ["groups", "level", "tilt"])
+def test_mixing_makes_deviations_uncorrelated_and_of_one_size(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setitem(PLANS, name, PLANS[name]._replace(regimes=1))  # what varies lies within the regime
+    rng, size = np.random.default_rng(0), SIZES[name]
+    seen = alike([0.0] * 4000)
+    together = rng.normal(0, 300, (4000, 1))
+    seen.seen[name][:] = together + rng.normal(0, 100, (4000, size))
+    view = fit_views(seen, seed=0)[name]
+    full = np.array([row + (0.0,) * (size - len(row)) for row in view.mixing])
+    mixed = (seen.seen[name] - np.array(view.codes)) * np.array(view.weight) @ full.T
+    assert np.cov(mixed.T) == pytest.approx(np.eye(size), abs=0.05)
+
+
+def test_the_seed_decides_the_views() -> None:
+    rng = np.random.default_rng(1)
+    seen = Profiles(
+        {name: rng.normal(0, 50, (300, size)) for name, size in SIZES.items()}, {"rhythm": rng.normal(0, 5, (300, 96))}
+    )
+    assert fit_views(seen, seed=1) == fit_views(seen, seed=1)
+    assert fit_views(seen, seed=1)["bands"].codes != fit_views(seen, seed=2)["bands"].codes
+
+
+def test_every_number_is_a_float32() -> None:
+    rng = np.random.default_rng(2)
+    seen = Profiles(
+        {name: rng.normal(0, 50, (60, size)) for name, size in SIZES.items()}, {"rhythm": rng.normal(0, 5, (60, 96))}
+    )
+    views = fit_views(seen, seed=0)
+    for view in scaled(views, view_distances(views, seen)).values():
+        for value in (*view.weight, *view.residual_weight, view.center, view.power, *sum(view.mixing, ())):
+            assert type(value) is float
+            assert value == float(np.float32(value))
+
+
+# --- scales -------------------------------------------------------------------------------------------------
+
+
+def test_view_distances_are_those_of_the_score() -> None:
+    rng = np.random.default_rng(3)
+    seen = Profiles(
+        {name: rng.normal(0, 50, (60, size)) for name, size in SIZES.items()}, {"rhythm": rng.normal(0, 5, (60, 96))}
+    )
+    views = fit_views(seen[:40], seed=0)
+    found = view_distances(views, seen)
+    assert found.keys() == SIZES.keys()
+    rhythm = views["rhythm"]
+    expected = distances(rhythm, nearest(rhythm, seen.seen["rhythm"])[1], seen.residual["rhythm"])
+    assert np.array_equal(found["rhythm"], expected)
+    assert np.array_equal(found["tilt"], nearest(views["tilt"], seen.seen["tilt"])[1])
+
+
+VIEW = View(codes=((0, 0, 0),), weight=(1.0, 1.0, 1.0))
+
+
+@pytest.mark.parametrize("factor", [1e-3, 1.0, 1e3])
+@pytest.mark.parametrize("spread", [0.1, 0.5, 1.5])
+def test_the_middle_distance_adds_1_and_the_95_percent_one_root_e(factor: float, spread: float) -> None:
+    found = factor * np.exp(np.random.default_rng(4).normal(0, spread, 1001))
+    made = scaled({"level": VIEW}, {"level": found})["level"]
+    assert dataclasses.replace(made, center=1.0, power=1.0) == VIEW  # nothing else changes
+    added = ratios(made, found)
+    assert np.median(added) == pytest.approx(1.0)
+    assert np.quantile(added, 0.95) == pytest.approx(math.exp(0.5))
+
+
+def test_scales_by_hand() -> None:
+    found = np.array([1.0] + [2.0] * 18 + [2.0 * math.e, 100.0])  # the 20th of 21 is the 95 % one
+    made = scaled({"level": VIEW}, {"level": found})["level"]
+    assert (made.center, made.power) == (pytest.approx(2.0), pytest.approx(0.5))
+
+
+def test_distances_that_do_not_differ_do_not_scale_without_limit() -> None:
+    for value, center in ((3.0, 3.0), (0.0, 1e-6)):
+        made = scaled({"level": VIEW}, {"level": np.full(50, value)})["level"]
+        assert (made.center, made.power) == (pytest.approx(center), pytest.approx(0.5 / 0.05))
+
+
+def test_views_count_alike() -> None:
+    other = dataclasses.replace(VIEW, center=2.0, power=2.0)
+    added = fused({"level": VIEW, "tilt": other}, {"level": np.array([1.0, 3.0]), "tilt": np.array([2.0, 4.0])})
+    assert added.tolist() == [(1 + 1) / 2, (3 + 4) / 2]
+
+
+# --- a detector's calibration -------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def made(tiny: Tiny) -> Calibrated:
+    return calibrated(tiny)
+
+
+def calibrated(tiny: Tiny, data: Dataset | None = None, **asked: Any) -> Calibrated:
+    """The tiny model calibrated on its own dataset, or on another."""
+    return calibrate(Model(tiny.bundle.model), data or tiny.dataset, **{"seed": 0, **asked})
+
+
+def detector(tiny: Tiny, made: Calibrated) -> Detector:
+    return Detector(Bundle(tiny.bundle.model, tiny.bundle.spec, made.calibration, tiny.bundle.ops))
+
+
+def windows_of(tiny: Tiny, seconds: float, seed: int, fault: str | None = None) -> NDArray[np.int16]:
+    """Windows that nobody learned from."""
+    recording = simulate(TINY_MACHINE, seconds=seconds, seed=seed, fault=fault)
+    return cut([recording], window=TINY_WINDOW, hop=32, lsb=tiny.dataset.spec.lsb)[0]
+
+
+def with_odd_block(tiny: Tiny, block: int) -> tuple[Dataset, NDArray[np.bool_], NDArray[np.int8]]:
+    """The dataset with one sixteenth of its time replaced by a fault; which windows, and their images, in time order.
+
+    The windows are in the order of training windows, then held-back ones.
+    """
+    data = tiny.dataset
+    every = np.concatenate([data.train_images, data.validation_images])
+    order = np.argsort(np.concatenate([data.train_origins, data.validation_origins])[:, 1], kind="stable")
+    odd = np.zeros(len(every), bool)
+    odd[order] = blocks_of(len(every), 16) == block
+    images = frontend.images(windows_of(tiny, 20, 8, "imbalance"), data.spec)[: odd.sum()]
+    every[odd] = images
+    count = len(data.train_images)
+    changed = dataclasses.replace(data, train_images=every[:count], validation_images=every[count:])
+    return changed, odd, images
+
+
+def test_all_normal_windows_have_a_part_in_it(tiny: Tiny, made: Calibrated) -> None:
+    data = tiny.dataset
+    every = len(data.train_images) + len(data.validation_images)
+    assert made.calibration.held_back_windows == made.tail.windows == every
+    swapped = dataclasses.replace(
+        data,
+        train_images=data.validation_images,
+        validation_images=data.train_images,
+        train_origins=data.validation_origins,
+        validation_origins=data.train_origins,
+    )
+    assert calibrated(tiny, swapped) == made
+
+
+def test_a_block_is_compared_with_the_other_blocks_alone(tiny: Tiny) -> None:
+    """What happened once is far from all else, even though the detector itself then knows it."""
+    changed, odd, images = with_odd_block(tiny, 7)
+    found = calibrated(tiny, changed)
+    rates = found.trust.left_out_rates
+    assert len(rates) == 16
+    assert rates[7] > 0.9
+    assert max(rates[:7] + rates[8:]) < 0.3
+    assert found.trust.warnings
+    known = detector(tiny, found).score_images(images).score
+    assert len(known) == odd.sum() > 15
+    assert (known >= 1).mean() < 0.1
+    before = detector(tiny, calibrated(tiny)).score_images(images).score
+    assert (before >= 1).mean() > 0.9
+
+
+def test_scales_and_threshold_are_float32_and_the_rest_as_asked(made: Calibrated) -> None:
+    calibration = made.calibration
+    assert calibration.threshold == float(np.float32(made.tail.threshold))
+    assert calibration.false_alarm_rate == made.tail.rate == 0.01
+    assert (calibration.vote_alarms, calibration.vote_windows) == (made.vote.alarms, made.vote.windows) == (3, 5)
+    assert made.tail.low < made.tail.threshold < made.tail.high
+    assert made.vote.threshold == made.tail.threshold
+    assert list(calibration.views) == ["bands", "groups", "rhythm", "level"]
+    for name, view in calibration.views.items():
+        assert len(view.codes) <= PLANS[name].regimes
+        assert bool(view.mixing) == PLANS[name].mixed
+
+
+@pytest.mark.parametrize("rate", [0.2, 0.05])
+def test_about_the_asked_share_of_new_normal_windows_raises_the_alarm(tiny: Tiny, rate: float) -> None:
+    found = calibrated(tiny, false_alarm_rate=rate)
+    assert found.calibration.false_alarm_rate == rate
+    alarms = detector(tiny, found).score_windows(windows_of(tiny, 60, 21)).score >= 1
+    assert rate / 3 <= alarms.mean() <= 3 * rate
+    assert 0 < found.tail.rate_low <= rate <= found.tail.rate_high
+
+
+def test_a_smaller_rate_raises_the_threshold_and_changes_no_view(tiny: Tiny, made: Calibrated) -> None:
+    loose, strict = (calibrated(tiny, false_alarm_rate=rate).calibration for rate in (0.2, 0.001))
+    assert loose.threshold < made.calibration.threshold < strict.threshold
+    assert loose.views == made.calibration.views == strict.views
+
+
+def test_the_vote_can_be_given(tiny: Tiny, made: Calibrated) -> None:
+    found = calibrated(tiny, vote=(1, 2))
+    assert (found.calibration.vote_alarms, found.calibration.vote_windows) == (1, 2)
+    assert (found.vote.alarms, found.vote.windows) == (1, 2)
+    assert found.calibration.threshold == made.calibration.threshold
+    assert found.vote.events_per_day > made.vote.events_per_day
+    assert found.vote.hop_s == made.vote.hop_s == TINY_WINDOW / 200  # windows side by side
+    assert found.vote.days == pytest.approx(60 / 86400, rel=0.15)
+
+
+def test_false_alarms_a_day_set_threshold_and_vote(tiny: Tiny) -> None:
+    found = calibrated(tiny, false_alarms_per_day=100.0)
+    calibration = found.calibration
+    assert (calibration.vote_alarms, calibration.vote_windows) == (found.vote.alarms, found.vote.windows)
+    assert (found.vote.alarms, found.vote.windows) in MENU
+    assert calibration.threshold == float(np.float32(found.vote.threshold))
+    assert (found.tail.threshold, found.tail.low, found.tail.high) == (
+        found.vote.threshold,
+        found.vote.low,
+        found.vote.high,
+    )
+    assert found.vote.events_per_day == pytest.approx(100.0)
+    assert 0 < calibration.false_alarm_rate <= 0.2
+    assert calibration.false_alarm_rate == float(np.float32(found.tail.rate))
+
+
+def test_fewer_false_alarms_a_day_raise_the_threshold_of_a_given_vote(tiny: Tiny) -> None:
+    many, few = (calibrated(tiny, false_alarms_per_day=number, vote=(2, 2)) for number in (5000.0, 5.0))
+    assert (many.vote.alarms, many.vote.windows) == (few.vote.alarms, few.vote.windows) == (2, 2)
+    assert many.calibration.threshold < few.calibration.threshold
+    assert many.calibration.false_alarm_rate > few.calibration.false_alarm_rate
+    assert few.vote.warnings  # a minute does not tell what happens in a day
+
+
+# --- the tilt -----------------------------------------------------------------------------------------------
+
+
+def test_a_tilted_machine_is_found_with_the_tilt_and_not_without(tiny: Tiny, made: Calibrated) -> None:
+    with_tilt = calibrated(tiny, tilt=True)
+    assert list(with_tilt.calibration.views) == ["bands", "groups", "rhythm", "level", "tilt"]
+    upright = windows_of(tiny, 20, 22)
+    sideways = (upright + np.array([600, 0, -600])).astype(np.int16)
+    knows, ignores = detector(tiny, with_tilt), detector(tiny, made)
+    assert np.array_equal(ignores.score_windows(sideways).score, ignores.score_windows(upright).score)
+    assert (knows.score_windows(upright).score >= 1).mean() < 0.1
+    found = knows.score_windows(sideways)
+    assert (found.score >= 1).all()
+    assert (found.shares["tilt"] > 0.5).all()
+    for name in ("bands", "groups", "rhythm", "level"):
+        assert with_tilt.calibration.views[name] == made.calibration.views[name]
+
+
+@pytest.mark.parametrize("name", ["train_windows", "validation_windows"])
+def test_the_tilt_needs_the_windows(tiny: Tiny, made: Calibrated, name: str) -> None:
+    older = dataclasses.replace(tiny.dataset, **{name: None})
+    with pytest.raises(GyrovaeError, match="the dataset did not keep its windows, whose means the tilt needs"):
+        calibrated(tiny, older, tilt=True)
+    assert calibrated(tiny, older) == made
+
+
+# --- few windows, seeds, progress ---------------------------------------------------------------------------
+
+
+def shorter(data: Dataset, train: int, held_back: int) -> Dataset:
+    """The first windows of each part."""
+    return dataclasses.replace(
+        data,
+        train_images=data.train_images[:train],
+        train_origins=data.train_origins[:train],
+        validation_images=data.validation_images[:held_back],
+        validation_origins=data.validation_origins[:held_back],
+    )
+
+
+@pytest.mark.parametrize(("train", "held_back"), [(1, 0), (4, 3), (7, 1)])
+def test_too_few_windows(tiny: Tiny, train: int, held_back: int) -> None:
+    with pytest.raises(GyrovaeError, match="too few windows to calibrate the score\nRecord longer, or use a smaller"):
+        calibrated(tiny, shorter(tiny.dataset, train, held_back))
+
+
+@pytest.mark.parametrize(("train", "held_back"), [(12, 4), (16, 4), (30, 0), (50, 10)])
+@pytest.mark.parametrize("per_day", [None, 10.0])
+def test_few_windows_are_enough_for_a_score(tiny: Tiny, train: int, held_back: int, per_day: float | None) -> None:
+    found = calibrated(tiny, shorter(tiny.dataset, train, held_back), false_alarms_per_day=per_day)
+    assert 8 <= found.calibration.held_back_windows <= train + held_back
+    assert found.trust.warnings
+    assert np.isfinite(detector(tiny, found).score_windows(windows_of(tiny, 5, 23)).score).all()
+
+
+def test_the_same_seed_gives_the_same_numbers(tiny: Tiny, made: Calibrated) -> None:
+    assert calibrated(tiny) == made
+    assert calibrated(tiny, seed=1).calibration.bands.codes != made.calibration.bands.codes
+
+
+def test_progress_is_told(tiny: Tiny) -> None:
+    told: list[tuple[int, int, str]] = []
+    calibrated(tiny, progress=lambda *step: told.append(step))
+    ended = {what for done, total, what in told if done == total}
+    assert {"scoring normal windows", "calibrating"} <= ended
+    assert all(0 < done <= total for done, total, _ in told)
+
+
+def test_scores_are_in_units_of_the_threshold(tiny: Tiny, made: Calibrated) -> None:
+    """The score that `Detector` gives is what `fused` makes of the views' distances."""
+    images = tiny.dataset.validation_images
+    found = detector(tiny, made)
+    seen = profiles_of(found.model, images, tiny.dataset.spec)
+    views = made.calibration.views
+    expected = fused(views, view_distances(views, seen)) / made.calibration.threshold
+    assert found.score_images(images).score == pytest.approx(expected, rel=1e-12)
+    assert score(seen, made.calibration).score == pytest.approx(expected, rel=1e-12)
