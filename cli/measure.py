@@ -77,7 +77,8 @@ def _dataset(record: dict[str, Any]) -> str:
     parts.append(
         _wrapped(
             f"int8 ({record['runtime']}): {int8['bytes']:,} bytes and {int8['macs']:,} multiply-accumulates a window; "
-            f"its front end {int8['frontend_table_bytes']:,} and {int8['frontend_macs']:,}"
+            f"its front end {int8['frontend_table_bytes']:,} and {int8['frontend_macs']:,}; "
+            f"the score's tables {int8['score_table_bytes']:,} bytes"
         )
     )
     stricter = [(name, found["in_fault_sessions"]) for name, found in methods if "in_fault_sessions" in found]
@@ -130,7 +131,7 @@ def _summary(result: dict[str, Any]) -> str:
     notes = [
         f"AUROC: the mean over kinds of anomaly and {_seeds(len(result['seeds']))}; worst kind: the least of them.",
         "below 5 % FA: partial AUROC up to 5 % false alarms; 0.5 is a coin, as with AUROC.",
-        f"recall, false alarms: at each method's threshold, set on held-back windows for "
+        f"recall, false alarms: at each method's threshold, set on normal windows that it was not fitted to for "
         f"{100 * result['false_alarm_rate']:g} % false alarms.",
         "best baseline: chosen with the anomalies known, which nobody can do in the field.",
     ]
