@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -12,8 +14,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from gyrovae_tf.errors import GyrovaeError
+from gyrovae_tf.learn.dataset import Dataset
 from gyrovae_tf.learn.threshold import blocks_of
-from gyrovae_tf.learn.trust import Trust, check
+from gyrovae_tf.learn.trust import Trust, check, foreseen
 
 COUNT, BLOCKS = 3200, blocks_of(3200, 16)
 TWO_DAYS = ["monday.csv"] * 1600 + ["tuesday.csv"] * 1600
@@ -90,3 +93,50 @@ def test_whatever_the_scores_the_record_is_json(values: list[float], number: int
 def test_nothing_to_check_is_refused() -> None:
     with pytest.raises(GyrovaeError, match="empty"):
         check(np.zeros(0), np.zeros(0, np.int64), 0.01, seconds=0)
+
+
+# --- what the amount of data foretells -------------------------------------------------------------------------
+
+
+def of_minutes(minutes: float, *sources: str) -> SimpleNamespace:
+    """What of a dataset tells its length: windows of 1.28 s, a quarter of that apart, a quarter of them held back."""
+    count = round(60 * minutes / 0.32)
+    return SimpleNamespace(
+        train_images=np.zeros(count - count // 4),
+        validation_images=np.zeros(count // 4),
+        hop=64,
+        spec=SimpleNamespace(window=256, rate_hz=200.0),
+        sources=sources,
+    )
+
+
+@pytest.mark.parametrize(
+    ("minutes", "sources", "rate", "expected"),
+    [
+        (10, ["a"], 0.01, []),
+        (5, ["a"], 0.01, []),  # 234 windows side by side, of which 2.3 are 1 %
+        (4.5, ["a"], 0.01, ["Too uniform"]),  # 211
+        (4.5, ["a", "b"], 0.01, []),
+        (4, ["a", "b"], 0.01, ["Too few data"]),  # 188
+        (4, ["a", "a"], 0.01, ["Too few data", "Too uniform"]),
+        (10, ["a"], 0.001, ["Too few data"]),
+        (1, ["a", "b"], 0.1, []),
+    ],
+)
+def test_the_amount_of_data_foretells_warnings(
+    minutes: float, sources: list[str], rate: float, expected: list[str]
+) -> None:
+    found = foreseen(cast(Dataset, of_minutes(minutes, *sources)), rate)
+    assert [text.split(":")[0] for text in found] == expected
+
+
+def test_what_is_foretold_is_what_is_found() -> None:
+    """A minute of windows that are as good as independent: the check says the same, in the same words."""
+    count = 46  # side by side
+    scores, blocks = stationary(0)[:count], blocks_of(count, 16)
+    found = check(scores, blocks, 0.01, seconds=58.88, recordings=["a"] * count)
+    data = of_minutes(58.88 / 60, "a")
+    told = foreseen(cast(Dataset, data))
+    assert told[0].startswith("Too few data: 0.98 minutes hold about 46 independent windows; 1 % of them is 0.5.")
+    assert found.warnings[-1] == told[1]
+    assert found.warnings[0].split(" hold")[0] == told[0].split(" hold")[0]

@@ -224,9 +224,9 @@ def _worst(figures: Figures) -> str:
         + small_print(
             [
                 "The highest scores of each kind, and of normal motion: where to look first. Score 1.0 is the alarm.",
-                "Last line: what deviates most in the view of bands: axis, frequency, louder or quieter than "
-                "normal, and its part of that deviation. Where another view has the largest part, it is not the whole "
-                "story.",
+                "Last line: what deviates most in the view of bands: axis, frequency and how far about it, louder or "
+                "quieter than normal, and its part of that deviation. Where another view has the largest part, it is "
+                "not the whole story.",
                 f"Views: the score is the mean of what {len(figures.bundle.calibration.views)} views of a window add; "
                 f"where all see it alike, each has {100 / len(figures.bundle.calibration.views):.0f} %. They look at:",
             ]
@@ -307,8 +307,8 @@ def _picture(source: str, caption: str) -> str:
 
 def _reasons(reasons: Iterable[Reason]) -> str:
     texts = [
-        f"{escaped(reason.axis)} near {reason.center_hz:.3g} Hz {escaped(reason.direction)} "
-        f"({100 * reason.share:.0f}&#160;%)"
+        f"{escaped(reason.axis)} near {reason.center_hz:.3g} Hz ({reason.low_hz:.3g} to {reason.high_hz:.3g}) "
+        f"{escaped(reason.direction)}, {100 * reason.share:.0f}&#160;%"
         for reason in reasons
     ]
     return "; ".join(texts) if texts else "nothing deviates"

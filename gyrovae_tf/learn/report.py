@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -117,14 +118,11 @@ def _summary(figures: Figures, verdict: Verdict, health: Sequence[Check]) -> dic
 
 
 def _worst(example: Example) -> dict[str, Any]:
-    reasons = [
-        {"axis": r.axis, "center_hz": r.center_hz, "direction": r.direction, "share": r.share} for r in example.reasons
-    ]
     return {
         "kind": example.kind,
         "score": example.score,
         "shares": example.shares,
         "recording": example.source,
         "start_s": example.start_s,
-        "reasons": reasons,
+        "reasons": [dataclasses.asdict(reason) for reason in example.reasons],
     }

@@ -272,14 +272,14 @@ def _vote(
     high = min(high, DAY_S / found.hop_s)
     warnings = []
     expected = (events if asked is None else asked) * days
-    if expected < 1:
+    if all(len(run) < vote[1] for run in found.runs):
+        warnings.append(f"No stretch without a gap is long enough for one vote of {vote[1]} windows.")
+    elif expected < 1:
         covered = f"{_plain(24 * days)} hours" if 24 * days >= 1 else f"{_plain(1440 * days)} minutes"
         warnings.append(
             f"{_plain(events)} false alarms a day is an extrapolation: the scores cover {covered}, in which "
             f"{_plain(expected)} would be expected. The true figure may be up to {_plain(high)} a day; record longer."
         )
-    if all(len(run) < vote[1] for run in found.runs):
-        warnings.append(f"No stretch without a gap is long enough for one vote of {vote[1]} windows.")
     return Vote(
         alarms=vote[0],
         windows=vote[1],
