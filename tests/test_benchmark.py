@@ -22,9 +22,10 @@ from gyrovae_tf.device.simulate import simulate
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn import baselines
 from gyrovae_tf.learn import benchmark as module
-from gyrovae_tf.learn.benchmark import benchmark, float_scores
+from gyrovae_tf.learn.benchmark import benchmark
 from gyrovae_tf.learn.dataset import Dataset
 from gyrovae_tf.learn.evaluate import evaluate
+from gyrovae_tf.learn.floating import float_scores
 from gyrovae_tf.learn.layout import anomaly_part, fault_session_part, normal_test_part
 from gyrovae_tf.learn.run import Run
 from gyrovae_tf.learn.windows import unseen, windows_like
@@ -145,6 +146,7 @@ def test_the_int8_figures_are_scikit_learn_s_of_the_detector_that_is_left(
     assert int8["macs"] == detector.bundle.metrics["macs"]
     assert int8["frontend_macs"] > 100_000
     assert int8["frontend_table_bytes"] > 1000
+    assert int8["score_table_bytes"] == detector.bundle.calibration.table_bytes
 
 
 def test_evaluate_says_the_same_of_that_run(machine: Path, record: dict[str, Any]) -> None:
@@ -161,7 +163,7 @@ def test_the_float_model_scores_almost_as_the_int8_one(machine: Path, record: di
     run = Run.load(machine.parent / "out" / "machine" / "run")
     detector = runtime.Detector(run)
     images = run.load_dataset().validation_images
-    whole = float_scores(run.keras_model(), images, detector.bundle.calibration)
+    whole = float_scores(run.keras_model(), images, detector.bundle.spec, detector.bundle.calibration)
     assert whole == pytest.approx(detector.score_images(images).score, rel=0.5)
     assert np.corrcoef(whole, detector.score_images(images).score)[0, 1] > 0.95
     float_, int8 = record["methods"]["float"]["kinds"], record["methods"]["int8"]["kinds"]
