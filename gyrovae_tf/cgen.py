@@ -256,7 +256,7 @@ def _score(calibration: Calibration, prefix: str) -> Iterator[str]:
         if _literals("float", name, [getattr(calibration, name)]) == ["0.0f"]:
             raise GyrovaeError(f"the calibration's {name} is 0 as a float32", received=getattr(calibration, name))
     yield _scalar("float", prefix, "threshold", calibration.threshold)
-    rate = "share of normal windows that the thresholds let through as alarms"
+    rate = "share of normal windows that the threshold lets through as alarms"
     yield _scalar("float", prefix, "false_alarm_rate", calibration.false_alarm_rate, rate)
     rest = "normal windows, compared with what they were not fitted to, that the threshold rests on"
     yield _scalar("int32_t", prefix, "held_back_windows", calibration.held_back_windows, rest)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gyrovae_tf.signal.scalogram import log2
-from gyrovae_tf.spec import BANDS, CELLS, FRACTION, GAIN_SHIFT, Spec
+from gyrovae_tf.spec import AXES, BANDS, CELLS, FRACTION, GAIN_SHIFT, Spec
 
 PIXELS_AN_OCTAVE = 16
 GROUP = 4
@@ -44,9 +44,11 @@ def band_profile(scalogram: NDArray[np.int8]) -> NDArray[np.int64]:
     FRACTION * log2 of the mean of 2^(pixel / 16), by the tables of exponentials and logarithms; 0 where all is 0.
     """
     index = scalogram.view(np.uint8) ^ 0x80  # pixel + 128
-    total = _OF_PIXEL[index].sum(axis=2).swapaxes(1, 2)
+    total = np.zeros((len(index), BANDS, len(AXES)), np.int64)
+    for cell in range(CELLS):  # all at once would be eight times the images
+        total += _OF_PIXEL[index[:, :, cell]]
     zero = _MANTISSA_BITS - _LOWEST + CELLS.bit_length() - 1
-    return log2(total.astype(np.float64)).astype(np.int64) - zero * FRACTION
+    return log2(total.swapaxes(1, 2).astype(np.float64)).astype(np.int64) - zero * FRACTION
 
 
 def group_profile(sums: NDArray[np.int64]) -> NDArray[np.int64]:
