@@ -580,6 +580,12 @@ def test_a_vote_that_never_held_promises_a_range(figures: Figures) -> None:
     assert "false events 0 to 512 a day to expect after the vote" in trusted(figures, vote=never)
 
 
+def test_a_vote_that_hardly_ever_holds(figures: Figures) -> None:
+    rare = dataclasses.replace(VOTE, events_per_day=0.012, events_low=1.4e-5)
+    assert "false events 0.012 a day to expect" in trusted(figures, vote=rare)
+    assert "95 % interval under 0.01 to 12" in trusted(figures, vote=rare)
+
+
 def test_what_is_not_known_is_left_out(figures: Figures) -> None:
     words = trusted(figures, threshold=None, vote=None, trust=dataclasses.replace(TRUST, left_out_rates=()))
     assert "threshold" not in words

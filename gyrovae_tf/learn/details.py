@@ -76,8 +76,8 @@ def _promised(figures: Figures) -> list[list[str]]:
 
 
 def _two(number: float) -> str:
-    """Two significant digits, and no powers of ten above one."""
-    return f"{number:,.0f}" if number >= 10 else f"{number:.2g}"
+    """Two significant digits, and no powers of ten."""
+    return f"{number:,.0f}" if number >= 10 else f"{number:.2g}" if number >= 0.01 or number == 0 else "under 0.01"
 
 
 def _left_out(known: Trust, rate: float) -> str:
