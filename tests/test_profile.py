@@ -171,6 +171,13 @@ def test_equal_bands_add_up() -> None:
     assert levels(flat(0), spec(three, 4096)).tolist() == [[2000 + round(256 * math.log2(2.5))] * 3]
 
 
+@pytest.mark.parametrize(("quiet", "level"), [(2000 - 4095, 2003), (2000 - 4096, 2000)])
+def test_what_lies_16_octaves_below_does_not_count(quiet: int, level: int) -> None:
+    """In units of 2^-20 of the loudest: 7844 (7 1/16 octaves below) and 30 * 16 (just inside) are over 1 / 128."""
+    bands = (2000, 2000 - 7 * 256 - 16) + (quiet,) * 30
+    assert levels(flat(0), spec(bands, 4096)).tolist() == [[level] * 3]  # 256 * log2(129 / 128) is 2.9
+
+
 @pytest.mark.parametrize(
     ("gain", "profile", "level"),
     [
