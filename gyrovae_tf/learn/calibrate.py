@@ -52,7 +52,7 @@ PLANS = {
     "bands": Plan(32, 4.8, False),  # 0.15 standard deviations of a pixel
     "groups": Plan(16, 2.4, True),
     "rhythm": Plan(16, 4.8, False),
-    "level": Plan(16, 38.4, True),  # 0.15 octaves
+    "level": Plan(16, 76.8, True),  # 0.3 octaves: a tenth of the amplitude
     "tilt": Plan(16, 16.0, True),  # counts
 }
 _LEAST_RESIDUAL = 3.2  # pixels: 0.1 standard deviations
@@ -105,14 +105,7 @@ def calibrate(
     scores = fused(views, apart)
     blocks = blocks_of(len(origins), _BLOCKS)
     wide_apart, wide_known = _out_of_block(seen, origins, stretches, blocks, window, seed, progress)
-    trust = check(
-        fused(views, wide_apart),
-        blocks[wide_known],
-        false_alarm_rate,
-        seconds=seconds,
-        recordings=[data.sources[index] for index in origins[wide_known, 0]],
-        seed=seed,
-    )
+    wide, wide_blocks = fused(views, wide_apart), blocks[wide_known]
     blocks, stretches = blocks[known], stretches[known]
     step = max(1, round(window / data.hop))
     sequence, runs = phases(stretches, step)
@@ -142,6 +135,14 @@ def calibrate(
             vote=vote or DEFAULT,
             seed=seed,
         )
+    trust = check(
+        wide,
+        wide_blocks,
+        false_alarm_rate,
+        seconds=seconds,
+        recordings=[data.sources[index] for index in origins[wide_known, 0]],
+        seed=seed,
+    )
     rounded = _float32([tail.threshold, false_alarm_rate])
     calibration = Calibration(
         bands=views["bands"],
