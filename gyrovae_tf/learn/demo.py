@@ -19,7 +19,7 @@ from gyrovae_tf.learn.run import Options
 from gyrovae_tf.learn.train import train
 
 MARKER = "evaluation.json"
-_NORMAL_S, _TEST_S, _FAULT_S = 600.0, 300.0, 60.0
+_NORMAL_S, _TEST_S, _FAULT_S = 1200.0, 300.0, 60.0
 _SEVERITY = 0.5  # a plain fault is 1: these are half as bad
 
 
