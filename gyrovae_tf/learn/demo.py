@@ -49,9 +49,9 @@ class Demo:
 def demo(output: str | PathLike[str], *, seed: int = 0, progress: Progress | None = None) -> Demo:
     """A folder's name and a seed in, everything from simulated recordings to the C header in that folder out.
 
-    Twenty minutes of normal motion to learn from (twice what `trust.foreseen` asks for: one recording, which tells
-    nothing of other days), five minutes to test on, and a minute of each fault of the simulator at half its plain severity. A
-    folder that an earlier demo made is replaced; other folders must be empty.
+    Twenty minutes of normal motion to learn from (twice what `trust.foreseen` asks for; but one recording, which tells
+    nothing of other days), five minutes to test on, and a minute of each fault of the simulator at half its plain
+    severity. A folder that an earlier demo made is replaced; other folders must be empty.
     """
     folder = Path(output)
     check_replaceable(folder, marker=MARKER)
