@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from gyrovae_tf import runtime
 from gyrovae_tf.calibration import RECONSTRUCTED, WIDE, Calibration, View
 from gyrovae_tf.errors import GyrovaeError
-from gyrovae_tf.learn.dataset import Dataset, Progress
+from gyrovae_tf.learn.dataset import Dataset, Progress, stretches_of
 from gyrovae_tf.learn.regimes import regimes, shrunk_covariance
 from gyrovae_tf.learn.threshold import TAIL_SHARE, Tail, blocks_of, folds, tail_fit
 from gyrovae_tf.learn.trust import Trust, check
@@ -95,7 +95,7 @@ def calibrate(
     """
     order, origins = _in_time(data)
     seen = _profiles(model, data, tilt=tilt, progress=progress)[order]
-    stretches = _stretches(origins, data.hop)
+    stretches = stretches_of(origins, data.hop)
     window, rate_hz = data.spec.window, data.spec.rate_hz
     seconds = len(origins) * min(data.hop, window) / rate_hz
     views = fit_views(seen, seed=seed)
@@ -164,12 +164,6 @@ def _in_time(data: Dataset) -> tuple[NDArray[np.intp], Labels]:
     origins = np.concatenate([data.train_origins, data.validation_origins])
     order = np.lexsort((origins[:, 1], origins[:, 0]))
     return order, origins[order]
-
-
-def _stretches(origins: Labels, hop: int) -> Labels:
-    """A new stretch begins where the next window is not the next hop."""
-    step = np.diff(origins, axis=0)
-    return np.concatenate([[0], np.cumsum((step[:, 0] != 0) | (step[:, 1] != hop))]).astype(np.int64)
 
 
 def _profiles(model: runtime.Model, data: Dataset, *, tilt: bool, progress: Progress | None) -> Profiles:

@@ -259,6 +259,15 @@ def segments_of(origins: NDArray[np.int64], recordings: Sequence[Recording]) -> 
     return number
 
 
+def stretches_of(origins: NDArray[np.int64], hop: int) -> NDArray[np.int64]:
+    """Origins [k, 2] of windows in time order in; the number [k] of the stretch that each lies in, from 0, out.
+
+    A new stretch begins where a window is not `hop` samples behind the one before.
+    """
+    step = np.diff(origins, axis=0)
+    return np.concatenate([[0], np.cumsum((step[:, 0] != 0) | (step[:, 1] != hop))]).astype(np.int64)
+
+
 def _usable(recommended: Any) -> int:
     """A window length as somebody recommended it in, the nearest below that the front end can use out."""
     if not isinstance(recommended, int | float) or not math.isfinite(recommended):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from gyrovae_tf import runtime
 from gyrovae_tf.learn import baseline, baselines
-from gyrovae_tf.learn.dataset import Dataset, Progress, cut, segments_of
+from gyrovae_tf.learn.dataset import Dataset, Progress, cut, segments_of, stretches_of
 from gyrovae_tf.learn.evaluate import Recordings
 from gyrovae_tf.recording import read_all
 from gyrovae_tf.signal import frontend
@@ -96,9 +96,7 @@ def recorded(recordings: Recordings, detector: runtime.Detector, others: Rivals,
 def held_back(data: Dataset, detector: runtime.Detector, others: Rivals, watch: Watch) -> Motion:
     """The dataset's held-back windows; a new stretch begins where the next window is not the next hop."""
     origins = data.validation_origins
-    step = np.diff(origins, axis=0)
-    segments = np.concatenate([[0], np.cumsum((step[:, 0] != 0) | (step[:, 1] != data.hop))])
-    place = (origins, segments, data.sources, data.hop)
+    place = (origins, stretches_of(origins, data.hop), data.sources, data.hop)
     if data.validation_windows is not None:
         return scored(data.validation_windows, detector, others, place, watch)
     scores = detector.score_images(data.validation_images)
