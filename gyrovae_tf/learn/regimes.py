@@ -67,14 +67,19 @@ def _spread_starts(points: Floats, number: int, rng: np.random.Generator) -> Flo
 
 def _lloyd(points: Floats, centers: Floats) -> Floats:
     """Move centres to the means of their points until none changes, at the most 100 times."""
+    twice, row = 2 * points, np.arange(len(points))
+    before: NDArray[np.intp] | None = None
     for _ in range(100):
-        labels = _distances(points, centers).argmin(axis=1)
-        moved = centers.copy()
-        for label in np.unique(labels):
-            moved[label] = points[labels == label].mean(axis=0)
-        if np.array_equal(moved, centers):
+        # Nearest by |c|^2 - 2 p c: what it lacks of the squared distance is the same for all centres.
+        labels = (np.square(centers).sum(axis=1) - twice @ centers.T).argmin(axis=1)
+        if before is not None and np.array_equal(labels, before):
             break
-        centers = moved
+        before = labels
+        belongs = np.zeros((len(points), len(centers)))
+        belongs[row, labels] = 1.0
+        count = belongs.sum(axis=0)
+        used = count > 0
+        centers = np.where(used[:, None], belongs.T @ points / np.maximum(count, 1)[:, None], centers)
     return centers
 
 

@@ -183,7 +183,10 @@ class _Excursions:
     exponential, a heavier tail than that of single windows, because slow changes decide what passes a vote.
     """
 
-    runs: list[Floats]
+    joined: Floats
+    """The votes' scores of all runs, minus infinity in front of each."""
+    longest: int
+    """Windows of the longest run."""
     edge: float
     peaks: list[Floats]
     days: list[float]
@@ -209,7 +212,8 @@ class _Excursions:
 
     def seen(self, threshold: float) -> int:
         """Rising edges at a threshold, as `evaluate` counts them."""
-        return sum(int((np.diff((run >= threshold).astype(np.int8), prepend=0) == 1).sum()) for run in self.runs)
+        above = self.joined >= threshold
+        return int((above[1:] & ~above[:-1]).sum())
 
     def reach(self, measure: Callable[[_Excursions], float], seed: int) -> float:
         """Half the 95 % interval of a figure: its standard error over resampled blocks times Student's t."""
@@ -244,7 +248,8 @@ def _excursions(scores: Floats, stretches: Labels, blocks: Labels, vote: tuple[i
             peaks[place[offset + highest]].append(float(run[highest]))
         offset += len(run)
     days = np.bincount(place) * hop_s / DAY_S
-    return _Excursions(runs, edge, [np.array(p) for p in peaks], [float(d) for d in days], hop_s)
+    joined = np.concatenate([part for run in runs for part in ([-np.inf], run)])
+    return _Excursions(joined, max(map(len, runs)), edge, [np.array(p) for p in peaks], [float(d) for d in days], hop_s)
 
 
 def _check(scores: Floats, stretches: Labels, blocks: Labels, hop_s: float) -> None:
@@ -272,7 +277,7 @@ def _vote(
     high = min(high, DAY_S / found.hop_s)
     warnings = []
     expected = (events if asked is None else asked) * days
-    if all(len(run) < vote[1] for run in found.runs):
+    if found.longest < vote[1]:
         warnings.append(f"No stretch without a gap is long enough for one vote of {vote[1]} windows.")
     elif expected < 1:
         covered = f"{_plain(24 * days)} hours" if 24 * days >= 1 else f"{_plain(1440 * days)} minutes"
