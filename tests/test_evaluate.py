@@ -326,8 +326,9 @@ def test_another_tflite_gives_other_scores(tiny: Tiny, copy: Path) -> None:
     windows, _ = cut([NORMAL], window=TINY_WINDOW, hop=TINY_WINDOW, lsb=tiny.dataset.spec.lsb)
     found, before = Detector(copy).score_windows(windows), Detector(tiny.bundle).score_windows(windows)
     assert found.score.tolist() != before.score.tolist()
-    mild = {"looseness": [simulate(TINY_MACHINE, seconds=10, seed=5, fault="looseness", severity=0.2)]}
-    other, own = (evaluate(run, normal=[NORMAL], anomalies=mild).auroc for run in (copy, tiny.run))
+    # Motion that is normal, too: there the order of windows, and so the AUROC, hangs on the least difference.
+    alike = {"alike": [simulate(TINY_MACHINE, seconds=60, seed=5)]}
+    other, own = (evaluate(run, normal=[NORMAL], anomalies=alike).auroc for run in (copy, tiny.run))
     assert other != own
 
 
