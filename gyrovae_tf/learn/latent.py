@@ -59,6 +59,13 @@ def check_latent(latent: dict[str, dict[str, Any]]) -> None:
         f"{branch} {sum(use['kl']):.2f} nats and {100 * (use['shuffled_error'] / use['error'] - 1):.1f} %"
         for branch, use in latent.items()
     )
+    if any(sum(use["kl"]) >= _LEAST_NATS for use in latent.values()):
+        raise GyrovaeError(
+            "the model's code says nothing about held-back windows: it knows those it was trained on, if any",
+            expected=f"an error {100 * _LEAST_GAIN:g} % larger from another window's code",
+            received=found,
+            remedy="Record longer (more of everything that is normal), or start again (--overwrite) with more --epochs.",
+        )
     raise GyrovaeError(
         "the model's latent space carries nothing (posterior collapse)",
         expected=f"{_LEAST_NATS} nats or more and an error {100 * _LEAST_GAIN:g} % larger from another window's code",
