@@ -64,7 +64,7 @@ def check_latent(latent: dict[str, dict[str, Any]]) -> None:
             "the model's code says nothing about held-back windows: it knows those it was trained on, if any",
             expected=f"an error {100 * _LEAST_GAIN:g} % larger from another window's code",
             received=found,
-            remedy="Record longer (more of everything that is normal), or start again (--overwrite) with more --epochs.",
+            remedy="Record longer, more of everything that is normal; or start again (--overwrite) with more --epochs.",
         )
     raise GyrovaeError(
         "the model's latent space carries nothing (posterior collapse)",
