@@ -66,6 +66,17 @@ class Model:
             scalogram[index], field[index] = self._invoke(image)
         return scalogram, field
 
+    def rebuilt(self, images: NDArray[np.int8]) -> NDArray[np.float64]:
+        """int8 images [k, 2, 32, 32, 3] in, their reconstructions in standard deviations, of the same shape, out."""
+        scalogram, field = self.reconstruct(images)
+        return np.stack(
+            [
+                (scalogram - np.float64(self.zero_point)) * self.scale,
+                (field - np.float64(self.field_zero_point)) * self.field_scale,
+            ],
+            axis=1,
+        )
+
 
 class Detector:
     """A bundle's front end, model and score in one call."""

@@ -69,7 +69,7 @@ def agreement(model: Any, detector: runtime.Detector, motions: Mapping[str, Moti
 
     On at most 192 windows of each kind, evenly chosen.
     """
-    int8, bundle = detector.model, detector.bundle
+    bundle = detector.bundle
     images, float_score, int8_score, kinds = [], [], [], []
     for kind, motion in motions.items():
         count = len(motion.score)
@@ -82,11 +82,7 @@ def agreement(model: Any, detector: runtime.Detector, motions: Mapping[str, Moti
         kinds += [kind] * len(take)
     every = np.concatenate(images)
     exact = [part.astype(np.float64) for part in reconstructions(model, every)]
-    scalogram, field = int8.reconstruct(every)
-    rounded = [
-        (scalogram - np.float64(int8.zero_point)) * int8.scale,
-        (field - np.float64(int8.field_zero_point)) * int8.field_scale,
-    ]
+    rounded = list(detector.model.rebuilt(every).swapaxes(0, 1))
     seen = every / np.float64(PIXEL)
     pixels = [np.abs(a - b).mean(axis=(1, 2, 3)) * PIXEL for a, b in zip(exact, rounded, strict=True)]
 

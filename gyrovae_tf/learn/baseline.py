@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn import npz
+from gyrovae_tf.learn.regimes import shrunk_covariance
 
 _BANDS = 8
 _FEATURES = 3 * (_BANDS + 1)
@@ -67,7 +68,7 @@ class Mahalanobis:
         and Wolf derive from the data (A Well-Conditioned Estimator for Large-Dimensional Covariance Matrices, 2004).
         """
         mean, spread = location(features)
-        covariance = _ledoit_wolf((features - mean) / spread)
+        covariance = shrunk_covariance((features - mean) / spread) + _LEAST_VARIANCE * np.eye(len(mean))
         fitted = cls(mean, np.linalg.inv(covariance) / np.outer(spread, spread), 0.0)
         distances = fitted.distance(features if held_back is None else held_back)
         return cls(fitted.mean, fitted.precision, float(np.quantile(distances, 1 - false_alarm_rate)))
@@ -93,16 +94,3 @@ class Mahalanobis:
         if mean.shape != (_FEATURES,) or precision.shape != (_FEATURES, _FEATURES):
             raise GyrovaeError(f"{path} is not a baseline of {_FEATURES} features", remedy=remedy)
         return cls(mean, precision, threshold)
-
-
-def _ledoit_wolf(centered: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Features [k, d] about their mean in, their shrunk covariance [d, d] out (formula (14) of the paper)."""
-    count, size = centered.shape
-    covariance = centered.T @ centered / count
-    level = np.trace(covariance) / size
-    identity = np.eye(size)
-    apart = np.square(covariance - level * identity).sum()
-    noise = (np.square(np.square(centered).sum(axis=1)).mean() - np.square(covariance).sum()) / count
-    share = min(noise / apart, 1.0) if apart > 0 else 1.0
-    shrunk: NDArray[np.float64] = (1 - share) * covariance + (share * level + _LEAST_VARIANCE) * identity
-    return shrunk

@@ -32,6 +32,7 @@ from gyrovae_tf.learn.measure import Figures, averaged, figures
 from gyrovae_tf.learn.portion import length_s, portion
 from gyrovae_tf.learn.quantize import quantize
 from gyrovae_tf.learn.run import Options, Run
+from gyrovae_tf.learn.threshold import check_rate
 from gyrovae_tf.learn.train import train
 from gyrovae_tf.learn.windows import Unseen, unseen
 from gyrovae_tf.recording import read_all
@@ -43,7 +44,6 @@ SCHEMA_VERSION = 1
 RESULT = "benchmark.json"
 FRONTENDS = ("power", "stock")
 _PART = 256  # windows
-_MOST_ALARMS = 0.2  # as `quantize` takes them
 _PACKAGES = ("ai-edge-litert", "scikit-learn", "tflite-micro")
 
 Scores = NDArray[np.float64]
@@ -83,7 +83,7 @@ def benchmark(
           5 % false alarms), `recall` and `false_alarm_rate` at the method's own threshold, `seconds` (`fit_seconds` +
           `score_seconds`), `seeds` (the figures of each), and, where the recordings hold normal motion of the faults'
           own sessions, `in_fault_sessions`: the figures against that; `int8` also tells `bytes`, `macs`,
-          `frontend_macs` and `frontend_table_bytes`.
+          `frontend_macs`, `frontend_table_bytes` and `score_table_bytes`.
         - `window`, `hop`, `rate_hz`, `windows` (how many of what), `runtime`, `frontend`, `seeds`, `skipped` (kind ->
           why it was not scored), `failed_seeds` (seed -> why), `minutes` (see `benchmark`'s argument).
     - `seeds`, `frontend`, `runtime`, `false_alarm_rate` (asked for), `versions`, `schema_version`.
@@ -295,10 +295,7 @@ def _check(
         raise GyrovaeError("the number of seeds is not usable", expected="a whole number, at least 1", received=seeds)
     if not all(0 < length < float("inf") for length in minutes):
         raise GyrovaeError("a length of motion to learn from is not usable", expected="minutes above 0")
-    if not 0 < rate <= _MOST_ALARMS:
-        raise GyrovaeError(
-            "the false-alarm rate is not usable", expected=f"above 0, at most {_MOST_ALARMS}", received=rate
-        )
+    check_rate(rate)
 
 
 def _names(folders: Sequence[str | PathLike[str]]) -> dict[str, Path]:

@@ -16,7 +16,7 @@ from gyrovae_tf.bundle import Bundle
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn import baseline
 from gyrovae_tf.learn.dataset import Progress, check_hop, in_parts
-from gyrovae_tf.learn.layout import test_part
+from gyrovae_tf.learn.layout import to_test_on
 from gyrovae_tf.learn.promise import Promise, promise
 from gyrovae_tf.learn.windows import windows_like
 from gyrovae_tf.recording import Recording, read_all
@@ -128,11 +128,7 @@ def evaluate(
     """
     detector = runtime.Detector(run)
     bundle = detector.bundle
-    if dataset is not None:
-        if normal or anomalies:
-            raise GyrovaeError("give either a dataset or recordings, not both")
-        normal, anomalies = test_part(dataset)
-    anomalies = dict(anomalies or {})
+    normal, anomalies = to_test_on(normal, anomalies, dataset)
     if not normal:
         raise GyrovaeError("no normal recordings to evaluate on", remedy="Give some that were not trained on: --normal")
     if "normal" in anomalies:

@@ -18,7 +18,7 @@ from gyrovae_tf.learn import baseline
 from gyrovae_tf.learn.agreement import Agreement, agreement
 from gyrovae_tf.learn.dataset import Dataset, Progress
 from gyrovae_tf.learn.evaluate import Evaluation, Group, Recordings, auroc, evaluate, load_baseline
-from gyrovae_tf.learn.layout import test_part
+from gyrovae_tf.learn.layout import to_test_on
 from gyrovae_tf.learn.motion import NORMAL, Motion, held_back, recorded, rivals, scored
 from gyrovae_tf.learn.promise import Promise, promise
 from gyrovae_tf.learn.run import Run
@@ -127,11 +127,7 @@ def gather(
     run = run if isinstance(run, Run) else Run.load(run)
     detector = runtime.Detector(run)
     data = run.load_dataset()
-    if dataset is not None:
-        if normal or anomalies:
-            raise GyrovaeError("give either a dataset or recordings, not both")
-        normal, anomalies = test_part(dataset)
-    anomalies = dict(anomalies or {})
+    normal, anomalies = to_test_on(normal, anomalies, dataset)
     classical = load_baseline(run)
     others = rivals(data, classical, detector.bundle.calibration.false_alarm_rate)
     evaluation = None
@@ -218,9 +214,8 @@ def _highest(motion: Motion, count: int, window: int) -> list[int]:
 
 
 def _example(kind: str, motion: Motion, place: int, why: str, detector: runtime.Detector) -> Example:
-    spec, model = detector.bundle.spec, detector.model
+    spec = detector.bundle.spec
     image = motion.images(np.array([place]), spec)
-    scalogram, field = model.reconstruct(image)
     recording, first = motion.origins[place]
     about = None
     if motion.windows is not None:
@@ -235,12 +230,7 @@ def _example(kind: str, motion: Motion, place: int, why: str, detector: runtime.
         shares={name: float(values[place]) for name, values in motion.shares.items()},
         reasons=tuple(reasons(motion.deviation[place], spec)),
         seen=image[0] / PIXEL,
-        rebuilt=np.concatenate(
-            [
-                (scalogram - np.float64(model.zero_point)) * model.scale,
-                (field - np.float64(model.field_zero_point)) * model.field_scale,
-            ]
-        ),
+        rebuilt=detector.model.rebuilt(image)[0],
         deviation=motion.deviation[place],
         motion=about,
     )

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from gyrovae_tf.bundle import read_json
 from gyrovae_tf.errors import GyrovaeError
+from gyrovae_tf.recording import Recording
 
+Source = Recording | str | PathLike[str]
 _FAULT_SESSIONS = "normal_test_in_fault_sessions"
 
 
@@ -22,7 +25,7 @@ def training_part(dataset: str | PathLike[str]) -> tuple[list[Path], dict[str, A
 def test_part(dataset: str | PathLike[str]) -> tuple[list[Path], dict[str, list[Path]]]:
     """A folder in the shared layout in; its normal test files and its anomalies' files by kind out."""
     folder = Path(dataset)
-    normal, anomalies = _named(folder, _meta(folder), "normal_test"), anomaly_part(folder)
+    normal, anomalies = normal_test_part(folder), anomaly_part(folder)
     empty = [kind for kind, files in anomalies.items() if not files]
     if empty:
         raise GyrovaeError(f"{folder / 'anomaly'} holds no recordings of {empty[0]}")
@@ -30,6 +33,18 @@ def test_part(dataset: str | PathLike[str]) -> tuple[list[Path], dict[str, list[
 
 
 test_part.__test__ = False  # type: ignore[attr-defined]  # not a test, whatever pytest makes of its name
+
+
+def to_test_on(
+    normal: Sequence[Source], anomalies: Mapping[str, Sequence[Source]] | None, dataset: str | PathLike[str] | None
+) -> tuple[Sequence[Source], dict[str, Sequence[Source]]]:
+    """Recordings (or paths) of normal motion and by kind of anomaly, or a dataset instead, in; what to test on out."""
+    if dataset is None:
+        return normal, dict(anomalies or {})
+    if normal or anomalies:
+        raise GyrovaeError("give either a dataset or recordings, not both")
+    files, kinds = test_part(dataset)
+    return files, dict(kinds)
 
 
 def normal_test_part(dataset: str | PathLike[str]) -> list[Path]:

@@ -16,7 +16,7 @@ from gyrovae_tf.learn.calibrate import calibrate
 from gyrovae_tf.learn.dataset import Dataset, Progress
 from gyrovae_tf.learn.engine import versions
 from gyrovae_tf.learn.run import Run
-from gyrovae_tf.learn.threshold import TAIL_SHARE
+from gyrovae_tf.learn.threshold import check_rate
 from gyrovae_tf.signal.cost import frontend_cost
 
 MODES: dict[str, Callable[[Any, Dataset], bytes]] = {
@@ -50,10 +50,7 @@ def quantize(
     if false_alarm_rate is not None and false_alarms_per_day is not None:
         raise GyrovaeError("give either a false-alarm rate or false alarms a day, not both")
     rate = 0.01 if false_alarm_rate is None else false_alarm_rate
-    if not 0 < rate <= TAIL_SHARE:
-        raise GyrovaeError(
-            "the false-alarm rate is not usable", expected=f"above 0, at most {TAIL_SHARE}", received=rate
-        )
+    check_rate(rate)
     if false_alarms_per_day is not None and not 0 < false_alarms_per_day < math.inf:
         raise GyrovaeError("the false alarms a day are not usable", expected="above 0", received=false_alarms_per_day)
     check_vote(vote)

@@ -30,7 +30,7 @@ def regimes(points: Floats, most: int, seed: int, trials: int = 4) -> tuple[Floa
 
 
 def shrunk_covariance(points: Floats) -> Floats:
-    """Deviations [k, d] from their regimes in, their covariance [d, d] about zero, shrunk to a multiple of 1, out.
+    """Deviations [k, d] from what is expected in, their covariance [d, d] about zero, shrunk to a multiple of 1, out.
 
     Ledoit and Wolf, A Well-Conditioned Estimator for Large-Dimensional Covariance Matrices (2004).
     """

@@ -85,10 +85,7 @@ def tail_fit(
     are no numbers at or above 0, and for other rates and methods.
     """
     scores, blocks = _checked(scores, blocks)
-    if not 0 < rate <= TAIL_SHARE:
-        raise GyrovaeError(
-            "the false-alarm rate is not usable", expected=f"above 0, at most {TAIL_SHARE}", received=rate
-        )
+    check_rate(rate)
     if method not in METHODS:
         raise GyrovaeError("unknown way to fit a tail", expected=" or ".join(METHODS), received=method)
     fit = METHODS[method]
@@ -115,6 +112,14 @@ def tail_fit(
         effective_windows=effective_windows(scores, blocks),
         blocks=len(parts),
     )
+
+
+def check_rate(rate: float) -> None:
+    """Refuse a false-alarm rate that is no share above 0, or is beyond where tails are fitted."""
+    if not 0 < rate <= TAIL_SHARE:
+        raise GyrovaeError(
+            "the false-alarm rate is not usable", expected=f"above 0, at most {TAIL_SHARE}", received=rate
+        )
 
 
 def exponential(scores: Floats, rate: float) -> float:
