@@ -27,8 +27,9 @@ class View:
     """One way to look at a window: the profiles of normal motion's regimes, and how far normal windows lie off them.
 
     A window's distance d is that of its profile from the nearest regime's: the root mean square of the deviations,
-    each times its `weight`, and mixed where there is a `mixing`. With a `residual_weight` it is a geometric mean: three
-    parts of that, one part of the root mean square of the weighted residual from the reconstruction.
+    each times its `weight`, and mixed where there is a `mixing`, over the regime's `scatter`. With a `residual_weight`
+    it is a geometric mean: three parts of that, one part of the root mean square of the weighted residual from the
+    reconstruction.
     (d / center) ** power is what the view adds to the score.
     """
 
@@ -36,6 +37,8 @@ class View:
     """[regime][number] profiles: in pixels, for the level in 1/256 octave, for the tilt in counts."""
     weight: Row
     """[number] 1 / spread of normal windows about their regime."""
+    scatter: Row
+    """[regime] how far its normal windows lie off it, about 1 where they do as those of all regimes together."""
     mixing: tuple[Row, ...] = ()
     """[number][first numbers] lower triangular matrix that makes the weighted deviations uncorrelated; or none."""
     residual_weight: Row = ()
@@ -107,7 +110,7 @@ class Calibration:
         total = 0
         for name, view in self.views.items():
             code = 2 if name in WIDE else 1
-            floats = len(view.weight) + sum(map(len, view.mixing)) + len(view.residual_weight) + 2
+            floats = len(view.weight) + len(view.scatter) + sum(map(len, view.mixing)) + len(view.residual_weight) + 2
             total += code * len(view.codes) * SIZES[name] + 4 * floats
         return total
 
@@ -132,7 +135,7 @@ def _view(name: str, raw: Any) -> View:
     raw = dict(_fields(View, raw, f"calibration's {name}"))
     for table in ("codes", "mixing"):
         raw[table] = tuple(tuple(row) for row in raw[table])
-    for row in ("weight", "residual_weight"):
+    for row in ("weight", "scatter", "residual_weight"):
         raw[row] = tuple(raw[row])
     return View(**raw)
 
@@ -163,6 +166,12 @@ def _check_view(name: str, view: View) -> None:
         if len(weights) != length:
             raise GyrovaeError(f"{what} has weights of a wrong length", expected=length, received=len(weights))
         _check_floats(what, weights)
+    if len(view.scatter) != len(view.codes):
+        raise GyrovaeError(
+            f"{what} has scatters of a wrong length", expected=len(view.codes), received=len(view.scatter)
+        )
+    if not all(_is_float32(v) and v > 0 for v in view.scatter):
+        raise GyrovaeError(f"{what} holds an unusable scatter", expected="numbers above 0")
     if view.mixing and [len(row) for row in view.mixing] != list(range(1, size + 1)):
         raise GyrovaeError(f"{what} has a mixing that is not triangular")
     for mixed in view.mixing:

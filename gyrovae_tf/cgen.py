@@ -243,9 +243,10 @@ def _score(calibration: Calibration, prefix: str) -> Iterator[str]:
     yield from _title(
         "The score, as the mean of what several views of a window add, over threshold; 1 is the alarm. Every view has",
         "the profiles of normal motion's regimes (codes, in pixels; level in 1/256 octave, tilt in counts), a weight",
-        "for each number of a profile. d = root mean square of mixing * ((profile - code) * weight), for the nearest",
-        "regime; where a view has a residual_weight, d ^ 0.75 * r ^ 0.25 instead, r the root mean square of",
-        "(profile - reconstruction's profile) * residual_weight, both of mean pixels. It adds (d / center) ^ power.",
+        "for each number of a profile. d = root mean square of mixing * ((profile - code) * weight), over the regime's",
+        "scatter, for the regime where it is least; where a view has a residual_weight, d ^ 0.75 * r ^ 0.25 instead, r",
+        "the root mean square of (profile - reconstruction's profile) * residual_weight, both of mean pixels. It adds",
+        "(d / center) ^ power.",
     )
     yield from _array("uint16_t", prefix, "exp2_table", list(EXP2_TABLE), "1024 * 2^(i / 16), for powers of pixels")
     yield _scalar("int32_t", prefix, "pixels_an_octave", PIXELS_AN_OCTAVE, "of a profile of powers")
@@ -269,14 +270,16 @@ def _view(name: str, view: View, prefix: str) -> Iterator[str]:
     kind = "int16_t" if name in WIDE else "int8_t"
     yield from _array(kind, prefix, f"{name}_codes", view.codes, "[regime][number], all of x first, then y, then z")
     yield from _array("float", prefix, f"{name}_weight", view.weight)
+    yield from _array("float", prefix, f"{name}_scatter", view.scatter, "[regime]")
     if view.mixing:
         rows = [value for row in view.mixing for value in row]
         yield from _array("float", prefix, f"{name}_mixing", rows, "lower triangle, row by row")
     if view.residual_weight:
         yield from _array("float", prefix, f"{name}_residual_weight", view.residual_weight)
+    for label, values in (("scatter", view.scatter), ("center", [view.center]), ("power", [view.power])):
+        if "0.0f" in _literals("float", name, values):
+            raise GyrovaeError(f"the calibration's {name} has a {label} that is 0 as a float32", received=min(values))
     for label, value in (("center", view.center), ("power", view.power)):
-        if _literals("float", name, [value]) == ["0.0f"]:
-            raise GyrovaeError(f"the calibration's {name} has a {label} that is 0 as a float32", received=value)
         yield _scalar("float", prefix, f"{name}_{label}", value)
 
 

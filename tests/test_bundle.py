@@ -31,6 +31,7 @@ def view(name: str, *, mixed: bool = False) -> View:
     return View(
         codes=((-127,) * size, tuple(range(size))),
         weight=row,
+        scatter=(0.5, 2.0),
         mixing=tuple(row[: i + 1] for i in range(size)) if mixed else (),
         residual_weight=row[::-1] if name == "rhythm" else (),
         center=1.25,

@@ -55,6 +55,20 @@ def test_weights_are_those_of_the_spread_within_regimes() -> None:
         assert views[name].weight == pytest.approx((1 / 6.0,) * 96)
 
 
+def test_scatter_is_halfway_between_one_for_all_and_each_regime_s_own() -> None:
+    """Mean squares 1 and 4, together 2.5; 128 windows' worth of the latter is added to the 8 of each regime."""
+    seen = alike([3.0, -3.0] * 4 + [106.0, 94.0] * 4)
+    for name in ("bands", "rhythm"):
+        view = fit_views(seen, seed=0)[name]
+        expected = {0: ((8 * 1 + 128 * 2.5) / 136 / 2.5) ** 0.25, 100: ((8 * 4 + 128 * 2.5) / 136 / 2.5) ** 0.25}
+        assert view.scatter == pytest.approx([expected[row[0]] for row in view.codes])
+
+
+def test_regimes_without_any_scatter_are_alike() -> None:
+    views = fit_views(alike([0.0] * 8 + [100.0] * 8), seed=0)
+    assert {view.scatter for view in views.values()} == {(1.0, 1.0)}
+
+
 def test_numbers_that_never_vary_do_not_weigh_without_limit() -> None:
     seen = alike([0.0] * 40)
     seen.seen["bands"][:, 5] = np.tile([64.0, -64.0], 20)
@@ -111,7 +125,14 @@ def test_every_number_is_a_float32() -> None:
     )
     views = fit_views(seen, seed=0)
     for view in scaled(views, view_distances(views, seen)).values():
-        for value in (*view.weight, *view.residual_weight, view.center, view.power, *sum(view.mixing, ())):
+        for value in (
+            *view.weight,
+            *view.scatter,
+            *view.residual_weight,
+            view.center,
+            view.power,
+            *sum(view.mixing, ()),
+        ):
             assert type(value) is float
             assert value == float(np.float32(value))
 
@@ -133,7 +154,7 @@ def test_view_distances_are_those_of_the_score() -> None:
     assert np.array_equal(found["tilt"], nearest(views["tilt"], seen.seen["tilt"])[1])
 
 
-VIEW = View(codes=((0, 0, 0),), weight=(1.0, 1.0, 1.0))
+VIEW = View(codes=((0, 0, 0),), weight=(1.0, 1.0, 1.0), scatter=(1.0,))
 
 
 @pytest.mark.parametrize("factor", [1e-3, 1.0, 1e3])

@@ -29,6 +29,7 @@ def view(name: str, regimes: int = 2, *, mixed: bool = False, **fields: Any) -> 
     made = View(
         codes=tuple((regime,) * size for regime in range(regimes)),
         weight=tuple(float(i + 1) for i in range(size)),
+        scatter=(0.5,) * regimes,
         mixing=rows(size) if mixed else (),
         residual_weight=(0.25,) * size if name == "rhythm" else (),
         center=2.0,
@@ -69,9 +70,11 @@ def views(draw: st.DrawFn, name: str) -> View:
     codes = st.integers(-LARGEST[name], LARGEST[name])
     few = draw(st.lists(FLOAT32, min_size=1, max_size=5))
     cycled = [few[i % len(few)] for i in range(size * (size + 1) // 2)]
+    regimes = draw(st.lists(codes, min_size=1, max_size=4))
     return View(
-        codes=tuple((code,) * (size - 1) + (0,) for code in draw(st.lists(codes, min_size=1, max_size=4))),
+        codes=tuple((code,) * (size - 1) + (0,) for code in regimes),
         weight=tuple(cycled[:size]),
+        scatter=(draw(POSITIVE),) * len(regimes),
         mixing=tuple(tuple(cycled[i : 2 * i + 1]) for i in range(size)) if draw(st.booleans()) else (),
         residual_weight=tuple(cycled[:size]) if name == "rhythm" else (),
         center=draw(POSITIVE),
@@ -130,8 +133,8 @@ def test_missing_and_unknown_fields_of_a_view_are_named(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SIZES)
-@pytest.mark.parametrize("table", ["codes", "weight", "mixing", "residual_weight"])
-@pytest.mark.parametrize("bad", [None, 1, "ab", [1], [None], [["x"]], [[[1]]], [{}]], ids=repr)
+@pytest.mark.parametrize("table", ["codes", "weight", "scatter", "mixing", "residual_weight"])
+@pytest.mark.parametrize("bad", [None, 1, "ab", [1, 1, 1, 1], [None], [["x"]], [[[1]]], [{}]], ids=repr)
 def test_a_table_of_another_kind_is_refused(name: str, table: str, bad: object) -> None:
     raw = CALIBRATION.to_dict()
     raw[name][table] = bad
@@ -155,11 +158,11 @@ def test_only_the_tilt_may_be_missing() -> None:
 
 
 def test_table_bytes_by_hand() -> None:
-    bands = 2 * 96 + 4 * (96 + 2)  # codes of a byte; weight, center and power of four
-    groups = 3 * 24 + 4 * (24 + 24 * 25 // 2 + 2)  # a triangle of 300
-    rhythm = 1 * 96 + 4 * (96 + 96 + 2)  # with a residual weight
-    level = tilt = 2 * 2 * 3 + 4 * (3 + 6 + 2)  # codes of two bytes
-    assert (bands, groups, rhythm, level) == (584, 1376, 872, 56)
+    bands = 2 * 96 + 4 * (96 + 2 + 2)  # codes of a byte; weight, scatter, center and power of four
+    groups = 3 * 24 + 4 * (24 + 3 + 24 * 25 // 2 + 2)  # a triangle of 300
+    rhythm = 1 * 96 + 4 * (96 + 1 + 96 + 2)  # with a residual weight
+    level = tilt = 2 * 2 * 3 + 4 * (3 + 2 + 6 + 2)  # codes of two bytes
+    assert (bands, groups, rhythm, level) == (592, 1388, 876, 64)
     assert CALIBRATION.table_bytes == bands + groups + rhythm + level + tilt
     assert dataclasses.replace(CALIBRATION, tilt=None).table_bytes == bands + groups + rhythm + level
 
@@ -170,8 +173,8 @@ def test_the_largest_calibration_fits_8_kib() -> None:
 
     assert PLANS.keys() == SIZES.keys()
     made = {name: view(name, plan.regimes, mixed=plan.mixed) for name, plan in PLANS.items()}
-    assert dataclasses.replace(CALIBRATION, **made).table_bytes == 3464 + 1688 + 2312 + 140 + 140
-    assert 3464 + 1688 + 2312 + 140 + 140 <= 8192
+    assert dataclasses.replace(CALIBRATION, **made).table_bytes == 3592 + 1752 + 2376 + 204 + 204
+    assert 3592 + 1752 + 2376 + 204 + 204 <= 8192
 
 
 # --- views --------------------------------------------------------------------------------------------------
@@ -181,7 +184,7 @@ def test_the_largest_calibration_fits_8_kib() -> None:
 def test_codes_are_integers_of_the_view_s_range(name: str) -> None:
     size, largest = SIZES[name], LARGEST[name]
     for code in (-largest, largest):
-        with_view(name, codes=((code,) * size,))
+        with_view(name, codes=((code,) * size,), scatter=(1.0,))
     for bad in (largest + 1, -largest - 1, 1.0, True, "1", None, math.nan, 10**400):
         with pytest.raises(GyrovaeError, match=f"view {name} holds codes out of range"):
             with_view(name, codes=((0,) * size, (0,) * (size - 1) + (bad,)))
@@ -194,7 +197,8 @@ def test_codes_are_integers_of_the_view_s_range(name: str) -> None:
 def test_a_view_has_1_to_64_regimes(name: str) -> None:
     row = (0,) * SIZES[name]
     for regimes in (1, 64):
-        assert len(with_view(name, codes=(row,) * regimes).views[name].codes) == regimes
+        made = with_view(name, codes=(row,) * regimes, scatter=(1.0,) * regimes)
+        assert len(made.views[name].codes) == regimes
     for regimes in (0, 65):
         with pytest.raises(GyrovaeError, match=f"view {name} has a wrong number of regimes"):
             with_view(name, codes=(row,) * regimes)
@@ -227,6 +231,17 @@ def test_tables_have_the_view_s_shape(name: str) -> None:
     for mixing in (rows(size)[:-1], rows(size + 1), rows(size)[::-1], ((1.0,) * size,) * size):
         with pytest.raises(GyrovaeError, match=f"view {name} has a mixing that is not triangular"):
             with_view(name, mixing=mixing)
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_every_regime_has_a_scatter_above_0(name: str) -> None:
+    regimes = len(CALIBRATION.views[name].codes)
+    for length in (0, regimes - 1, regimes + 1):
+        with pytest.raises(GyrovaeError, match=f"view {name} has scatters of a wrong length"):
+            with_view(name, scatter=(1.0,) * length)
+    for bad in (0, 0.0, -1.0, *NO_FLOATS):
+        with pytest.raises(GyrovaeError, match=f"view {name} holds an unusable scatter; expected numbers above 0"):
+            with_view(name, scatter=(1.0,) * (regimes - 1) + (bad,))
 
 
 def test_what_is_reconstructed_has_a_residual_weight_and_nothing_else_has() -> None:

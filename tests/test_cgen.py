@@ -44,6 +44,7 @@ def view(name: str, regimes: int, step: int, *, mixed: bool = False) -> View:
     return View(
         codes=tuple(codes),
         weight=row(1e-6 * (seed + 1), 1e-8, size),
+        scatter=row(0.7, 0.1, regimes),
         mixing=tuple(triangle[i * (i + 1) // 2 : (i + 1) * (i + 2) // 2] for i in range(size)) if mixed else (),
         residual_weight=row(0.3, 1e-3, size) if name == "rhythm" else (),
         center=row(1.5 + seed, 0, 1)[0],
@@ -176,6 +177,7 @@ def in_header(name: str, view: View) -> dict[str, list[Any]]:
     tables = {
         "codes": view.codes,
         "weight": view.weight,
+        "scatter": view.scatter,
         "mixing": view.mixing,
         "residual_weight": view.residual_weight,
     }
@@ -294,10 +296,10 @@ def test_c_finds_the_same_numbers_as_cpp(tmp_path: Path, c: Callable[..., Path])
 
 def test_the_score_s_tables_take_what_the_calibration_says(tmp_path: Path, gpp: Callable[..., Path]) -> None:
     header = emit_header(dataclasses.replace(BUNDLE, calibration=TILTED))
-    kinds = ("codes", "weight", "mixing", "residual_weight", "center", "power")
+    kinds = ("codes", "weight", "scatter", "mixing", "residual_weight", "center", "power")
     found = [name for name in names(header) if name.removeprefix("nn_model_").split("_", 1)[-1] in kinds]
     tables = [name for name in found if name.removeprefix("nn_model_").split("_", 1)[0] in SIZES]
-    assert len(tables) == 5 * 4 + 3 + 1
+    assert len(tables) == 5 * 5 + 3 + 1
     main = UNIT + '#include <cstdio>\nint main() { std::printf("%zu", ' + " + ".join(f"sizeof({n})" for n in tables)
     program = gpp(tmp_path, "c++17", {"nn_model.h": header, "b.cpp": main + "); }\n"})
     assert run(program) == str(TILTED.table_bytes)
@@ -367,6 +369,14 @@ def test_text_that_would_end_a_string_or_a_comment_does_not(tmp_path: Path, gpp:
                 )
             },
             "bands has a center that is 0 as a float32",
+        ),
+        (
+            {
+                "calibration": dataclasses.replace(
+                    CALIBRATION, bands=dataclasses.replace(CALIBRATION.bands, scatter=(1.0, 1e-50, 1.0))
+                )
+            },
+            "bands has a scatter that is 0 as a float32",
         ),
     ],
 )

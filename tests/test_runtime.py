@@ -143,7 +143,7 @@ def test_the_direction_of_gravity_does_not_count(detector: Detector, windows: ND
 
 def with_tilt(tiny: Tiny) -> Bundle:
     """The bundle with a tilt that counts: normal motion's mean is 0 on every axis."""
-    tilt = View(codes=((0, 0, 0),), weight=(0.01,) * 3, center=1.0, power=1.0)
+    tilt = View(codes=((0, 0, 0),), weight=(0.01,) * 3, scatter=(1.0,), center=1.0, power=1.0)
     return dataclasses.replace(tiny.bundle, calibration=dataclasses.replace(tiny.bundle.calibration, tilt=tilt))
 
 

@@ -34,8 +34,13 @@ SPEC = fit(
 def view(name: str, *codes: int, **fields: Any) -> View:
     """A view with a regime for each code, all of whose numbers are that code; weights of 1."""
     size = SIZES[name]
-    settings = {"weight": (1.0,) * size, "residual_weight": (1.0,) * size if name == "rhythm" else ()}
-    return View(codes=tuple((code,) * size for code in codes or (0,)), **{**settings, **fields})
+    codes = codes or (0,)
+    settings = {
+        "weight": (1.0,) * size,
+        "scatter": (1.0,) * len(codes),
+        "residual_weight": (1.0,) * size if name == "rhythm" else (),
+    }
+    return View(codes=tuple((code,) * size for code in codes), **{**settings, **fields})
 
 
 def calibration(**fields: Any) -> Calibration:
@@ -178,14 +183,17 @@ def test_of_two_regimes_as_near_the_first_counts() -> None:
 
 
 def test_nearness_is_judged_on_weighted_deviations() -> None:
-    wandering = View(codes=((0, 10, 0), (1000, 0, 0)), weight=(0.0625, 1.0, 1.0))  # x wanders, y does not
+    # x wanders, y does not
+    wandering = View(codes=((0, 10, 0), (1000, 0, 0)), weight=(0.0625, 1.0, 1.0), scatter=(1.0, 1.0))
     regime, distance = nearest(wandering, np.array([[1000.0, 10.0, 0.0], [0.0, 0.0, 0.0]]))
     assert regime.tolist() == [1, 0]
     assert distance == pytest.approx([(100 / 3) ** 0.5] * 2)
 
 
 def test_mixing_comes_after_the_weight() -> None:
-    mixed = View(codes=((0, 0, 0),), weight=(2.0, 0.5, 1.0), mixing=((1.0,), (1.0, 1.0), (0.0, 0.0, 2.0)))
+    mixed = View(
+        codes=((0, 0, 0),), weight=(2.0, 0.5, 1.0), scatter=(1.0,), mixing=((1.0,), (1.0, 1.0), (0.0, 0.0, 2.0))
+    )
     # (1, 2, 3) -> weighted (2, 1, 3) -> mixed (2, 2 + 1, 2 * 3)
     assert nearest(mixed, np.array([[1.0, 2.0, 3.0]]))[1] == pytest.approx([((4 + 9 + 36) / 3) ** 0.5])
 
@@ -193,11 +201,22 @@ def test_mixing_comes_after_the_weight() -> None:
 def test_codes_are_mixed_as_what_is_seen() -> None:
     """What usually goes together is near, what usually does not is far."""
     together = View(
-        codes=((100, 100, 0), (0, 0, 0)), weight=(1.0,) * 3, mixing=((1.0,), (-10.0, 10.0), (0.0, 0.0, 1.0))
+        codes=((100, 100, 0), (0, 0, 0)),
+        weight=(1.0,) * 3,
+        scatter=(1.0, 1.0),
+        mixing=((1.0,), (-10.0, 10.0), (0.0, 0.0, 1.0)),
     )
     regime, distance = nearest(together, np.array([[130.0, 130.0, 0.0], [100.0, 97.0, 0.0], [60.0, 57.0, 0.0]]))
     assert regime.tolist() == [0, 0, 0]
     assert distance == pytest.approx([(900 / 3) ** 0.5, (900 / 3) ** 0.5, ((1600 + 900) / 3) ** 0.5])
+
+
+def test_a_regime_that_scatters_widely_reaches_further() -> None:
+    """The same deviation counts less there, and what lies between two regimes belongs to the wider one."""
+    wide = view("level", 0, 100, scatter=(1.0, 4.0))
+    regime, distance = nearest(wide, np.array([[8.0] * 3, [108.0] * 3, [30.0] * 3]))
+    assert regime.tolist() == [0, 1, 1]
+    assert distance.tolist() == [8.0, 2.0, 17.5]
 
 
 # --- distances and what they add ----------------------------------------------------------------------------
@@ -308,6 +327,7 @@ def some(count: int, seed: int) -> tuple[Profiles, Calibration]:
         return View(
             codes=tuple(tuple(int(v) for v in line) for line in rng.integers(-100, 100, (5, size))),
             weight=row(size),
+            scatter=row(5),
             mixing=() if name in ("bands", "rhythm") else tuple(row(index + 1) for index in range(size)),
             residual_weight=row(size) if name == "rhythm" else (),
             center=row(1)[0],

@@ -57,6 +57,7 @@ PLANS = {
 }
 _LEAST_RESIDUAL = 3.2  # pixels: 0.1 standard deviations
 _RIDGE = 2e-3
+_ALIKE = 128  # windows
 _SOFT = 0.5
 _UPPER = 0.95
 _LEAST_REACH = 0.05  # of the logarithm of a distance, from the middle to the upper end
@@ -239,14 +240,32 @@ def _fit(name: str, points: Floats, residual: Floats | None, seed: int, trials: 
     if plan.mixed:
         covariance = shrunk_covariance(about * weight) + _RIDGE * np.eye(len(weight))
         mixing = np.linalg.inv(np.linalg.cholesky(covariance))
-    return View(
+    view = View(
         codes=tuple(tuple(int(v) for v in row) for row in codes),
         weight=_float32(weight),
+        scatter=(1.0,) * len(codes),
         mixing=tuple(_float32(row[: index + 1]) for index, row in enumerate(mixing)),
         residual_weight=()
         if name not in RECONSTRUCTED or residual is None
         else _float32(1 / np.sqrt(np.square(residual).mean(axis=0) + _LEAST_RESIDUAL**2)),
     )
+    return dataclasses.replace(view, scatter=_scatter(view, points))
+
+
+def _scatter(view: View, points: Floats) -> tuple[float, ...]:
+    """A view that takes all regimes for equally wide and the profiles [k, n] it was fitted to in, its scatter out.
+
+    The mean square of a regime's distances is shrunk towards that of all, as if it had so many windows more; and the
+    square root of the ratio is taken: halfway between one width for all and each regime's own.
+    """
+    label, distance = nearest(view, points)
+    squares = np.square(distance)
+    overall = float(squares.mean())
+    if not overall > 0:
+        return view.scatter
+    count = np.bincount(label, minlength=len(view.codes))
+    own = np.bincount(label, squares, minlength=len(view.codes))
+    return _float32(((own + _ALIKE * overall) / (count + _ALIKE) / overall) ** 0.25)
 
 
 def view_distances(views: dict[str, View], seen: Profiles) -> dict[str, Floats]:

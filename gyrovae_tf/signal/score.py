@@ -130,12 +130,12 @@ def nearest(view: View, seen: Floats) -> tuple[NDArray[np.intp], Floats]:
     codes = _mixed(view, np.array(view.codes) * weight)
     points = _mixed(view, seen * weight)
     least, regime = np.full(len(seen), np.inf), np.zeros(len(seen), np.intp)
-    for index, code in enumerate(codes):  # all at once would be large for long recordings
-        distance = np.square(points - code).mean(axis=1)
+    for index, (code, scatter) in enumerate(zip(codes, view.scatter, strict=True)):  # all at once would be large
+        distance = np.sqrt(np.square(points - code).mean(axis=1)) / scatter
         closer = distance < least
         regime[closer] = index
         least[closer] = distance[closer]
-    return regime, np.sqrt(least)
+    return regime, least
 
 
 def distances(view: View, found: Floats, residual: Floats | None) -> Floats:
