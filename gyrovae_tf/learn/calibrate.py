@@ -57,7 +57,7 @@ PLANS = {
 }
 _LEAST_RESIDUAL = 3.2  # pixels: 0.1 standard deviations
 _RIDGE = 2e-3
-_ALIKE = 128  # windows
+_ALIKE = 32  # windows
 _SOFT = 0.5
 _UPPER = 0.95
 _LEAST_REACH = 0.05  # of the logarithm of a distance, from the middle to the upper end
@@ -255,8 +255,8 @@ def _fit(name: str, points: Floats, residual: Floats | None, seed: int, trials: 
 def _scatter(view: View, points: Floats) -> tuple[float, ...]:
     """A view that takes all regimes for equally wide and the profiles [k, n] it was fitted to in, its scatter out.
 
-    The mean square of a regime's distances is shrunk towards that of all, as if it had so many windows more; and the
-    square root of the ratio is taken: halfway between one width for all and each regime's own.
+    The root mean square of a regime's distances is shrunk towards that of all, as if it had `_ALIKE` windows more of
+    such; and the fourth root of the ratio is taken: a quarter of the way from one width for all to each regime's own.
     """
     label, distance = nearest(view, points)
     squares = np.square(distance)
@@ -265,7 +265,7 @@ def _scatter(view: View, points: Floats) -> tuple[float, ...]:
         return view.scatter
     count = np.bincount(label, minlength=len(view.codes))
     own = np.bincount(label, squares, minlength=len(view.codes))
-    return _float32(((own + _ALIKE * overall) / (count + _ALIKE) / overall) ** 0.25)
+    return _float32(((own + _ALIKE * overall) / (count + _ALIKE) / overall) ** 0.125)
 
 
 def view_distances(views: dict[str, View], seen: Profiles) -> dict[str, Floats]:
