@@ -46,19 +46,27 @@ def contract_violations(model: Model) -> tuple[str, ...]:
     [1, 32, 32, 3] with one scale; only operators of `OPS`; no float tensor; every shape fixed; every constant
     as long as its shape says; every tensor written before it is read.
     """
-    tensors = model.tensors
     unknown = [name for name in model.op_names if name not in OPS]
-    floats = [_label(t) for t in tensors if "float" in t.dtype or "complex" in t.dtype]
-    unfixed = [_label(t) for t in tensors if -1 in t.shape_signature]
-    misfits = [_label(t) for t in tensors if t.is_constant and t.bytes != t.needed_bytes]
+    floats = [_label(t) for t in model.tensors if "float" in t.dtype or "complex" in t.dtype]
     return (
-        *_input_violations(model),
-        *_output_violations(model),
+        *_input_violations(model, "int8"),
+        *_output_violations(model, "int8"),
         *_listed("operators that the firmware lacks", unknown, limit=len(unknown)),
         *_listed("float tensors", floats),
-        *_listed("tensors without a fixed shape", unfixed),
-        *_listed("constants whose bytes do not fit their shape", misfits),
-        *_listed("tensors that are read before they are written", _unwritten(model)),
+        *_structure_violations(model),
+    )
+
+
+def float_violations(model: Model) -> tuple[str, ...]:
+    """Take a description, give every reason why it is no export for a PC, in words; empty if none.
+
+    What an export of another precision must be: as in the contract, but that input and outputs are float32 in
+    standard deviations (pixels / 32), and that operators and tensors within are free.
+    """
+    return (
+        *_input_violations(model, "float32"),
+        *_output_violations(model, "float32"),
+        *_structure_violations(model),
     )
 
 
@@ -84,15 +92,29 @@ def _listed(what: str, items: Sequence[str], limit: int = 3) -> tuple[str, ...]:
     return (f"{what}: " + ", ".join(items[:limit]) + more,)
 
 
-def _input_violations(model: Model) -> list[str]:
+def _structure_violations(model: Model) -> tuple[str, ...]:
+    """What no interpreter can be trusted with."""
+    tensors = model.tensors
+    unfixed = [_label(t) for t in tensors if -1 in t.shape_signature]
+    misfits = [_label(t) for t in tensors if t.is_constant and t.bytes != t.needed_bytes]
+    return (
+        *_listed("tensors without a fixed shape", unfixed),
+        *_listed("constants whose bytes do not fit their shape", misfits),
+        *_listed("tensors that are read before they are written", _unwritten(model)),
+    )
+
+
+def _input_violations(model: Model, dtype: str) -> list[str]:
     if len(model.inputs) != 1:
         return [f"{len(model.inputs)} inputs instead of 1"]
     tensor = model.tensors[model.inputs[0]]
     found = []
     if tensor.shape != INPUT_SHAPE:
         found.append(f"the input has shape {list(tensor.shape)} instead of {list(INPUT_SHAPE)}")
-    if tensor.dtype != "int8":
-        found.append(f"the input is {tensor.dtype} instead of int8")
+    if tensor.dtype != dtype:
+        found.append(f"the input is {tensor.dtype} instead of {dtype}")
+    if dtype != "int8":
+        return found
     if tensor.scale != (INPUT_SCALE,):
         found.append(f"the input's scale is {list(tensor.scale)} instead of [{INPUT_SCALE}]")
     if tensor.zero_point != (INPUT_ZERO_POINT,):
@@ -100,7 +122,7 @@ def _input_violations(model: Model) -> list[str]:
     return found
 
 
-def _output_violations(model: Model) -> list[str]:
+def _output_violations(model: Model, dtype: str) -> list[str]:
     found = []
     if len(model.outputs) != 2:
         found.append(f"{len(model.outputs)} outputs instead of 2")
@@ -108,9 +130,11 @@ def _output_violations(model: Model) -> list[str]:
         tensor = model.tensors[i]
         if tensor.shape != OUTPUT_SHAPE:
             found.append(f"output {number} has shape {list(tensor.shape)} instead of {list(OUTPUT_SHAPE)}")
-        if tensor.dtype != "int8":
-            found.append(f"output {number} is {tensor.dtype} instead of int8")
-        elif len(tensor.scale) != 1 or not 0 < tensor.scale[0] < math.inf or len(tensor.zero_point) != 1:
+        if tensor.dtype != dtype:
+            found.append(f"output {number} is {tensor.dtype} instead of {dtype}")
+        elif dtype == "int8" and (
+            len(tensor.scale) != 1 or not 0 < tensor.scale[0] < math.inf or len(tensor.zero_point) != 1
+        ):
             found.append(f"output {number} has no single scale and zero point")
     return found
 

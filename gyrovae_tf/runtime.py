@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import struct
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,56 +15,80 @@ from numpy.typing import NDArray
 from gyrovae_tf import contract, tflite
 from gyrovae_tf.bundle import Bundle
 from gyrovae_tf.errors import GyrovaeError
+from gyrovae_tf.litert import litert
 from gyrovae_tf.signal import frontend
 from gyrovae_tf.signal.profile import means
 from gyrovae_tf.signal.score import Profiles, Scores, expected_sums, profiles, score
-from gyrovae_tf.spec import Spec
+from gyrovae_tf.spec import PIXEL, Spec
 
-NAME = "litert"
-"""The kernels that are used unless others are asked for, as reports call them."""
+DEVICE, HOST = "tflm", "litert"
+"""The kernels whose outputs equal the device's, and those that are there on every PC."""
 _ARENA = 1 << 20  # bytes, beside what the tensors themselves need: too small a one may crash TFLM
 
-Invoke = Callable[[NDArray[np.int8]], tuple[NDArray[np.int8], NDArray[np.int8]]]
+Invoke = Callable[[NDArray[Any]], tuple[NDArray[Any], NDArray[Any]]]
 """One image pair [2, 32, 32, 3] in; reconstructed scalogram and field, each [32, 32, 3], out."""
 
 
 class Model:
-    """An int8 .tflite that keeps the contract, run on one thread by LiteRT's kernels or by those of the device."""
+    """A .tflite for image pairs, run on one thread by the kernels of LiteRT or of the device.
 
-    def __init__(self, model: bytes, kernels: str = NAME) -> None:
-        """Check the bytes against the contract and load them; `GyrovaeError` says what does not hold.
+    An int8 one has to keep the contract of the firmware (`contract.contract_violations`); one of another precision is
+    an export for the PC (`contract.float_violations`).
+    """
 
-        `kernels` is "litert" (LiteRT's built-in ones) or "tflm": TensorFlow Lite Micro's reference kernels, whose
-        outputs equal the device's (package tflite-micro, the extra `tflm`). On a few pixels in a thousand the two
-        round to neighbouring steps.
+    def __init__(self, model: bytes, kernels: str | None = None) -> None:
+        """Check the bytes and load them; `GyrovaeError` says what does not hold.
+
+        `kernels` is a name of `KERNELS`: "tflm", TensorFlow Lite Micro's reference kernels, whose outputs equal the
+        device's (package tflite-micro, the extra `tflm`; int8 only); "litert", LiteRT's built-in ones;
+        "litert-reference", its plain ones; "litert-xnnpack", its fastest. They round differently, on a few pixels in a
+        hundred to a neighbouring step. Unless given: `best()` for int8, "litert" for other precisions.
         """
-        if kernels not in KERNELS:
+        if kernels is not None and kernels not in KERNELS:
             raise GyrovaeError("unknown kernels", expected=" or ".join(KERNELS), received=kernels)
         described = tflite.describe(model)
-        contract.check_contract(described)
-        self._invoke = KERNELS[kernels](model, described)
-        self.kernels = kernels
+        exported = _is_float(described)
+        if not exported:
+            contract.check_contract(described)
+        elif contract.float_violations(described):
+            raise GyrovaeError(
+                "this .tflite is no model of gyrovae-tf: " + "; ".join(contract.float_violations(described)),
+                remedy="Use one that gyrovae-tf quantized or exported.",
+            )
+        if exported and kernels == DEVICE:
+            raise GyrovaeError(
+                "the device's kernels are for int8 models", expected="an int8 .tflite", received="a float one"
+            )
+        self.kernels = kernels or (HOST if exported else best())
         """Which kernels run it: a name of `KERNELS`."""
+        self._invoke = KERNELS[self.kernels](model, described)
+        self.precision = "float32" if exported else "int8"
+        """The type of its input and outputs."""
         scalogram, field = (described.tensors[index] for index in described.outputs)
-        self.scale = scalogram.scale[0]
+        # An output of float32 is in standard deviations already.
+        self.scale = 1.0 if exported else scalogram.scale[0]
         """Size of one step of the first output (the scalogram), in pixels / 32."""
-        self.zero_point = scalogram.zero_point[0]
+        self.zero_point = 0 if exported else scalogram.zero_point[0]
         """Zero point of the first output."""
-        self.field_scale = field.scale[0]
+        self.field_scale = 1.0 if exported else field.scale[0]
         """The same for the second output (the field)."""
-        self.field_zero_point = field.zero_point[0]
+        self.field_zero_point = 0 if exported else field.zero_point[0]
 
-    def reconstruct(self, images: NDArray[np.int8]) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
-        """int8 images [k, 2, 32, 32, 3] in; reconstructed scalograms and fields, each int8 [k, 32, 32, 3], out."""
+    def reconstruct(self, images: NDArray[np.int8]) -> tuple[NDArray[Any], NDArray[Any]]:
+        """int8 images [k, 2, 32, 32, 3] in; reconstructed scalograms and fields, each [k, 32, 32, 3], out.
+
+        They are of the type `precision`.
+        """
         if images.dtype != np.int8 or images.ndim != 5 or images.shape[1:] != contract.INPUT_SHAPE:
             raise GyrovaeError(
                 "the images are not of the model's form",
                 expected=f"int8 [k, {', '.join(map(str, contract.INPUT_SHAPE))}]",
                 received=f"{images.dtype} {list(images.shape)}",
             )
-        scalogram = np.empty((len(images), 32, 32, 3), np.int8)
-        field = np.empty((len(images), 32, 32, 3), np.int8)
-        for index, image in enumerate(images):
+        scalogram = np.empty((len(images), 32, 32, 3), self.precision)
+        field = np.empty((len(images), 32, 32, 3), self.precision)
+        entries = images if self.precision == "int8" else images.astype(np.float32) / np.float32(PIXEL)
+        for index, image in enumerate(entries):
             scalogram[index], field[index] = self._invoke(image)
         return scalogram, field
 
@@ -81,10 +107,21 @@ class Model:
 class Detector:
     """A bundle's front end, model and score in one call."""
 
-    def __init__(self, bundle: Bundle | str | os.PathLike[str], kernels: str = NAME) -> None:
-        """A bundle, or the path of one (or of a run that holds one); `kernels` as for `Model`."""
+    def __init__(
+        self,
+        bundle: Bundle | str | os.PathLike[str],
+        kernels: str | None = None,
+        *,
+        model: bytes | None = None,
+    ) -> None:
+        """A bundle, or the path of one (or of a run that holds one); `kernels` as for `Model`.
+
+        `model` is another .tflite to put in place of the bundle's: an export of the same run in another precision.
+        """
         self.bundle = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
-        self.model = Model(self.bundle.model, kernels)
+        self.content = self.bundle.model if model is None else model
+        """The bytes of the .tflite that is run."""
+        self.model = Model(self.content, kernels)
 
     def score_windows(self, windows: NDArray[np.int16]) -> Scores:
         """int16 windows [k, N, 3] in counts of `bundle.spec.lsb` in, `Scores` out."""
@@ -110,32 +147,63 @@ def profiles_of(
     return profiles(images, expected, spec, window_means)
 
 
+def installed() -> tuple[str, ...]:
+    """The names of `KERNELS` that can be used here, those nearest to the device's first."""
+    device = (DEVICE,) if importlib.util.find_spec("tflite_micro") else ()
+    return (*device, *(name for name in KERNELS if name != DEVICE))
+
+
 def best() -> str:
     """The kernels nearest to the device's that are installed here: "tflm" where it can be imported, else "litert"."""
-    return "tflm" if importlib.util.find_spec("tflite_micro") else NAME
+    return installed()[0]
 
 
-def _litert(model: bytes, described: tflite.Model) -> Invoke:
-    """A LiteRT interpreter with built-in kernels only: XNNPACK rounds otherwise than the device, by up to 3 steps."""
-    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+@dataclass(frozen=True)
+class Difference:
+    """How far the outputs of two sets of kernels lie apart, on the same images."""
 
-    try:
-        interpreter = Interpreter(
-            model_content=model,
-            num_threads=1,
-            experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
-        )
-        interpreter.allocate_tensors()
-    except (RuntimeError, ValueError) as error:
-        raise GyrovaeError(f"LiteRT cannot run this .tflite: {error}") from None
-    (entry,), (scalogram, field) = described.inputs, described.outputs
+    pixels: float
+    """Share of output pixels that differ."""
+    largest: int
+    """The largest difference, in steps of the output (LSB)."""
 
-    def invoke(image: NDArray[np.int8]) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
-        interpreter.set_tensor(entry, image)
-        interpreter.invoke()
-        return interpreter.get_tensor(scalogram)[0], interpreter.get_tensor(field)[0]
 
-    return invoke
+def difference(one: Model, other: Model, images: NDArray[np.int8]) -> Difference:
+    """Two int8 models of the same bytes on different kernels and int8 images in, `Difference` of their outputs out."""
+    apart = np.abs(
+        np.stack(one.reconstruct(images)).astype(np.int16) - np.stack(other.reconstruct(images)).astype(np.int16)
+    )
+    return Difference(np.count_nonzero(apart) / max(apart.size, 1), int(apart.max(initial=0)))
+
+
+def _is_float(described: tflite.Model) -> bool:
+    return len(described.inputs) == 1 and described.tensors[described.inputs[0]].dtype == "float32"
+
+
+def _litert(resolver: str) -> Callable[[bytes, tflite.Model], Invoke]:
+    """The name of one of LiteRT's sets of kernels in, what loads a .tflite for it out."""
+
+    def load(model: bytes, described: tflite.Model) -> Invoke:
+        package = litert("interpreter")
+        try:
+            interpreter = package.Interpreter(
+                model_content=model,
+                num_threads=1,
+                experimental_op_resolver_type=getattr(package.OpResolverType, resolver),
+            )
+            interpreter.allocate_tensors()
+        except (RuntimeError, ValueError) as error:
+            raise GyrovaeError(f"LiteRT cannot run this .tflite: {error}") from None
+        (entry,), (scalogram, field) = described.inputs, described.outputs
+
+        def invoke(image: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+            interpreter.set_tensor(entry, image)
+            interpreter.invoke()
+            return interpreter.get_tensor(scalogram)[0], interpreter.get_tensor(field)[0]
+
+        return invoke
+
+    return load
 
 
 def _tflm(model: bytes, described: tflite.Model) -> Invoke:
@@ -147,13 +215,14 @@ def _tflm(model: bytes, described: tflite.Model) -> Invoke:
             f"TensorFlow Lite Micro cannot be imported: {error}",
             remedy='Install it (Linux on x86-64): pip install "gyrovae-tf[tflm]"; or use the kernels of litert.',
         ) from None
+    KERNELS[HOST](model, described)  # TFLM trusts the bytes: LiteRT verifies them first
     arena = _ARENA + sum(tensor.needed_bytes or 0 for tensor in described.tensors if not tensor.is_constant)
     try:
         interpreter = tflm.Interpreter.from_bytes(model, arena_size=arena)
-    except (RuntimeError, ValueError) as error:
+    except (RuntimeError, ValueError, TypeError, IndexError, OverflowError, struct.error) as error:
         raise GyrovaeError(f"TensorFlow Lite Micro cannot run this .tflite: {error}") from None
 
-    def invoke(image: NDArray[np.int8]) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
+    def invoke(image: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
         interpreter.set_input(image, 0)
         interpreter.invoke()
         return interpreter.get_output(0)[0], interpreter.get_output(1)[0]
@@ -161,5 +230,10 @@ def _tflm(model: bytes, described: tflite.Model) -> Invoke:
     return invoke
 
 
-KERNELS: dict[str, Callable[[bytes, tflite.Model], Invoke]] = {"litert": _litert, "tflm": _tflm}
+KERNELS: dict[str, Callable[[bytes, tflite.Model], Invoke]] = {
+    DEVICE: _tflm,
+    HOST: _litert("BUILTIN_WITHOUT_DEFAULT_DELEGATES"),
+    "litert-reference": _litert("BUILTIN_REF"),
+    "litert-xnnpack": _litert("AUTO"),
+}
 """Name of a set of kernels -> what loads a .tflite (its bytes and their description) for it."""

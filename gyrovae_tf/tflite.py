@@ -1,6 +1,6 @@
 """What a .tflite holds: bytes in, a description out.
 
-The tables are read with the schema classes of ai-edge-litert; no interpreter runs.
+The tables are read with the schema classes of LiteRT; no interpreter runs.
 The bytes may come from anywhere: whatever they hold, `describe` returns a `Model` or raises `GyrovaeError`.
 """
 
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gyrovae_tf.errors import GyrovaeError
+from gyrovae_tf.litert import litert
 
 # fmt: off
 # The operators that the stock firmware registers, and so the only ones an exported model may use.
@@ -196,7 +197,7 @@ def describe(model: bytes) -> Model:
             received=f"{len(model)} bytes" + (f" with {bytes(model[4:8])!r} there" if len(model) >= 8 else ""),
             remedy="Give the .tflite file itself, not a .keras model, a header or a folder.",
         )
-    schema = _schema()
+    schema = litert("schema_py_generated")
     try:
         return _describe(bytes(model), schema)
     except _DAMAGE as error:
@@ -204,17 +205,6 @@ def describe(model: bytes) -> Model:
             f"the .tflite model ({len(model)} bytes) is truncated or damaged: {error}",
             remedy="Export it again, or copy it again in binary mode.",
         ) from error
-
-
-def _schema() -> Any:
-    try:
-        from ai_edge_litert import schema_py_generated
-    except (ImportError, OSError) as error:  # OSError: the package is there, a library that it loads is not
-        raise GyrovaeError(
-            f"a .tflite cannot be read without the package ai-edge-litert: {error}",
-            remedy="Install it: pip install ai-edge-litert",
-        ) from error
-    return schema_py_generated
 
 
 def _describe(data: bytes, schema: Any) -> Model:
@@ -274,7 +264,7 @@ def _op_code(table: Any, builtins: dict[int, str], reader: _Reader) -> tuple[str
     # Codes above 127 do not fit the older, one-byte field, which then holds 127: the greater one is meant.
     code = max(int(table.DeprecatedBuiltinCode()), int(table.BuiltinCode()))
     if code not in builtins:
-        raise ValueError(f"operator code {code} is unknown to the installed ai-edge-litert")
+        raise ValueError(f"operator code {code} is unknown to the installed LiteRT")
     name = builtins[code]
     if name == "CUSTOM":
         name = f"CUSTOM:{reader.text(table.CustomCode())}"
@@ -286,7 +276,7 @@ def _tensor(table: Any, index: int, buffers: Sequence[int], dtypes: dict[int, st
     if len(shape) > _MAX_RANK or any(size < 0 for size in shape):
         raise ValueError(f"tensor {index} has a shape of {len(shape)} dimensions with {min(shape)} the smallest")
     if table.Type() not in dtypes:
-        raise ValueError(f"tensor {index} is of a type ({table.Type()}) unknown to the installed ai-edge-litert")
+        raise ValueError(f"tensor {index} is of a type ({table.Type()}) unknown to the installed LiteRT")
     (buffer,) = _indices((table.Buffer(),), len(buffers), f"the buffer of tensor {index}")
     quantization = table.Quantization()
     scale = zero_point = ()

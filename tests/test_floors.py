@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 FLOORS = (  # from the bottom; a folder stands for the modules in it
-    ("errors", "spec", "recording", "bundle", "calibration", "tflite", "csvtable", "version", "contract"),
+    ("errors", "spec", "recording", "bundle", "calibration", "tflite", "csvtable", "version", "contract", "litert"),
     ("signal",),
     ("runtime", "cgen", "describe"),
     ("device",),

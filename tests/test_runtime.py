@@ -7,6 +7,7 @@ import importlib.util
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,8 +22,10 @@ from gyrovae_tf.calibration import View
 from gyrovae_tf.device.simulate import simulate
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn.dataset import cut
+from gyrovae_tf.learn.floating import reconstructions
 from gyrovae_tf.learn.quantize import BUNDLE
-from gyrovae_tf.runtime import NAME, Detector, Model, best
+from gyrovae_tf.litert import litert
+from gyrovae_tf.runtime import KERNELS, Detector, Model, best, difference, installed
 from gyrovae_tf.signal import frontend
 from gyrovae_tf.signal.profile import means
 from gyrovae_tf.signal.score import Scores, expected_sums, profiles, reasons, score
@@ -92,7 +95,8 @@ def test_scales_and_zero_points_are_those_of_the_model(tiny: Tiny, detector: Det
     model = detector.model
     assert (model.scale, model.zero_point) == (scalogram.scale[0], scalogram.zero_point[0])
     assert (model.field_scale, model.field_zero_point) == (field.scale[0], field.zero_point[0])
-    assert model.kernels == NAME == "litert"
+    assert model.kernels == best()
+    assert model.precision == "int8"
 
 
 def test_the_fault_scores_higher(detector: Detector, windows: NDArray[np.int16]) -> None:
@@ -222,8 +226,8 @@ def tflm_model(content: bytes) -> Model:
 
 def test_both_kernels_agree_to_a_step_or_two(tiny: Tiny) -> None:
     """On images of the machine, and on noise, where roundings that differ add up through the layers."""
-    device, host = tflm_model(tiny.bundle.model), Model(tiny.bundle.model)
-    assert device.kernels == "tflm"
+    device, host = tflm_model(tiny.bundle.model), Model(tiny.bundle.model, "litert")
+    assert (device.kernels, host.kernels) == ("tflm", "litert")
     assert (device.scale, device.zero_point) == (host.scale, host.zero_point)
     noise = RNG.integers(-128, 128, (60, 2, 32, 32, 3)).astype(np.int8)
     for images in (tiny.dataset.validation_images, noise):
@@ -245,26 +249,81 @@ def test_the_device_s_kernels_repeat_and_keep_nothing_from_window_to_window(tiny
 
 def test_a_detector_with_the_device_s_kernels(tiny: Tiny, windows: NDArray[np.int16]) -> None:
     pytest.importorskip("tflite_micro")
-    detector = Detector(tiny.bundle, "tflm")
+    detector = Detector(tiny.bundle)
     assert detector.model.kernels == "tflm"
-    expected = Detector(tiny.bundle).score_windows(windows).score
+    expected = Detector(tiny.bundle, "litert").score_windows(windows).score
     assert detector.score_windows(windows).score == pytest.approx(expected, rel=0.2)
+
+
+def without_tflm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if the package were not installed."""
+    real = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "tflite_micro" else real(name))
+    monkeypatch.setitem(sys.modules, "tflite_micro", None)
 
 
 def test_the_best_kernels_are_the_device_s(monkeypatch: pytest.MonkeyPatch, tiny: Tiny) -> None:
     pytest.importorskip("tflite_micro")
     assert best() == "tflm"
-    real = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "tflite_micro" else real(name))
+    assert installed() == tuple(KERNELS) == ("tflm", "litert", "litert-reference", "litert-xnnpack")
+    without_tflm(monkeypatch)
     assert best() == "litert"
-    monkeypatch.setitem(sys.modules, "tflite_micro", None)  # as if it were not installed
+    assert installed() == ("litert", "litert-reference", "litert-xnnpack")
+    assert Detector(tiny.bundle).model.kernels == "litert"
     with pytest.raises(GyrovaeError, match=r'pip install "gyrovae-tf\[tflm\]"'):
         Model(tiny.bundle.model, "tflm")
 
 
 def test_unknown_kernels(tiny: Tiny) -> None:
-    with pytest.raises(GyrovaeError, match="unknown kernels; expected litert or tflm, received xnnpack"):
+    expected = "unknown kernels; expected tflm or litert or litert-reference or litert-xnnpack, received xnnpack"
+    with pytest.raises(GyrovaeError, match=expected):
         Model(tiny.bundle.model, "xnnpack")
+
+
+def test_every_set_of_litert_s_kernels_runs_the_model(tiny: Tiny) -> None:
+    images = tiny.dataset.validation_images[:40]
+    plain = Model(tiny.bundle.model, "litert")
+    assert difference(plain, plain, images).pixels == 0
+    for kernels in ("litert-reference", "litert-xnnpack"):
+        other = Model(tiny.bundle.model, kernels)
+        assert other.kernels == kernels
+        found = difference(plain, other, images)
+        assert 0 < found.pixels < 0.2  # were it 0, the choice of kernels would have no effect
+        assert 1 <= found.largest <= 3
+
+
+class Fixed:
+    """Kernels whose output is always the same."""
+
+    def __init__(self, scalogram: int, field: int) -> None:
+        self.outputs = (scalogram, field)
+
+    def reconstruct(self, images: NDArray[np.int8]) -> tuple[NDArray[np.int8], ...]:
+        scalogram, field = (np.full((len(images), 32, 32, 3), value, np.int8) for value in self.outputs)
+        field[:, 0] = 0
+        return scalogram, field
+
+
+def test_a_difference_by_hand() -> None:
+    """Scalograms alike; of the field 31 rows of 32 are 255 steps apart, as far as int8 goes."""
+    images = np.zeros((3, 2, 32, 32, 3), np.int8)
+    found = difference(Fixed(5, -128), Fixed(5, 127), images)  # type: ignore[arg-type]
+    assert (found.pixels, found.largest) == (31 / 64, 255)
+    none = difference(Fixed(5, -128), Fixed(5, 127), images[:0])  # type: ignore[arg-type]
+    assert (none.pixels, none.largest) == (0.0, 0)
+
+
+def test_litert_of_tensorflow_stands_in(monkeypatch: pytest.MonkeyPatch, tiny: Tiny) -> None:
+    images = tiny.dataset.validation_images[:3]
+    expected = Model(tiny.bundle.model, "litert").reconstruct(images)
+    for name in ("interpreter", "schema_py_generated"):
+        monkeypatch.setitem(sys.modules, f"ai_edge_litert.{name}", None)  # as if it were not installed
+    assert litert("interpreter").__name__ == "tensorflow.lite.python.interpreter"
+    for one, other in zip(Model(tiny.bundle.model, "litert").reconstruct(images), expected, strict=True):
+        assert np.abs(one.astype(int) - other).max() <= 1
+    monkeypatch.setitem(sys.modules, "tensorflow.lite.python.interpreter", None)
+    with pytest.raises(GyrovaeError, match=r"without the package ai-edge-litert.*\nInstall it: pip install ai-edge"):
+        litert("interpreter")
 
 
 @pytest.mark.slow
@@ -299,11 +358,51 @@ print(300 - refused, refused)
 """
 
 
-@pytest.mark.slow
+# Models of other precisions
+
+
+@pytest.fixture(scope="module")
+def exported(tiny: Tiny) -> bytes:
+    """The run's network in float32, with the input of the contract."""
+    from gyrovae_tf.learn.engine import tf
+
+    network = tiny.run.keras_model()
+
+    @tf.function(input_signature=[tf.TensorSpec((2, 32, 32, 3), tf.float32)])
+    def both(images: Any) -> Any:
+        scalogram, field = network([images[0:1], images[1:2]])
+        return {"output_0": field, "output_1": scalogram}  # TensorFlow's converter turns them round
+
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([both.get_concrete_function()], network)
+    content: bytes = converter.convert()
+    return content
+
+
+def test_a_float_model_scores_as_the_network_does(tiny: Tiny, exported: bytes, windows: NDArray[np.int16]) -> None:
+    detector = Detector(tiny.bundle, model=exported)
+    assert (detector.model.precision, detector.model.kernels) == ("float32", "litert")
+    images = frontend.images(windows, tiny.bundle.spec)
+    scalogram, field = detector.model.reconstruct(images)
+    assert scalogram.dtype == field.dtype == np.float32
+    expected = reconstructions(tiny.run.keras_model(), images)
+    if np.abs(scalogram - expected[0]).max() > np.abs(scalogram - expected[1]).max():
+        expected = expected[::-1]  # the converter's version decides the order
+    assert scalogram == pytest.approx(expected[0], abs=1e-4)
+    assert field == pytest.approx(expected[1], abs=1e-4)
+    assert detector.model.rebuilt(images) == pytest.approx(np.stack(expected, axis=1), abs=1e-4)
+    int8 = Detector(tiny.bundle).score_windows(windows).score
+    assert detector.score_windows(windows).score == pytest.approx(int8, rel=0.2)
+
+
+def test_the_device_s_kernels_are_not_for_floats(exported: bytes) -> None:
+    with pytest.raises(GyrovaeError, match=r"kernels are for int8 models; expected an int8 \.tflite, received a float"):
+        Model(exported, "tflm")
+
+
 def test_a_model_that_breaks_the_contract(tiny: Tiny) -> None:
-    """A float conversion of the same network."""
+    """A float conversion whose inputs are apart and of any number of windows."""
     from gyrovae_tf.learn.engine import tf
 
     content = tf.lite.TFLiteConverter.from_keras_model(tiny.run.keras_model()).convert()
-    with pytest.raises(GyrovaeError, match="float32"):
+    with pytest.raises(GyrovaeError, match="2 inputs instead of 1"):
         Model(content)

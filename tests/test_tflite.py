@@ -530,6 +530,7 @@ def test_reading_a_model_does_not_import_tensorflow() -> None:
 
 
 def test_a_missing_ai_edge_litert_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "ai_edge_litert", None)
+    monkeypatch.setitem(sys.modules, "ai_edge_litert.schema_py_generated", None)
+    monkeypatch.setitem(sys.modules, "tensorflow.lite.python.schema_py_generated", None)  # TensorFlow has a copy of it
     with pytest.raises(GyrovaeError, match="pip install ai-edge-litert"):
         describe(b"\x08\0\0\0TFL3" + bytes(64))

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from gyrovae_tf.calibration import Calibration
 from gyrovae_tf.learn.vae import to_float
-from gyrovae_tf.signal.score import profiles, score
-from gyrovae_tf.spec import PIXEL, Spec
+from gyrovae_tf.signal.score import expected_sums, profiles, score
+from gyrovae_tf.spec import Spec
 
 _PART = 256  # images at once
 
@@ -40,7 +40,5 @@ def float_scores(
     `window_means` [k, 3] in counts (`profile.means`) are needed where the tilt counts; `GyrovaeError` when they are
     missing then.
     """
-    scalogram, field = (
-        output.sum(axis=2, dtype=np.float64).swapaxes(1, 2) * PIXEL for output in reconstructions(model, images)
-    )
+    scalogram, field = (expected_sums(output, 1.0, 0) for output in reconstructions(model, images))
     return score(profiles(images, (scalogram, field), spec, window_means), calibration).score

@@ -116,12 +116,13 @@ def profiles(
     return Profiles(seen, residual)
 
 
-def expected_sums(output: NDArray[np.int8], scale: float, zero_point: int) -> Floats:
-    """int8 reconstructed images [k, 32, 32, 3] in, their time sums [k, 3, 32] in pixels out.
+def expected_sums(output: NDArray[Any], scale: float, zero_point: int) -> Floats:
+    """Reconstructed images [k, 32, 32, 3], int8 or float32, in, their time sums [k, 3, 32] in pixels out.
 
-    `scale` (in standard deviations, 32 pixels) and `zero_point` are those of the model's output.
+    `scale` (in standard deviations, 32 pixels) and `zero_point` are those of the model's output: 1 and 0 of a float's.
     """
-    return (time_sums(output) - CELLS * zero_point) * np.float64(scale * PIXEL)
+    sums = output.sum(axis=2, dtype=np.float64).swapaxes(1, 2)  # exact for int8
+    return (sums - CELLS * zero_point) * np.float64(scale * PIXEL)
 
 
 def nearest(view: View, seen: Floats) -> tuple[NDArray[np.intp], Floats]:
