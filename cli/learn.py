@@ -14,6 +14,8 @@ from .show import as_json, command, evaluation_table, expand, print_json, say, t
 from .tested import TestCommand, read_options, test_recordings
 
 _FOLDER = click.Path(path_type=Path)
+KERNELS = ("tflm", "litert", "litert-reference", "litert-xnnpack")
+"""Those of the runtime; naming them here keeps NumPy out of --help, and a test compares."""
 _SEED = click.IntRange(0, 2**32 - 1)
 
 
@@ -186,14 +188,23 @@ def quantize(run: Path, mode: str, as_json: bool, **options: Any) -> None:
 @click.command(cls=TestCommand, short_help="Test recordings -> a table of how well it works.")
 @click.argument("run", type=_FOLDER)
 @test_recordings
+@click.option(
+    "--runtime", "kernels", type=click.Choice(KERNELS), help=f"Kernels.  [default: {KERNELS[0]} if installed]"
+)
+@click.option("--model", type=_FOLDER, help="A .tflite instead of the bundle's: what export made of RUN.")
+@click.option("--compare", is_flag=True, help="Also tell how far other kernels lie from these.")
 @as_json
-def evaluate(run: Path, as_json: bool, **tested: Any) -> None:
-    """Score recordings with the int8 model of RUN (a run or a bundle), exactly as the device will."""
+def evaluate(run: Path, kernels: str | None, model: Path | None, compare: bool, as_json: bool, **tested: Any) -> None:
+    """Score recordings with the int8 model of RUN (a run or a bundle), exactly as the device will.
+
+    tflm are the kernels of the device (TensorFlow Lite Micro). Those of litert are there on every PC and round some
+    pixels otherwise.
+    """
     recordings = read_options(**tested)
     with progress_bar() as progress:
         from gyrovae_tf.learn import evaluate as library
 
-        result = library.evaluate(run, progress=progress, **recordings)
+        result = library.evaluate(run, kernels=kernels, model=model, compare=compare, progress=progress, **recordings)
     if as_json:
         print_json(result.to_dict())
     else:

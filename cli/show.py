@@ -18,6 +18,7 @@ import click
 from gyrovae_tf.errors import GyrovaeError
 
 if TYPE_CHECKING:
+    from gyrovae_tf.learn.compare import Comparison
     from gyrovae_tf.learn.evaluate import Evaluation
 
 WIDTH = 100
@@ -115,9 +116,44 @@ def _evaluation_table(result: Evaluation, *, delay: bool) -> str:
         notes.append("baseline: what a simple detector makes of the same windows (Mahalanobis on log band energies).")
     else:
         notes.append("No baseline to compare with: it belongs to the run, and this is a bundle alone.")
+    notes.append(_kernels_note(result))
     warnings = result.promise.trust.warnings if result.promise.trust else ()
     notes += [f"false alarms cannot be promised: {text}" for text in warnings]
-    return "\n".join([table(rows), "", *(line for note in notes for line in textwrap.wrap(note, WIDTH))])
+    parts = [table(rows), "", *(line for note in notes for line in textwrap.wrap(note, WIDTH))]
+    if result.comparison is not None:
+        parts += ["", *_comparison(result.comparison, result.kernels)]
+    return "\n".join(parts)
+
+
+def _kernels_note(result: Evaluation) -> str:
+    """Whose arithmetic the scores are."""
+    if result.precision != "int8":
+        return f"run on: {result.kernels}, in {result.precision}; the device runs the int8 model alone."
+    if result.kernels == "tflm":
+        text = "run on: tflm, the kernels of the device, pixel for pixel"
+    else:
+        text = (
+            f"run on: {result.kernels}, which rounds some pixels otherwise than the device; "
+            'pip install "gyrovae-tf[tflm]" (Linux on x86-64) runs the device\'s kernels'
+        )
+    other = result.threshold_kernels
+    return text + (f". The threshold was set on {other}." if other not in (None, result.kernels) else ".")
+
+
+def _comparison(comparison: dict[str, Comparison], kernels: str) -> list[str]:
+    """Other kernels beside those that were evaluated."""
+    rows = [["kernels", "pixels off", "most, LSB", "score moves", "at most", "other verdict"]]
+    for name, found in comparison.items():
+        rows.append([name, f"{100 * found.pixels:.2f} %", str(found.largest)])
+        rows[-1] += [f"{100 * found.score_median:.2f} %", f"{100 * found.score_largest:.1f} %"]
+        rows[-1].append(f"{100 * found.verdicts:.2f} %")
+    windows = max((found.windows for found in comparison.values()), default=0)
+    note = (
+        f"The same model on other kernels, against {kernels}, on {windows} of these windows: share of output pixels "
+        "that differ, by how many steps at most, how far the middle window's score moves and the one that moves most, "
+        "and how many windows are an alarm on one and none on the other."
+    )
+    return [table(rows), "", *textwrap.wrap(note, WIDTH)]
 
 
 def _three(number: float | None) -> str:

@@ -27,6 +27,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from gyrovae_tf.cli import progress
+from gyrovae_tf.cli.learn import KERNELS
 from gyrovae_tf.cli.main import _COMMANDS, cli
 from gyrovae_tf.cli.progress import progress_bar
 from gyrovae_tf.cli.show import evaluation_table, expand, print_json, table
@@ -34,9 +35,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import gyrovae_tf
+from gyrovae_tf import runtime
 from gyrovae_tf.device.simulate import simulate
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn import evaluate as evaluate_module
+from gyrovae_tf.learn.compare import Comparison
 from gyrovae_tf.learn.evaluate import Evaluation, Group
 from gyrovae_tf.learn.promise import Promise
 from gyrovae_tf.learn.trust import Trust
@@ -476,6 +479,16 @@ def test_a_folder_of_test_recordings(evaluated: list[dict[str, Any]]) -> None:
     assert evaluated[0]["dataset"] == Path("fan")
 
 
+def test_kernels_another_model_and_a_comparison(evaluated: list[dict[str, Any]]) -> None:
+    call("evaluate", "run", "--normal", "a.csv", "--json")
+    call("evaluate", "run", "--runtime", "litert-reference", "--model", "m.tflite", "--compare", "--json")
+    names = ("kernels", "model", "compare")
+    assert [tuple(asked[name] for name in names) for asked in evaluated] == [
+        (None, None, False),
+        ("litert-reference", Path("m.tflite"), True),
+    ]
+
+
 def test_files_of_a_folder_with_capital_endings(here: Path) -> None:
     for name in ("B.CSV", "a.csv", ".c.csv", "d.txt"):
         (here / name).write_text("")
@@ -514,6 +527,8 @@ EVALUATION = Evaluation(
     requested_false_alarm_rate=0.01,
     vote=(3, 5),
     hop=128,
+    kernels="tflm",
+    threshold_kernels="tflm",
 )
 
 
@@ -531,8 +546,50 @@ events: times that 3 of 5 windows in a row began to be alarms, 128 samples from 
 next; another --hop, other events.
 delay: mean time from the beginning of a recording, or a gap in it, to its first event.
 AUROC: how well the score tells this motion from normal: 1.0 always, 0.5 no better than a coin.
-baseline: what a simple detector makes of the same windows (Mahalanobis on log band energies)."""
+baseline: what a simple detector makes of the same windows (Mahalanobis on log band energies).
+run on: tflm, the kernels of the device, pixel for pixel."""
     )
+
+
+@pytest.mark.parametrize(
+    ("kernels", "threshold", "precision", "says"),
+    [
+        (
+            "tflm",
+            "litert",
+            "int8",
+            "run on: tflm, the kernels of the device, pixel for pixel. The threshold was set on litert.",
+        ),
+        ("tflm", None, "int8", "run on: tflm, the kernels of the device, pixel for pixel."),
+        (
+            "litert",
+            "litert",
+            "int8",
+            'otherwise than the device; pip install "gyrovae-tf[tflm]" (Linux on x86-64) runs the device\'s kernels.',
+        ),
+        ("litert", "tflm", "float32", "run on: litert, in float32; the device runs the int8 model alone."),
+    ],
+)
+def test_whose_arithmetic_it_is(kernels: str, threshold: str | None, precision: str, says: str) -> None:
+    found = dataclasses.replace(EVALUATION, kernels=kernels, threshold_kernels=threshold, precision=precision)
+    assert " ".join(evaluation_table(found).split()).endswith(says)
+
+
+def test_other_kernels_as_text() -> None:
+    other = Comparison(300, pixels=0.0123, largest=2, score_median=0.004, score_largest=0.051, verdicts=1 / 300)
+    text = evaluation_table(dataclasses.replace(EVALUATION, comparison={"litert": other}))
+    assert text.startswith(evaluation_table(EVALUATION))
+    assert text.removeprefix(evaluation_table(EVALUATION)).splitlines()[2:5] == [
+        "kernels  pixels off  most, LSB  score moves  at most  other verdict",
+        "-------  ----------  ---------  -----------  -------  -------------",
+        "litert       1.23 %          2       0.40 %    5.1 %         0.33 %",
+    ]
+    assert "against tflm, on 300 of these windows" in " ".join(text.split())
+    assert max(map(len, text.splitlines())) <= 100
+
+
+def test_the_kernels_to_choose_from_are_those_of_the_runtime() -> None:
+    assert tuple(runtime.KERNELS) == KERNELS
 
 
 def test_the_delay_is_left_out_where_it_does_not_fit() -> None:

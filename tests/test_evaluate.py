@@ -26,7 +26,7 @@ from gyrovae_tf.learn.evaluate import Evaluation, auroc, evaluate, load_baseline
 from gyrovae_tf.learn.layout import test_part, training_part
 from gyrovae_tf.learn.quantize import BUNDLE
 from gyrovae_tf.recording import Recording
-from gyrovae_tf.runtime import Detector
+from gyrovae_tf.runtime import Detector, best
 from gyrovae_tf.signal.score import Scores
 
 NORMAL = simulate(TINY_MACHINE, seconds=20, seed=2)
@@ -245,7 +245,7 @@ def test_the_dictionary_is_json(result: Evaluation) -> None:
         assert told[name].keys() == {"normal", "off", "imbalance"}
     assert told["delay_s"].keys() == {"off", "imbalance"}
     assert told["delay_s"]["off"] == pytest.approx((64 + 2 * 32) / 200), "off from the start: with the third window"
-    assert (told["hop"], told["vote"], told["runtime"]) == (32, [3, 5], "litert")
+    assert (told["hop"], told["vote"], told["runtime"]) == (32, [3, 5], best())
 
 
 def test_it_passes_on_what_the_calibration_found_out(tiny: Tiny, copy: Path, result: Evaluation) -> None:

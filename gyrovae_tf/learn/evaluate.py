@@ -15,6 +15,8 @@ from gyrovae_tf import runtime
 from gyrovae_tf.bundle import Bundle
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn import baseline
+from gyrovae_tf.learn.compare import Comparison, evenly
+from gyrovae_tf.learn.compare import compare as compared
 from gyrovae_tf.learn.dataset import Progress, check_hop, in_parts
 from gyrovae_tf.learn.layout import to_test_on
 from gyrovae_tf.learn.promise import Promise, promise
@@ -79,13 +81,21 @@ class Evaluation:
     """Samples from one scored window to the next. Events and delays depend on it: the vote counts windows."""
     promise: Promise = field(default_factory=Promise)
     """What the calibration found out about the detector's false alarms, from the normal data it was made of."""
+    kernels: str = runtime.HOST
+    """What ran the model: a name of `runtime.KERNELS`."""
+    threshold_kernels: str | None = None
+    """What its threshold was set with; None where the bundle does not say."""
+    precision: str = "int8"
+    """Type of the model's input and outputs: that of the device, or "float32" for an export."""
+    comparison: dict[str, Comparison] | None = None
+    """Other kernels -> how far they lie from these; None where that was not asked for."""
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready values; `auroc` maps each kind to the int8 model's figure, `delay_s` to `Group.delay_s`.
 
         `threshold`, `trust` and `voting` are what the bundle holds of its calibration (`threshold.Tail`, `trust.Trust`,
         `voting.Vote`), where it does. Their events are those of windows `hop_s` apart; the others of windows `hop`
-        samples apart.
+        samples apart. `compare` maps other kernels to their `Comparison`, where that was asked for.
         """
         known = self.promise.to_dict()
         return {
@@ -103,7 +113,12 @@ class Evaluation:
             else {"name": baseline.NAME, "auroc": self.baseline_auroc, "alarm_rate": self.baseline_alarms},
             "vote": list(self.vote),
             "hop": self.hop,
-            "runtime": runtime.NAME,
+            "runtime": self.kernels,
+            "threshold_runtime": self.threshold_kernels,
+            "precision": self.precision,
+            "compare": None
+            if self.comparison is None
+            else {name: found.to_dict() for name, found in self.comparison.items()},
             "threshold": known["threshold"],
             "trust": known["trust"],
             "voting": known["vote"],
@@ -118,6 +133,9 @@ def evaluate(
     dataset: str | PathLike[str] | None = None,
     hop: int | None = None,
     rate_hz: float | None = None,
+    kernels: str | None = None,
+    model: str | PathLike[str] | None = None,
+    compare: bool = False,
     progress: Progress | None = None,
 ) -> Evaluation:
     """A quantised run (or bundle), and recordings it has never seen, in; an `Evaluation` of its .tflite out.
@@ -125,8 +143,12 @@ def evaluate(
     `normal` and `anomalies` (kind -> recordings) are recordings or paths; or `dataset` is a folder in the layout
     normal/*.csv, anomaly/<kind>/*.csv, meta.json with split.normal_test. Windows are `hop` samples apart (half a
     window unless given). The baseline is that of the run's training windows; a bundle alone has none.
+
+    `kernels` run the model (a name of `runtime.KERNELS`; unless given the device's where they are installed). `model`
+    is a .tflite to put in place of the bundle's, such as `export` makes, under the same score and threshold. With
+    `compare` all other installed kernels run it as well, to see how far they lie apart.
     """
-    detector = runtime.Detector(run)
+    detector = runtime.Detector(run, kernels, model=None if model is None else _read(model))
     bundle = detector.bundle
     normal, anomalies = to_test_on(normal, anomalies, dataset)
     if not normal:
@@ -136,11 +158,13 @@ def evaluate(
     hop = bundle.spec.window // 2 if hop is None else hop
     check_hop(hop)
     classical = load_baseline(run)
-    scores, distances, groups = {}, {}, {}
+    scores, distances, groups, seen = {}, {}, {}, {}
     kinds = {"normal": normal, **anomalies}
     for place, (kind, recordings) in enumerate(kinds.items()):
         windows, segments = _windows(recordings, bundle, hop, rate_hz, kind)
         what = f"{kind} ({place + 1} of {len(kinds)})"
+        if compare:
+            seen[kind] = evenly(windows)
         scores[kind] = in_parts(lambda part: detector.score_windows(part).score, windows, _CHUNK, progress, what)
         groups[kind] = _group(scores[kind], segments, bundle, hop, abnormal=kind != "normal")
         if classical is not None:
@@ -159,7 +183,18 @@ def evaluate(
         vote=(bundle.calibration.vote_alarms, bundle.calibration.vote_windows),
         hop=hop,
         promise=promise(bundle),
+        kernels=detector.model.kernels,
+        threshold_kernels=bundle.metrics.get("runtime"),
+        precision=detector.model.precision,
+        comparison=compared(detector, seen, progress) if compare else None,
     )
+
+
+def _read(model: str | PathLike[str]) -> bytes:
+    try:
+        return Path(model).read_bytes()
+    except OSError as error:
+        raise GyrovaeError(f"cannot read {model}: {error.strerror}") from None
 
 
 def auroc(normal: NDArray[np.float64], abnormal: NDArray[np.float64]) -> float:
