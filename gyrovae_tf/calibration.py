@@ -38,7 +38,7 @@ class View:
     weight: Row
     """[number] 1 / spread of normal windows about their regime."""
     scatter: Row
-    """[regime] how far its normal windows lie off it, about 1 where they do as those of all regimes together."""
+    """[regime] how far its normal windows lie off it, where that is further than those of all regimes do; else 1."""
     mixing: tuple[Row, ...] = ()
     """[number][first numbers] lower triangular matrix that makes the weighted deviations uncorrelated; or none."""
     residual_weight: Row = ()

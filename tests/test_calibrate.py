@@ -55,12 +55,12 @@ def test_weights_are_those_of_the_spread_within_regimes() -> None:
         assert views[name].weight == pytest.approx((1 / 6.0,) * 96)
 
 
-def test_scatter_is_a_quarter_of_the_way_from_one_for_all_to_each_regime_s_own() -> None:
-    """Mean squares 1 and 4, together 2.5; 32 windows' worth of the latter is added to the 8 of each regime."""
+def test_scatter_is_that_of_the_wide_regimes() -> None:
+    """Mean squares 1 and 4, together 2.5; 64 windows' worth of the latter is added to the 8 of each regime."""
     seen = alike([3.0, -3.0] * 4 + [106.0, 94.0] * 4)
     for name in ("bands", "rhythm"):
         view = fit_views(seen, seed=0)[name]
-        expected = {0: ((8 * 1 + 32 * 2.5) / 40 / 2.5) ** 0.125, 100: ((8 * 4 + 32 * 2.5) / 40 / 2.5) ** 0.125}
+        expected = {0: 1.0, 100: ((8 * 4 + 64 * 2.5) / 72 / 2.5) ** 0.5}
         assert view.scatter == pytest.approx([expected[row[0]] for row in view.codes])
 
 
