@@ -1,4 +1,5 @@
-"""A detector as a folder `name.gyrovae/`: the int8 model and a manifest with everything else that the device needs."""
+"""A detector as a folder `name.gyrovae/`: the int8 model, a manifest with everything else that the device needs, and
+golden windows to prove a device by."""
 
 from __future__ import annotations
 
@@ -14,15 +15,20 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from gyrovae_tf.arena import Arena
 from gyrovae_tf.calibration import Calibration
 from gyrovae_tf.errors import GyrovaeError, atomic_write, current_umask
+from gyrovae_tf.golden_npz import LARGEST as _LARGEST_GOLDEN
+from gyrovae_tf.golden_npz import Golden
 from gyrovae_tf.spec import Spec
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 MANIFEST = "manifest.json"
 MODEL = "model_int8.tflite"
+GOLDEN = "golden.npz"
 SUFFIX = ".gyrovae"
 _LARGEST_MANIFEST = 4 << 20
+_FIELDS = frozenset({"spec", "spec_digest", "files", "calibration", "ops", "arena", "golden", "metrics", "versions"})
 
 
 @dataclass(frozen=True)
@@ -37,12 +43,22 @@ class Bundle:
     """Its score and thresholds."""
     ops: tuple[str, ...]
     """Names of the operators that the firmware's resolver must register."""
-    arena_bytes: int | None = None
-    """Smallest tensor arena that works, where it was measured."""
+    arena: Arena | None = None
+    """The tensor arena that it needs, where it was measured."""
     metrics: Mapping[str, Any] = field(default_factory=dict)
     """Figures of training and quantisation, for people."""
     versions: Mapping[str, str] = field(default_factory=dict)
     """Versions of the packages that made it."""
+    golden: Golden | None = None
+    """Windows with what the detector makes of them, for self-tests."""
+
+    def __post_init__(self) -> None:
+        if self.golden is not None and self.golden.windows.shape[1] != self.spec.window:
+            raise GyrovaeError(
+                "the golden windows are not of this detector",
+                expected=f"windows of {self.spec.window} samples",
+                received=self.golden.windows.shape[1],
+            )
 
     @property
     def model_sha256(self) -> str:
@@ -51,22 +67,29 @@ class Bundle:
 
     def manifest(self) -> dict[str, Any]:
         """The manifest as JSON-ready values."""
+        golden = self.golden
         return {
             "schema_version": SCHEMA_VERSION,
             "spec": json.loads(self.spec.to_json()),
             "spec_digest": self.spec.digest,
-            "files": {MODEL: self.model_sha256},
+            "files": {name: hashlib.sha256(content).hexdigest() for name, content in self._files().items()},
             "calibration": self.calibration.to_dict(),
             "ops": list(self.ops),
-            "arena_bytes": self.arena_bytes,
+            "arena": None if self.arena is None else self.arena.to_dict(),
+            "golden": None if golden is None else {"kernels": golden.kernels, "version": golden.version},
             "metrics": dict(self.metrics),
             "versions": dict(self.versions),
         }
 
+    def _files(self) -> dict[str, bytes]:
+        """Name -> content of every file beside the manifest."""
+        return {MODEL: self.model} | ({} if self.golden is None else {GOLDEN: self.golden.to_npz()})
+
     def save(self, path: str | PathLike[str]) -> Path:
         """Write the folder, wholly or not at all, in place of a bundle that may be there; returns its path."""
         with replacing_folder(path, marker=MANIFEST) as folder:
-            atomic_write(folder / MODEL, self.model)
+            for name, content in self._files().items():
+                atomic_write(folder / name, content)
             write_json(folder / MANIFEST, self.manifest())
         return Path(path)
 
@@ -74,61 +97,67 @@ class Bundle:
     def load(cls, path: str | PathLike[str]) -> Bundle:
         """Read a bundle (or the one inside a run) and check it; `GyrovaeError` names what does not hold.
 
-        Checked are the schema's version, the manifest's fields, the spec's digest and the model's hash.
+        Checked are the schema's version, the manifest's fields, the spec's digest and every file's hash.
         """
         folder = find_bundle(path)
-        raw = read_json(folder / MANIFEST, largest=_LARGEST_MANIFEST)
+        manifest = folder / MANIFEST
+        raw = read_json(manifest, largest=_LARGEST_MANIFEST)
         check_schema(
             raw, SCHEMA_VERSION, folder, remedy="Use the gyrovae-tf that made it, or quantise again with this one."
         )
-        missing = {
-            "spec",
-            "spec_digest",
-            "files",
-            "calibration",
-            "ops",
-            "arena_bytes",
-            "metrics",
-            "versions",
-        } - set(raw)
+        missing = _FIELDS - set(raw)
         if missing:
-            raise GyrovaeError(f"{folder / MANIFEST} lacks {', '.join(sorted(missing))}")
+            raise GyrovaeError(f"{manifest} lacks {', '.join(sorted(missing))}")
         try:
             spec = Spec.from_dict(raw["spec"])
             calibration = Calibration.from_dict(raw["calibration"])
+            arena = None if raw["arena"] is None else Arena.from_dict(raw["arena"])
         except GyrovaeError as error:
-            raise GyrovaeError(f"{folder / MANIFEST}: {error}") from None
+            raise GyrovaeError(f"{manifest}: {error}") from None
         if raw["spec_digest"] != spec.digest:
             raise GyrovaeError(
-                f"the spec in {folder / MANIFEST} was changed after it was made",
+                f"the spec in {manifest} was changed after it was made",
                 expected=f"digest {raw['spec_digest']}",
                 received=spec.digest,
             )
-        arena = raw["arena_bytes"]
-        ops = raw["ops"]
-        if not (arena is None or (type(arena) is int and arena > 0)):
-            raise GyrovaeError(f"{folder / MANIFEST}: arena_bytes is not usable", received=arena)
+        ops, golden = raw["ops"], raw["golden"]
         if not (isinstance(ops, list) and all(isinstance(op, str) for op in ops)):
-            raise GyrovaeError(f"{folder / MANIFEST}: ops is not a list of names")
+            raise GyrovaeError(f"{manifest}: ops is not a list of names")
         if not (isinstance(raw["metrics"], dict) and isinstance(raw["versions"], dict)):
-            raise GyrovaeError(f"{folder / MANIFEST}: metrics and versions must be objects")
+            raise GyrovaeError(f"{manifest}: metrics and versions must be objects")
         if not all(isinstance(version, str) for version in raw["versions"].values()):
-            raise GyrovaeError(f"{folder / MANIFEST}: versions holds something else than texts")
-        if not isinstance(raw["files"], dict) or set(raw["files"]) != {MODEL}:
-            raise GyrovaeError(f"{folder / MANIFEST}: files must name {MODEL} and nothing else")
-        try:
-            model = (folder / MODEL).read_bytes()
-        except OSError as error:
-            raise GyrovaeError(f"cannot read {folder / MODEL}: {error.strerror}") from None
-        found = hashlib.sha256(model).hexdigest()
-        if raw["files"][MODEL] != found:
-            raise GyrovaeError(
-                f"{folder / MODEL} is damaged or was replaced",
-                expected=f"sha256 {raw['files'][MODEL]}",
-                received=found,
-                remedy="Quantise again: gyrovae-tf quantize RUN/",
-            )
-        return cls(model, spec, calibration, tuple(ops), arena, raw["metrics"], raw["versions"])
+            raise GyrovaeError(f"{manifest}: versions holds something else than texts")
+        if not (golden is None or (isinstance(golden, dict) and set(golden) == {"kernels", "version"})):
+            raise GyrovaeError(f"{manifest}: golden must say the kernels of the golden windows and their version")
+        names = {MODEL} if golden is None else {MODEL, GOLDEN}
+        if not isinstance(raw["files"], dict) or set(raw["files"]) != names:
+            raise GyrovaeError(f"{manifest}: files must name {' and '.join(sorted(names))} and nothing else")
+        model = _read(folder / MODEL, raw["files"][MODEL])
+        recorded = None
+        if golden is not None:
+            content = _read(folder / GOLDEN, raw["files"][GOLDEN], largest=_LARGEST_GOLDEN)
+            try:
+                recorded = Golden.from_npz(content, **golden)
+            except GyrovaeError as error:
+                raise GyrovaeError(f"{folder / GOLDEN}: {error}") from None
+        return cls(model, spec, calibration, tuple(ops), arena, raw["metrics"], raw["versions"], recorded)
+
+
+def _read(path: Path, sha256: object, *, largest: int = 256 << 20) -> bytes:
+    """A file of a bundle with the hash that the manifest gives in, its content out."""
+    remedy = "Quantise again: gyrovae-tf quantize RUN/"
+    try:
+        if path.stat().st_size > largest:
+            raise GyrovaeError(f"{path} is too large", expected=f"at most {largest} bytes", remedy=remedy)
+        content = path.read_bytes()
+    except OSError as error:
+        raise GyrovaeError(f"cannot read {path}: {error.strerror}") from None
+    found = hashlib.sha256(content).hexdigest()
+    if sha256 != found:
+        raise GyrovaeError(
+            f"{path} is damaged or was replaced", expected=f"sha256 {sha256}", received=found, remedy=remedy
+        )
+    return content
 
 
 def find_bundle(path: str | PathLike[str]) -> Path:

@@ -184,7 +184,7 @@ def _model(bundle: Bundle, prefix: str) -> Iterator[str]:
     yield _scalar("int32_t", prefix, "input_zero_point", 0)
     yield from _array("int32_t", prefix, "output_shape", [1, BANDS, CELLS, len(AXES)], "each of the two")
     arena = "bytes of tensor arena that the model needs at least, as measured on a PC; 0: not measured"
-    yield _scalar("uint32_t", prefix, "arena_bytes", bundle.arena_bytes or 0, arena)
+    yield _scalar("uint32_t", prefix, "arena_bytes", bundle.arena.host_bytes if bundle.arena else 0, arena)
     yield _scalar("int32_t", prefix, "ops_count", len(operators), "operators that the resolver must register:")
     yield f"{prefix}_CONST const char *const {prefix}_ops[{len(operators)}] = {{"
     yield from (f'  "{name}",' for name in operators)

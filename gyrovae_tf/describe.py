@@ -10,6 +10,7 @@ from typing import Any
 from gyrovae_tf import contract, tflite
 from gyrovae_tf.bundle import MANIFEST, SUFFIX, Bundle, read_json
 from gyrovae_tf.errors import GyrovaeError
+from gyrovae_tf.golden_npz import Golden
 
 RUN = "run.json"
 _LARGEST_MODEL = 256 << 20
@@ -85,12 +86,24 @@ def _bundle(bundle: Bundle) -> Description:
         "score_table_bytes": calibration.table_bytes,
         "held_back_windows": calibration.held_back_windows,
         "vote": [calibration.vote_alarms, calibration.vote_windows],
-        "arena_bytes": bundle.arena_bytes,
+        "arena": None
+        if bundle.arena is None
+        else {**bundle.arena.to_dict(), "suggested_bytes": bundle.arena.suggested_bytes},
+        "golden": None if bundle.golden is None else _golden(bundle.golden),
     }
     metrics, versions = dict(bundle.metrics), dict(bundle.versions)
     facts = {"detector": detector, "metrics": metrics, "versions": versions, "model": model.facts}
     sections = (("detector", _rows(detector)), ("metrics", _rows(metrics)), ("versions", _rows(versions)))
     return Description(facts, sections + model.sections)
+
+
+def _golden(golden: Golden) -> dict[str, Any]:
+    return {
+        "windows": len(golden),
+        "alarms": int((golden.scores >= 1).sum()),
+        "kernels": golden.kernels,
+        "version": golden.version,
+    }
 
 
 def _model(content: bytes) -> Description:

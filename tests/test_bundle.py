@@ -18,6 +18,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from gyrovae_tf.arena import Arena
 from gyrovae_tf.bundle import MANIFEST, MODEL, Bundle, check_replaceable, find_bundle, read_json, replacing_folder
 from gyrovae_tf.calibration import SIZES, Calibration, View
 from gyrovae_tf.errors import GyrovaeError
@@ -54,12 +55,13 @@ CALIBRATION = Calibration(
 SPEC = fit(
     np.random.default_rng(0).integers(-900, 900, (8, 64, 3)).astype(np.int16), rate_hz=104, lsb=0.01, units="m/s^2"
 )
+ARENA = Arena(31000, 5600, "tflite-micro 1", "measured")
 BUNDLE = Bundle(
     model=b"TFL3" + bytes(range(256)),
     spec=SPEC,
     calibration=CALIBRATION,
     ops=("CONV_2D", "FULLY_CONNECTED"),
-    arena_bytes=31000,
+    arena=ARENA,
     metrics={"auroc": 0.9, "by_kind": {"off": [1.0, 2]}},
     versions={"tensorflow": "2.21.0"},
 )
@@ -113,7 +115,8 @@ def test_what_was_not_measured_stays_unknown(tmp_path: Path) -> None:
     bare = Bundle(b"x", SPEC, CALIBRATION, ())
     back = Bundle.load(bare.save(tmp_path / "a"))
     assert back == bare
-    assert back.arena_bytes is None
+    assert back.arena is None
+    assert back.golden is None
     assert back.metrics == back.versions == {}
 
 
@@ -173,10 +176,10 @@ def test_one_changed_number_of_the_spec_is_noticed(saved: Path) -> None:
         Bundle.load(saved)
 
 
-@pytest.mark.parametrize("version", [0, 2, "1", None, True, 1.0, [1], "x" * 100_000])
+@pytest.mark.parametrize("version", [0, 1, 3, "2", None, True, 2.0, [2], "x" * 100_000])
 def test_an_unknown_schema_version_is_refused_and_both_are_named(saved: Path, version: object) -> None:
     change(saved, lambda manifest: manifest.update(schema_version=version))
-    with pytest.raises(GyrovaeError, match="schema version that this gyrovae-tf does not know; expected 1") as caught:
+    with pytest.raises(GyrovaeError, match="schema version that this gyrovae-tf does not know; expected 2") as caught:
         Bundle.load(saved)
     if version is not None:
         assert f", received {version}"[:300] in str(caught.value)
@@ -228,10 +231,13 @@ def test_a_manifest_that_is_none_is_refused(saved: Path, text: bytes, message: s
 @pytest.mark.parametrize(
     "new",
     [
-        {"arena_bytes": 0},
-        {"arena_bytes": -1},
-        {"arena_bytes": True},
-        {"arena_bytes": 31000.0},
+        {"arena": 31000},
+        {"arena": {}},
+        {"arena": {**ARENA.to_dict(), "more": 1}},
+        *({"arena": {**ARENA.to_dict(), "host_bytes": wrong}} for wrong in (0, -1, True, 31000.0, 1 << 40, None)),
+        *({"arena": {**ARENA.to_dict(), "scratch_bytes": wrong}} for wrong in (-1, True, "5600", None)),
+        *({"arena": {**ARENA.to_dict(), "method": wrong}} for wrong in ("", None, 1)),
+        {"golden": {"kernels": "tflm", "version": "1"}},
         {"ops": "CONV_2D"},
         {"ops": [1]},
         {"ops": None},
@@ -318,7 +324,7 @@ def test_any_bytes_are_an_object_or_an_error(text: bytes) -> None:
 
 def test_saving_over_a_bundle_replaces_it_wholly(saved: Path) -> None:
     (saved / "extra").write_bytes(b"of the old one")
-    other = dataclasses.replace(BUNDLE, model=b"other", arena_bytes=1)
+    other = dataclasses.replace(BUNDLE, model=b"other", arena=None)
     assert other.save(saved) == saved
     assert Bundle.load(saved) == other
     assert sorted(content(saved)) == [MANIFEST, MODEL]
@@ -433,7 +439,7 @@ def test_permissions_are_those_of_an_ordinary_new_folder(tmp_path: Path, umask: 
 def test_a_link_to_a_bundle_stays_a_link(saved: Path) -> None:
     link = saved.parent / "latest"
     link.symlink_to(saved.name)
-    other = dataclasses.replace(BUNDLE, arena_bytes=1)
+    other = dataclasses.replace(BUNDLE, arena=None)
     other.save(link)
     assert link.is_symlink()
     assert Bundle.load(saved) == other

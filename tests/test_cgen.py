@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gyrovae_tf.arena import Arena
 from gyrovae_tf.bundle import Bundle
 from gyrovae_tf.calibration import SIZES, Calibration, View
 from gyrovae_tf.cgen import KEYWORDS, LONGEST_PREFIX, check_prefix, emit_header
@@ -73,8 +74,9 @@ def spec(window: int = 64) -> Spec:
 
 
 SPEC = spec()
+ARENA = Arena(31000, 5600, "tflite-micro 1", "measured")
 MODEL = b"\x1c\x00\x00\x00TFL3" + np.random.default_rng(8).bytes(1500) + bytes(range(256))
-BUNDLE = Bundle(MODEL, SPEC, CALIBRATION, OPS, 31000, {"auroc": 0.9}, {"tensorflow": "2.21.0", "numpy": "2.4.6"})
+BUNDLE = Bundle(MODEL, SPEC, CALIBRATION, OPS, ARENA, {"auroc": 0.9}, {"tensorflow": "2.21.0", "numpy": "2.4.6"})
 ODD_UNITS = dataclasses.replace(SPEC, units='"µ??/\\% g*/')
 
 
@@ -325,7 +327,7 @@ def test_the_extremes_of_float32_and_of_the_tables_come_through(tmp_path: Path, 
     calibration = dataclasses.replace(CALIBRATION, bands=dataclasses.replace(CALIBRATION.bands, weight=odd))
     wide = ((-131072, -65536, -1, 0, 1, 65536, 131072),) * 3
     loud = dataclasses.replace(SPEC, field_edges=wide, power_gain=((65536,) * 32,) * 3, power_floor=(-14080,) * 32)
-    bundle = dataclasses.replace(BUNDLE, calibration=calibration, spec=loud, arena_bytes=None)
+    bundle = dataclasses.replace(BUNDLE, calibration=calibration, spec=loud, arena=None)
     found = printed(tmp_path, gpp, bundle)
     assert np.array(found["bands_weight"], np.float32).tobytes() == np.array(odd, np.float32).tobytes()
     assert found["field_edges"] == flat(wide)
@@ -351,7 +353,6 @@ def test_text_that_would_end_a_string_or_a_comment_does_not(tmp_path: Path, gpp:
         ({"ops": ("CUSTOM:my op",)}, "CUSTOM:my op"),
         ({"ops": ()}, "an empty list"),
         ({"model": b""}, "model is empty"),
-        ({"arena_bytes": 1 << 32}, "arena_bytes does not fit"),
         ({"calibration": dataclasses.replace(CALIBRATION, threshold=1e-50)}, "threshold is 0 as a float32"),
         ({"calibration": dataclasses.replace(CALIBRATION, false_alarm_rate=1e-50)}, "rate is 0 as a float32"),
         (

@@ -12,9 +12,12 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 FLOORS = (  # from the bottom; a folder stands for the modules in it
-    ("errors", "spec", "recording", "bundle", "calibration", "tflite", "csvtable", "version", "contract", "litert"),
+    (
+        *("errors", "spec", "recording", "bundle", "calibration", "tflite", "csvtable", "version", "contract"),
+        *("litert", "arena", "espnn", "golden_npz"),
+    ),
     ("signal",),
-    ("runtime", "cgen", "describe"),
+    ("runtime", "cgen", "describe", "golden"),
     ("device",),
     ("learn",),
     ("__init__",),

@@ -204,7 +204,7 @@ def device(figures: Figures) -> str:
     model, spec, bundle = figures.model, figures.bundle.spec, figures.bundle
     cost, parts = frontend_cost(spec), shares(figures.model)
     ms, table_bytes = sum(part.ms for part in parts), bundle.calibration.table_bytes
-    arena = "not measured" if bundle.arena_bytes is None else f"{bundle.arena_bytes:,} bytes"
+    arena = "not measured" if bundle.arena is None else f"{bundle.arena.host_bytes:,} bytes"
     facts = [
         ["model", f"{model.size_bytes:,} bytes", "in flash"],
         [

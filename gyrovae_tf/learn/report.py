@@ -108,7 +108,7 @@ def _summary(figures: Figures, verdict: Verdict, health: Sequence[Check]) -> dic
             "model_bytes": model.size_bytes,
             "table_bytes": cost.total_table_bytes,
             "score_table_bytes": figures.bundle.calibration.table_bytes,
-            "arena_bytes": figures.bundle.arena_bytes,
+            "arena": None if figures.bundle.arena is None else figures.bundle.arena.to_dict(),
             "macs": model.macs,
             "accelerated_macs": model.accelerated_macs,
             "frontend_macs": cost.total_macs,
