@@ -84,8 +84,7 @@ class Arena:
         for placement that happens to be worse, and for ESP-NN's next version. A 32-bit device's own tables are smaller
         than the PC's: 6 % of the whole in the one case that was compared.
         """
-        wanted = self.host_bytes + self.scratch_bytes
-        return _rounded_up(wanted + wanted // 16)
+        return _rounded_up(-(-(self.host_bytes + self.scratch_bytes) * 17 // 16))
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as JSON-ready values."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import struct
 import zipfile
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,8 @@ _IMAGE = (2, 32, 32, 3)
 _TYPES = {"windows": "<i2", "images": "|i1", "outputs": "|i1", "scores": "<f8"}  # as .npy files name them
 LARGEST = MOST * (2 * 3 * WINDOW_MAX + 2 * 6144 + 8) + (8 << 10)
 """Bytes of the largest file: that many windows of the longest kind, and what the format adds."""
+# What zipfile raises for damaged bytes (RuntimeError: a bit that says "encrypted", or a feature that it lacks).
+_DAMAGE = (ValueError, KeyError, EOFError, RuntimeError, OSError, zipfile.BadZipFile, struct.error)
 # Version 1.0 of the .npy format, as NumPy writes it. Read by hand: NumPy evaluates this text, which may be anything.
 _NPY = re.compile(
     rb"\x93NUMPY\x01\x00..\{'descr': '(...)', 'fortran_order': False, 'shape': \(([0-9, ]{1,40})\), \} *\n", re.DOTALL
@@ -111,7 +114,7 @@ class Golden:
                 if sum(member.file_size for member in members) > len(content):
                     raise ValueError("its members are larger than the file")
                 arrays = {name: _array(name, archive.read(f"{name}.npy")) for name in _TYPES}
-        except (ValueError, EOFError, RuntimeError, NotImplementedError, OSError, zipfile.BadZipFile) as error:
+        except _DAMAGE as error:
             raise GyrovaeError(f"the golden windows are damaged: {error}") from None
         return cls(**arrays, kernels=kernels, version=version)
 
