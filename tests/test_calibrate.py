@@ -56,11 +56,11 @@ def test_weights_are_those_of_the_spread_within_regimes() -> None:
 
 
 def test_scatter_is_that_of_the_wide_regimes() -> None:
-    """Mean squares 1 and 4, together 2.5; 64 windows' worth of the latter is added to the 8 of each regime."""
+    """Mean squares 1 and 4, together 2.5; 32 windows' worth of the latter is added to the 8 of each regime."""
     seen = alike([3.0, -3.0] * 4 + [106.0, 94.0] * 4)
     for name in ("bands", "rhythm"):
         view = fit_views(seen, seed=0)[name]
-        expected = {0: 1.0, 100: ((8 * 4 + 64 * 2.5) / 72 / 2.5) ** 0.5}
+        expected = {0: 1.0, 100: ((8 * 4 + 32 * 2.5) / 40 / 2.5) ** 0.25}
         assert view.scatter == pytest.approx([expected[row[0]] for row in view.codes])
 
 

@@ -57,7 +57,7 @@ PLANS = {
 }
 _LEAST_RESIDUAL = 3.2  # pixels: 0.1 standard deviations
 _RIDGE = 2e-3
-_ALIKE = 64  # windows
+_ALIKE = 32  # windows
 _SOFT = 0.5
 _UPPER = 0.95
 _LEAST_REACH = 0.05  # of the logarithm of a distance, from the middle to the upper end
@@ -255,8 +255,9 @@ def _fit(name: str, points: Floats, residual: Floats | None, seed: int, trials: 
 def _scatter(view: View, points: Floats) -> tuple[float, ...]:
     """A view that takes all regimes for equally wide and the profiles [k, n] it was fitted to in, its scatter out.
 
-    The ratio of the root mean square of a regime's distances to that of all, shrunk as if it had `_ALIKE` windows more
-    of the latter; at least 1: what is wide reaches further, but what was quiet may still become as wide as the others.
+    The square root of the ratio of the root mean square of a regime's distances to that of all, shrunk as if it had
+    `_ALIKE` windows more of the latter: halfway between one reach for all and each its own. At least 1: what is wide
+    reaches further, but what was quiet may still become as wide as the others.
     """
     label, distance = nearest(view, points)
     squares = np.square(distance)
@@ -265,7 +266,7 @@ def _scatter(view: View, points: Floats) -> tuple[float, ...]:
         return view.scatter
     count = np.bincount(label, minlength=len(view.codes))
     own = np.bincount(label, squares, minlength=len(view.codes))
-    return _float32(np.maximum(np.sqrt((own + _ALIKE * overall) / (count + _ALIKE) / overall), 1.0))
+    return _float32(np.maximum(((own + _ALIKE * overall) / (count + _ALIKE) / overall) ** 0.25, 1.0))
 
 
 def view_distances(views: dict[str, View], seen: Profiles) -> dict[str, Floats]:
