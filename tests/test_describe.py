@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
-from conftest import Tiny, tiny_options
+from conftest import TINY_WINDOW, Tiny, tiny_options
 
-from gyrovae_tf import tflite
+from gyrovae_tf import golden, tflite
+from gyrovae_tf.arena import Arena
 from gyrovae_tf.describe import Description, describe
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn.quantize import BUNDLE
@@ -93,7 +96,34 @@ def test_a_bundle(tiny: Tiny) -> None:
     rows = table(found, "detector")
     assert rows["vote"] == ["3 5"]
     assert rows["regimes.rhythm"] == [str(len(tiny.bundle.calibration.rhythm.codes))]
-    assert {"arena", "golden"} <= set(detector)
+
+
+def test_the_arena_and_the_golden_windows_of_a_bundle(tiny: Tiny, tmp_path: Path) -> None:
+    arena = Arena(18912, 5584, "tflite-micro 1", "measured; an estimate")
+    windows = golden.choose(np.zeros((5, TINY_WINDOW, 3), np.int16))
+    made = golden.make(tiny.bundle, windows)
+    found = describe(dataclasses.replace(tiny.bundle, arena=arena, golden=made).save(tmp_path / "a"))
+    facts = json.loads(json.dumps(found.to_dict(), allow_nan=False))["detector"]
+    assert facts["arena"] == {
+        "host_bytes": 18912,
+        "scratch_bytes": 5584,
+        "suggested_bytes": 26032,  # 24,496 * 17 / 16 = 26,027
+        "kernels": "tflite-micro 1",
+        "method": "measured; an estimate",
+    }
+    assert facts["golden"] == {
+        "windows": 6,
+        "alarms": int((made.scores >= 1).sum()),
+        "kernels": made.kernels,
+        "version": made.version,
+    }
+    rows = table(found, "detector")
+    assert (rows["arena.host_bytes"], rows["golden.windows"]) == (["18,912"], ["6"])
+
+
+def test_what_a_bundle_was_made_without(tiny: Tiny, tmp_path: Path) -> None:
+    rows = table(describe(dataclasses.replace(tiny.bundle, arena=None, golden=None).save(tmp_path / "a")), "detector")
+    assert rows["arena"] == rows["golden"] == ["not known"]
 
 
 def test_a_run(tiny: Tiny) -> None:
