@@ -15,16 +15,30 @@ from .show import as_json, print_json, say, table
     "-o", "--output", type=click.Path(path_type=Path), default=Path("nn_model.h"), show_default=True, help="The header."
 )
 @click.option("--prefix", default="nn_model", show_default=True, help="What every name in the header begins with.")
+@click.option("--golden", is_flag=True, help="Add the golden windows, for a self-test on the device.")
 @as_json
-def emit_header(run: Path, output: Path, prefix: str, as_json: bool) -> None:
-    """Write the detector in RUN (a run or a bundle) as a C header: model, front end tables, thresholds."""
-    from gyrovae_tf import cgen
+def emit_header(run: Path, output: Path, prefix: str, golden: bool, as_json: bool) -> None:
+    """Write the detector in RUN (a run or a bundle) as a C header: model, front end tables, thresholds.
 
-    text = cgen.emit_header(run, output, prefix=prefix)
+    With --golden it also holds a few windows with what front end, model and score must make of them, so that the
+    device can prove itself when it starts.
+    """
+    from gyrovae_tf import cgen
+    from gyrovae_tf.bundle import Bundle
+
+    cgen.check_prefix(prefix)
+    bundle = Bundle.load(run)
+    text = cgen.emit_header(bundle, output, prefix=prefix, golden=golden)
     if as_json:
-        print_json({"header": str(output), "bytes": len(text.encode()), "prefix": prefix})
+        facts = {"header": str(output), "bytes": len(text.encode()), "prefix": prefix, "golden": golden}
+        print_json({**facts, "arena": None if bundle.arena is None else bundle.arena.to_dict()})
         return
-    click.echo(f"{output}: the model as {prefix}_tflite, and the numbers of its front end and score")
+    windows = f", and {len(bundle.golden)} golden windows" if golden and bundle.golden else ""
+    click.echo(f"{output}: the model as {prefix}_tflite, and the numbers of its front end and score{windows}")
+    if bundle.arena is None:
+        say("the tensor arena was not measured: quantise where tflite-micro is installed")
+    else:
+        say(f"tensor arena: reserve {bundle.arena.suggested_bytes:,} bytes ({prefix}_arena_bytes)")
     say(f"next: #include it in the firmware, and build that again ({len(text) // 1024} KiB of text)")
 
 

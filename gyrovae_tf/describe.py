@@ -86,9 +86,7 @@ def _bundle(bundle: Bundle) -> Description:
         "score_table_bytes": calibration.table_bytes,
         "held_back_windows": calibration.held_back_windows,
         "vote": [calibration.vote_alarms, calibration.vote_windows],
-        "arena": None
-        if bundle.arena is None
-        else {**bundle.arena.to_dict(), "suggested_bytes": bundle.arena.suggested_bytes},
+        "arena": None if bundle.arena is None else bundle.arena.to_dict(),
         "golden": None if bundle.golden is None else _golden(bundle.golden),
     }
     metrics, versions = dict(bundle.metrics), dict(bundle.versions)

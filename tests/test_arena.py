@@ -218,6 +218,7 @@ def test_there_and_back() -> None:
         "scratch_bytes": 5584,
         "kernels": "tflite-micro 1",
         "method": "measured",
+        "suggested_bytes": 26032,  # 24,496 * 17 / 16 = 26,027
     }
     assert Arena.from_dict(record.to_dict()) == record
 

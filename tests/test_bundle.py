@@ -237,6 +237,7 @@ def test_a_manifest_that_is_none_is_refused(saved: Path, text: bytes, message: s
         *({"arena": {**ARENA.to_dict(), "host_bytes": wrong}} for wrong in (0, -1, True, 31000.0, 1 << 40, None)),
         *({"arena": {**ARENA.to_dict(), "scratch_bytes": wrong}} for wrong in (-1, True, "5600", None)),
         *({"arena": {**ARENA.to_dict(), "method": wrong}} for wrong in ("", None, 1)),
+        *({"arena": {**ARENA.to_dict(), "suggested_bytes": wrong}} for wrong in (0, 38880, 38912, None)),
         {"golden": {"kernels": "tflm", "version": "1"}},
         {"ops": "CONV_2D"},
         {"ops": [1]},

@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import subprocess
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gyrovae_tf import contract
 from gyrovae_tf.arena import Arena
 from gyrovae_tf.bundle import Bundle
 from gyrovae_tf.calibration import SIZES, Calibration, View
-from gyrovae_tf.cgen import KEYWORDS, LONGEST_PREFIX, check_prefix, emit_header
+from gyrovae_tf.cgen import KEYWORDS, LONGEST_PREFIX, RESOLVER_METHODS, check_prefix, emit_header
 from gyrovae_tf.errors import GyrovaeError
+from gyrovae_tf.golden_npz import Golden
 from gyrovae_tf.signal.frontend import fit
 from gyrovae_tf.signal.scalogram import LOG2_TABLE
 from gyrovae_tf.spec import HALF_BAND, Spec
@@ -202,7 +205,9 @@ def test_a_compiled_program_finds_every_number_of_the_bundle(tmp_path: Path, gpp
         "input_scale": [1 / 32],
         "input_zero_point": [0],
         "output_shape": [1, 32, 32, 3],
-        "arena_bytes": [31000],
+        "arena_host_bytes": [31000],
+        "arena_scratch_bytes": [5600],
+        "arena_bytes": [38896],  # 36,600 * 17 / 16 = 38,887.5
         "ops_count": [3],
         "ops": ["CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV"],
         # the front end
@@ -333,7 +338,7 @@ def test_the_extremes_of_float32_and_of_the_tables_come_through(tmp_path: Path, 
     assert found["field_edges"] == flat(wide)
     assert found["power_gain"] == [65536] * 96
     assert found["power_floor"] == [-14080] * 32
-    assert found["arena_bytes"] == [0], "0 says that the arena was not measured"
+    assert found["arena_bytes"] == found["arena_host_bytes"] == found["arena_scratch_bytes"] == [0], "not measured"
 
 
 def test_a_number_that_is_no_float32_is_rounded_to_the_nearest() -> None:
@@ -351,6 +356,7 @@ def test_text_that_would_end_a_string_or_a_comment_does_not(tmp_path: Path, gpp:
     ("change", "message"),
     [
         ({"ops": ("CUSTOM:my op",)}, "CUSTOM:my op"),
+        ({"ops": ("CONV_2D", "SOFTMAX")}, "received 'SOFTMAX'"),
         ({"ops": ()}, "an empty list"),
         ({"model": b""}, "model is empty"),
         ({"calibration": dataclasses.replace(CALIBRATION, threshold=1e-50)}, "threshold is 0 as a float32"),
@@ -432,9 +438,106 @@ def test_numbers_are_constants_that_the_compiler_can_check(tmp_path: Path, gpp: 
         #undef ADD
           return n; }
         static_assert(count() == nn_model_ops_count && count() == 3, "");
+        #define COUNT(method) +1
+        static_assert(0 nn_model_FOR_EACH_OP_METHOD(COUNT) == nn_model_ops_count, "");
+        static_assert(nn_model_arena_bytes >= nn_model_arena_host_bytes + nn_model_arena_scratch_bytes, "");
+        static_assert(nn_model_arena_bytes % 16 == 0, "");
         int main() { return 0; }
     """
     gpp(tmp_path, "c++17", {"nn_model.h": emit_header(BUNDLE), "b.cpp": UNIT + checks})
+
+
+# A resolver with the methods' names in TFLM's micro_mutable_op_resolver.h, and the example of the header's opening.
+RESOLVER = """
+    #include <cstdio>
+    template <unsigned n> struct MicroMutableOpResolver {
+      unsigned used = 0;
+      int add(const char *name) { std::printf("%s ", name); return ++used <= n ? 0 : 1; }
+      int AddConv2D() { return add("Conv2D"); }
+      int AddFullyConnected() { return add("FullyConnected"); }
+      int AddTransposeConv() { return add("TransposeConv"); }
+    };
+    #define COUNT(method) +1
+    #define REGISTER(method) failed += resolver.method();
+    int main() {
+      int failed = 0;
+      MicroMutableOpResolver<0 nn_model_FOR_EACH_OP_METHOD(COUNT)> resolver;
+      nn_model_FOR_EACH_OP_METHOD(REGISTER)
+      std::printf("%d", failed);
+    }
+"""
+
+
+def test_the_resolver_is_filled_from_the_header(tmp_path: Path, gpp: Callable[..., Path]) -> None:
+    program = gpp(tmp_path, "c++17", {"nn_model.h": emit_header(BUNDLE), "b.cpp": UNIT + RESOLVER})
+    assert run(program) == "Conv2D FullyConnected TransposeConv 0"
+
+
+def test_every_operator_of_the_contract_can_be_registered() -> None:
+    assert set(RESOLVER_METHODS) == set(contract.OPS)
+    for name, method in RESOLVER_METHODS.items():
+        assert method.upper() == name.replace("_", "")
+    header = emit_header(dataclasses.replace(BUNDLE, ops=contract.OPS))
+    assert [f"Add{RESOLVER_METHODS[op]}" for op in contract.OPS] == re.findall(
+        r"^  X\((Add\w+)\)", header, re.MULTILINE
+    )
+
+
+# --- golden windows -----------------------------------------------------------------------------------------
+
+
+def golden(count: int = 3) -> Golden:
+    """Windows of noise that reach both ends of every type; scores just below, at and above the alarm."""
+    rng = np.random.default_rng(9)
+    windows = rng.integers(-32768, 32768, (count, 64, 3)).astype(np.int16)
+    images, outputs = (rng.integers(-128, 128, (2, count, 2, 32, 32, 3))).astype(np.int8)
+    windows[0, 0], outputs[0, 0, 0, 0] = (-32768, 32767, 0), (-128, 127, 0)
+    return Golden(windows, images, outputs, np.array([0.999, 1.0, 1e6, 3.7])[:count], "tflm", "tflite-micro ??/ 1*/\\")
+
+
+SELF_TEST = (
+    '#include "nn_model.h"\n#include <stdio.h>\n'
+    "#ifndef nn_model_HAS_GOLDEN\n#error no golden windows\n#endif\n"
+    "int main(void) {\n"
+    "  for (int i = 0; i < nn_model_golden_count; ++i) {\n"
+    "    fwrite(nn_model_golden_inputs[i], 1, sizeof nn_model_golden_inputs[i], stdout);\n"
+    "    fwrite(&nn_model_golden_image_crc32[i], 1, 4, stdout);\n"
+    "    fwrite(nn_model_golden_outputs[i][0], 1, sizeof nn_model_golden_outputs[i][0], stdout);\n"
+    "    fwrite(nn_model_golden_outputs[i][1], 1, sizeof nn_model_golden_outputs[i][1], stdout);\n"
+    "    fwrite(&nn_model_golden_scores[i], 1, 4, stdout);\n"
+    "    fwrite(&nn_model_golden_alarms[i], 1, 1, stdout);\n"
+    "  }\n  return 0;\n}\n"
+)
+
+
+@pytest.mark.parametrize("language", ["c11", "c++17"])
+def test_a_self_test_finds_every_byte_of_the_golden_windows(tmp_path: Path, language: str) -> None:
+    made = golden()
+    header = emit_header(dataclasses.replace(BUNDLE, golden=made), golden=True)
+    build = compiler("gcc" if language == "c11" else "g++")
+    program = build(tmp_path, language, {"nn_model.h": header, "a.c" if language == "c11" else "a.cpp": SELF_TEST})
+    expected = b"".join(
+        made.windows[i].tobytes()
+        + zlib.crc32(made.images[i].tobytes()).to_bytes(4, "little")
+        + made.outputs[i].tobytes()
+        + np.float32(made.scores[i]).tobytes()
+        + bytes([(0, 1, 1)[i]])
+        for i in range(3)
+    )
+    assert subprocess.run([program], check=True, capture_output=True).stdout == expected
+
+
+def test_without_being_asked_for_they_are_not_in_the_header() -> None:
+    bundle = dataclasses.replace(BUNDLE, golden=golden())
+    assert "golden" not in emit_header(bundle).lower()
+    assert emit_header(bundle) == emit_header(BUNDLE)
+    assert max(map(len, emit_header(bundle, golden=True).splitlines())) <= 160
+
+
+def test_windows_that_are_not_there_cannot_be_written(tmp_path: Path) -> None:
+    with pytest.raises(GyrovaeError, match="holds no golden windows to put into the header\nQuantise again"):
+        emit_header(BUNDLE, tmp_path / "nn_model.h", golden=True)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_two_models_fit_one_file_even_if_their_prefixes_differ_in_case_only(
@@ -455,10 +558,10 @@ def test_two_models_fit_one_file_even_if_their_prefixes_differ_in_case_only(
 
 def test_no_prefix_makes_the_names_of_another() -> None:
     # fan_x + lsb would be fan + x_lsb: so no name may end with another one.
-    header = emit_header(dataclasses.replace(BUNDLE, calibration=TILTED), prefix="fan")
+    header = emit_header(dataclasses.replace(BUNDLE, calibration=TILTED, golden=golden()), prefix="fan", golden=True)
     suffixes = {name.removeprefix("fan_") for name in names(header)}
     suffixes |= set(re.findall(r"#define fan_(\w+)", header))
-    assert {"HEADER_INCLUDED", "CONST", "FOR_EACH_OP", "tflite", "lsb"} <= suffixes
+    assert {"HEADER_INCLUDED", "CONST", "FOR_EACH_OP", "golden_outputs", "tflite", "lsb"} <= suffixes
     assert not [(a, b) for a in suffixes for b in suffixes if a.endswith("_" + b)]
     assert max(map(len, suffixes)) + 1 + LONGEST_PREFIX <= 63, "C11 tells names apart by 63 characters"
     assert "nn_model" not in header
