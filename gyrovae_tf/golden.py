@@ -62,11 +62,11 @@ class Verification:
 
     def _problems(self) -> Iterator[str]:
         if self.image_pixels:
-            yield f"the front end gives other images: {self.image_pixels} pixels differ"
+            yield f"the front end gives other images (pixels that differ: {self.image_pixels})"
         if self.same_kernels and self.output_pixels:
-            yield f"the model gives other outputs: {self.output_pixels} pixels differ, by up to {self.largest_lsb} LSB"
+            yield f"the model gives other outputs (pixels: {self.output_pixels}, by up to {self.largest_lsb} LSB)"
         if self.same_kernels and self.score_difference > SCORE_TOLERANCE:
-            yield f"the score gives other values: up to {self.score_difference:.2g} of theirs apart"
+            yield f"the score gives other values (relative difference: up to {self.score_difference:.2g})"
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as JSON-ready values."""

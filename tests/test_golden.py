@@ -14,13 +14,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from conftest import TINY_WINDOW, Tiny
+from gyrovae_tf.cli.main import cli
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from gyrovae_tf import golden, runtime
 from gyrovae_tf.bundle import GOLDEN, MANIFEST, MODEL, Bundle
+from gyrovae_tf.cgen import emit_header
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.golden_npz import LARGEST, MOST, Golden
 from gyrovae_tf.signal import frontend
@@ -138,7 +141,7 @@ def test_one_changed_pixel_of_an_image_is_found(bundle: Bundle) -> None:
 
     found = golden.verify(changed(bundle, "images", edit))
     assert found.image_pixels == 1
-    assert found.problems == ("the front end gives other images: 1 pixels differ",)
+    assert found.problems == ("the front end gives other images (pixels that differ: 1)",)
     other = golden.verify(changed(bundle, "images", edit), "litert-reference")
     assert other.problems == found.problems, "whatever the kernels: the front end has none"
 
@@ -152,7 +155,7 @@ def test_changed_outputs_are_found(bundle: Bundle) -> None:
     assert found.output_pixels == 2
     assert found.largest_lsb >= 127, "no overflow of int8"
     (problem,) = found.problems
-    assert problem == f"the model gives other outputs: 2 pixels differ, by up to {found.largest_lsb} LSB"
+    assert problem == f"the model gives other outputs (pixels: 2, by up to {found.largest_lsb} LSB)"
 
 
 def test_a_changed_score_is_found(bundle: Bundle) -> None:
@@ -161,7 +164,7 @@ def test_a_changed_score_is_found(bundle: Bundle) -> None:
 
     found = golden.verify(changed(bundle, "scores", edit))
     assert found.score_difference == pytest.approx(1 - 1 / 1.001)
-    assert found.problems == ("the score gives other values: up to 0.001 of theirs apart",)
+    assert found.problems == ("the score gives other values (relative difference: up to 0.001)",)
 
 
 def test_a_changed_verdict_is_counted(bundle: Bundle) -> None:
@@ -444,3 +447,23 @@ def test_a_manifest_that_does_not_say_what_made_them_is_refused(saved: Path, rec
     (saved / MANIFEST).write_text(json.dumps(manifest))
     with pytest.raises(GyrovaeError):
         Bundle.load(saved)
+
+
+def test_the_command_writes_them_into_a_header(bundle: Bundle, saved: Path) -> None:
+    header = saved.parent / "nn_model.h"
+    done = CliRunner().invoke(cli, ["emit-header", str(saved), "-o", str(header), "--golden", "--json"])
+    assert done.exit_code == 0
+    facts = json.loads(done.stdout)
+    assert facts["golden"] is True
+    assert facts["arena"] == (None if bundle.arena is None else bundle.arena.to_dict())
+    assert header.read_text() == emit_header(bundle, golden=True)
+    done = CliRunner().invoke(cli, ["emit-header", str(saved), "-o", str(header), "--golden"])
+    assert done.stdout.endswith("score, and 6 golden windows\n")
+
+
+def test_the_command_refuses_a_bundle_without_them(tiny: Tiny, tmp_path: Path) -> None:
+    bare = dataclasses.replace(tiny.bundle, golden=None).save(tmp_path / "bare")
+    done = CliRunner().invoke(cli, ["emit-header", str(bare), "-o", str(tmp_path / "a.h"), "--golden"])
+    assert done.exit_code == 2
+    assert "the bundle holds no golden windows" in done.stderr
+    assert not (tmp_path / "a.h").exists()
