@@ -1,4 +1,4 @@
-"""Commands that learn: demo, preprocess, train, quantize, evaluate."""
+"""Commands that learn: demo, preprocess, train, quantize, export, evaluate."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ import click
 from gyrovae_tf.errors import GyrovaeError
 
 from .progress import progress_bar
-from .show import as_json, command, evaluation_table, expand, print_json, say, table
+from .show import as_json, command, evaluation_table, expand, modes_table, print_json, say, table
 from .tested import TestCommand, read_options, test_recordings
 
 _FOLDER = click.Path(path_type=Path)
 KERNELS = ("tflm", "litert", "litert-reference", "litert-xnnpack")
 """Those of the runtime; naming them here keeps NumPy out of --help, and a test compares."""
+QUANTISATIONS = ("best", "ptq", "qat")
+PRECISIONS = ("float32", "float16", "dynamic", "int8")
+"""Those of the library, under the same test."""
 _SEED = click.IntRange(0, 2**32 - 1)
 
 
@@ -141,7 +144,13 @@ def train(dataset: Path, output: Path, resume: bool, overwrite: bool, as_json: b
 
 @click.command(short_help="A trained VAE -> an int8 detector.")
 @click.argument("run", type=_FOLDER)
-@click.option("--mode", type=click.Choice(["ptq"]), default="ptq", show_default=True, help="How to quantise.")
+@click.option(
+    "--mode",
+    type=click.Choice(QUANTISATIONS),
+    default="best",
+    show_default=True,
+    help="How to quantise; best: all ways.",
+)
 @click.option("--false-alarm-rate", type=float, help="Share of normal windows that may be alarms.  [default: 0.01]")
 @click.option("--false-alarms-per-day", type=float, help="Instead: false events a day, after voting.")
 @click.option(
@@ -149,12 +158,16 @@ def train(dataset: Path, output: Path, resume: bool, overwrite: bool, as_json: b
 )
 @click.option("--tilt", is_flag=True, help="Let orientation and slow acceleration count, for vehicles and transport.")
 @as_json
-def quantize(run: Path, mode: str, as_json: bool, **options: Any) -> None:
-    """Convert the model in RUN to int8, check it, and calibrate its score, threshold and vote on normal motion."""
+def quantize(run: Path, as_json: bool, **options: Any) -> None:
+    """Convert the model in RUN to int8, check it, and calibrate its score, threshold and vote on normal motion.
+
+    ptq quantises after training; qat goes on training with int8's rounding in it; best does both and keeps the one that
+    tells more of built-in changes of normal motion that was held back.
+    """
     with progress_bar() as progress:
         from gyrovae_tf.learn import quantize as library
 
-        bundle = library.quantize(run, mode=mode, progress=progress, **options)
+        bundle = library.quantize(run, progress=progress, **options)
     folder = run / library.BUNDLE
     metrics = bundle.metrics
     tail, trust, vote = metrics["threshold"], metrics["trust"], metrics["vote"]
@@ -164,14 +177,22 @@ def quantize(run: Path, mode: str, as_json: bool, **options: Any) -> None:
                 "bundle": str(folder),
                 "bytes": len(bundle.model),
                 "macs": metrics["macs"],
-                "mode": mode,
-                **{name: metrics[name] for name in ("threshold", "trust", "vote")},
+                **{name: metrics[name] for name in ("mode", "modes", "runtime", "threshold", "trust", "vote")},
+                "arena": None if bundle.arena is None else bundle.arena.to_dict(),
             }
         )
         return
+    if len(metrics["modes"]) > 1:
+        click.echo(modes_table(metrics["modes"], metrics["mode"]) + "\n")
+    arena = 'arena: not measured; pip install "gyrovae-tf[tflm]" (Linux on x86-64) measures it'
+    if bundle.arena is not None:
+        arena = (
+            f"arena: {bundle.arena.host_bytes:,} bytes measured, {bundle.arena.scratch_bytes:,} of scratch estimated; "
+            f"reserve {bundle.arena.suggested_bytes:,}"
+        )
     click.echo(
         f"{folder}: {len(bundle.model) / 1024:.1f} KiB, {metrics['macs']:,} multiply-accumulates a window\n"
-        f"operators: {', '.join(bundle.ops)}\n"
+        f"operators: {', '.join(bundle.ops)}\n{arena}\n"
         f"threshold: {100 * tail['rate']:.2g} % of {tail['windows']} normal windows, compared with what they were not "
         f"fitted to;\nfor more time of the same kind between {100 * tail['rate_low']:.2g} % and "
         f"{100 * tail['rate_high']:.2g} %\n"
@@ -183,6 +204,33 @@ def quantize(run: Path, mode: str, as_json: bool, **options: Any) -> None:
     for text in (*trust["warnings"], *vote["warnings"], *([trust["note"]] if trust["note"] else [])):
         click.echo(f"note: {text}")
     say(f"next: {command('evaluate', run)} --normal ... --anomaly KIND=...\nthen: {command('emit-header', run)}")
+
+
+@click.command(short_help="A trained VAE -> a .tflite of another precision.")
+@click.argument("run", type=_FOLDER)
+@click.option(
+    "--format", "precision", type=click.Choice(PRECISIONS), default="int8", show_default=True, help="Its precision."
+)
+@click.option("-o", "--output", type=_FOLDER, help="The file.  [default: RUN/model_<format>.tflite]")
+@as_json
+def export(run: Path, precision: str, output: Path | None, as_json: bool) -> None:
+    """Write the network in RUN as a .tflite: float32; weights in float16; weights in int8 (dynamic); or all in int8.
+
+    The device runs int8 alone. The others show what quantising costs: evaluate RUN --model FILE scores with them.
+    """
+    with progress_bar():
+        from gyrovae_tf.learn import export as library
+
+        made = library.export(run, precision=precision, output=output)
+    if as_json:
+        print_json(made.to_dict())
+        return
+    where = "runs on the device" if made.on_device else "for a PC: the device runs int8 alone"
+    click.echo(
+        f"{made.path}: {made.bytes / 1024:.1f} KiB in {precision}, {made.macs:,} multiply-accumulates a window; {where}\n"
+        f"operators: {', '.join(made.operators)}"
+    )
+    say(f"next: {command('evaluate', run, '--model', made.path)} --normal ... --anomaly KIND=...")
 
 
 @click.command(cls=TestCommand, short_help="Test recordings -> a table of how well it works.")

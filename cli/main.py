@@ -18,6 +18,7 @@ _COMMANDS = {
     "preprocess": ("learn", "Recordings of normal motion -> a dataset of images."),
     "train": ("learn", "A dataset -> a trained VAE."),
     "quantize": ("learn", "A trained VAE -> a calibrated int8 detector."),
+    "export": ("learn", "A trained VAE -> a .tflite of another precision, to compare."),
     "evaluate": ("learn", "Test recordings -> how well the detector tells them apart."),
     "benchmark": ("measure", "Real recordings -> the detector beside simple baselines."),
     "report": ("report", "A detector -> one HTML page: does it work, what does it miss, why."),

@@ -37,6 +37,7 @@ _HOMES = {
     "benchmark": "learn.benchmark",
     "emit_header": "cgen",
     "evaluate": "learn.evaluate",
+    "export": "learn.export",
     "images": "signal.frontend",
     "preprocess": "learn.dataset",
     "quantize": "learn.quantize",
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
     from gyrovae_tf.learn.dataset import preprocess as preprocess
     from gyrovae_tf.learn.evaluate import Evaluation as Evaluation
     from gyrovae_tf.learn.evaluate import evaluate as evaluate
+    from gyrovae_tf.learn.export import export as export
     from gyrovae_tf.learn.quantize import quantize as quantize
     from gyrovae_tf.learn.report import Report as Report
     from gyrovae_tf.learn.report import report as report

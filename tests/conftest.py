@@ -76,4 +76,4 @@ def tiny(tiny_dataset: Dataset) -> Tiny:
     assert tiny_dataset.path is not None
     folder = tiny_dataset.path.parent
     run = train(tiny_dataset, folder / "run", options=tiny_options())
-    return Tiny(folder, tiny_dataset, run, quantize(run))
+    return Tiny(folder, tiny_dataset, run, quantize(run, mode="ptq"))

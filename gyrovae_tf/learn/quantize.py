@@ -2,34 +2,31 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from collections.abc import Callable
 from os import PathLike
 from pathlib import Path
-from typing import Any
 
-from gyrovae_tf import runtime, tflite
+import numpy as np
+
+from gyrovae_tf import arena, golden, runtime, tflite
 from gyrovae_tf.bundle import SUFFIX, Bundle
 from gyrovae_tf.errors import GyrovaeError
-from gyrovae_tf.learn import convert
 from gyrovae_tf.learn.calibrate import calibrate
-from gyrovae_tf.learn.dataset import Dataset, Progress
+from gyrovae_tf.learn.dataset import Progress
 from gyrovae_tf.learn.engine import versions
+from gyrovae_tf.learn.modes import BEST, MODES, candidates, choose
 from gyrovae_tf.learn.run import Run
 from gyrovae_tf.learn.threshold import check_rate
 from gyrovae_tf.signal.cost import frontend_cost
 
-MODES: dict[str, Callable[[Any, Dataset], bytes]] = {
-    "ptq": lambda model, data: convert.to_int8(model, data.train_images),
-}
-"""Ways to quantise: the Keras model and its dataset in, the .tflite out."""
 BUNDLE = f"detector{SUFFIX}"
 
 
 def quantize(
     run: Run | str | PathLike[str],
     *,
-    mode: str = "ptq",
+    mode: str = BEST,
     false_alarm_rate: float | None = None,
     false_alarms_per_day: float | None = None,
     vote: tuple[int, int] | None = None,
@@ -38,15 +35,19 @@ def quantize(
 ) -> Bundle:
     """A run (or its folder) in; its model in int8, calibrated, as a `Bundle` out, saved in the run's folder.
 
-    `mode` "ptq" quantises after training with the ranges of training windows. The threshold is set so that about
+    `mode` "ptq" quantises after training with the ranges of training windows; "qat" goes on training with int8's
+    rounding (`qat`); "best" does both and keeps what tells more of the built-in changes of held-back windows, on the
+    device's kernels where they are installed (`modes`). The threshold is set so that about
     `false_alarm_rate` of normal windows (a share, above 0, at most 0.2; 0.01 unless given) score 1.0 or more; or so
     that voting gives about `false_alarms_per_day` events on normal motion. `vote` is (alarms, windows): 3 of 5, or
     with `false_alarms_per_day` the one that tells a fault soonest. With `tilt`, orientation and slow acceleration
     count, too: for vehicles and goods in transport, not for a sensor that may be mounted anew. What can be promised is
-    in `bundle.metrics`: "threshold", "trust" and "vote" (`threshold.Tail`, `trust.Trust`, `voting.Vote`).
+    in `bundle.metrics`: "threshold", "trust" and "vote" (`threshold.Tail`, `trust.Trust`, `voting.Vote`); "mode" is
+    the one that was kept, "modes" what was found out about each (`modes.Candidate`). The arena is measured and golden
+    windows are made with the same kernels; without the device's (the extra `tflm`) the bundle has no arena.
     """
-    if mode not in MODES:
-        raise GyrovaeError("unknown quantisation mode", expected=" or ".join(MODES), received=mode)
+    if mode not in (*MODES, BEST):
+        raise GyrovaeError("unknown quantisation mode", expected=" or ".join((*MODES, BEST)), received=mode)
     if false_alarm_rate is not None and false_alarms_per_day is not None:
         raise GyrovaeError("give either a false-alarm rate or false alarms a day, not both")
     rate = 0.01 if false_alarm_rate is None else false_alarm_rate
@@ -56,7 +57,10 @@ def quantize(
     check_vote(vote)
     run = run if isinstance(run, Run) else Run.load(run)
     data = run.load_dataset()
-    content = MODES[mode](run.keras_model(), data)
+    found = candidates(run, data, MODES if mode == BEST else (mode,), runtime.best(), progress)
+    kept = choose(found)
+    content = kept.content
+    assert content is not None  # only the float network has none, and it is never kept
     model = runtime.Model(content)
     described = tflite.describe(content)
     made = calibrate(
@@ -76,7 +80,8 @@ def quantize(
         calibration=made.calibration,
         ops=described.op_names,
         metrics={
-            "mode": mode,
+            "mode": kept.mode,
+            "modes": [candidate.to_dict() for candidate in found],
             "runtime": model.kernels,
             "macs": described.macs,
             "frontend_macs": front.total_macs,
@@ -89,7 +94,12 @@ def quantize(
             "vote": made.vote.to_dict(),
         },
         versions=versions(),
+        arena=arena.measure(content),
     )
+    windows = data.validation_windows
+    if windows is None:  # a dataset made before they were kept: only the odd ones are left
+        windows = np.zeros((0, data.spec.window, 3), np.int16)
+    bundle = dataclasses.replace(bundle, golden=golden.make(bundle, golden.choose(windows), model.kernels))
     bundle.save(Path(run.path) / BUNDLE)
     return bundle
 
