@@ -225,9 +225,9 @@ def export(run: Path, precision: str, output: Path | None, as_json: bool) -> Non
     if as_json:
         print_json(made.to_dict())
         return
-    where = "runs on the device" if made.on_device else "for a PC: the device runs int8 alone"
     click.echo(
-        f"{made.path}: {made.bytes / 1024:.1f} KiB in {precision}, {made.macs:,} multiply-accumulates a window; {where}\n"
+        f"{made.path}: {made.bytes / 1024:.1f} KiB in {precision}, {made.macs:,} multiply-accumulates a window; "
+        f"{'runs on the device' if made.on_device else 'for a PC: the device runs int8 alone'}\n"
         f"operators: {', '.join(made.operators)}"
     )
     say(f"next: {command('evaluate', run, '--model', made.path)} --normal ... --anomaly KIND=...")

@@ -81,6 +81,7 @@ def _dataset(record: dict[str, Any]) -> str:
             f"the score's tables {int8['score_table_bytes']:,} bytes"
         )
     )
+    parts.append(_modes(record["modes"], record["kept"]))
     stricter = [(name, found["in_fault_sessions"]) for name, found in methods if "in_fault_sessions" in found]
     if stricter:
         parts.append(
@@ -95,10 +96,18 @@ def _dataset(record: dict[str, Any]) -> str:
     return "\n".join(parts)
 
 
-def _cells(found: dict[str, Any]) -> list[str]:
+def _cells(found: dict[str, Any], digits: int = 3) -> list[str]:
     recall, alarms = found["recall"]["mean"], found["false_alarm_rate"]
     numbers = (found["mean"], found["min"], found["partial"]["mean"])
-    return [*(f"{number:.3f}" for number in numbers), f"{100 * recall:.1f} %", f"{100 * alarms:.1f} %"]
+    return [*(f"{number:.{digits}f}" for number in numbers), f"{100 * recall:.1f} %", f"{100 * alarms:.1f} %"]
+
+
+def _modes(modes: dict[str, Any], kept: list[str]) -> str:
+    """The ways to quantise side by side."""
+    rows = [["quantised by", "AUROC", "worst kind", "below 5 % FA", "recall", "false alarms", "kept"]]
+    for mode, found in modes.items():
+        rows.append([mode, *_cells(found, digits=4), f"{kept.count(mode)} of {len(kept)}"])
+    return table(rows)
 
 
 def _minutes(lengths: list[dict[str, Any]]) -> str:

@@ -127,12 +127,11 @@ def _evaluation_table(result: Evaluation, *, delay: bool) -> str:
 
 def modes_table(modes: Sequence[dict[str, Any]], kept: str) -> str:
     """What `quantize` found out about each way to quantise, as text."""
-    rows = [["network", "AUROC", "worst change", "its AUROC", "error", "bytes", "MACs", "seconds", ""]]
+    rows = [["network", "AUROC", "worst change", "its AUROC", "error", "bytes", "MACs", "operators", ""]]
     for found in modes:
-        size = ["" if found[name] is None else f"{found[name]:,}" for name in ("bytes", "macs")]
+        size = ["" if found[name] is None else f"{found[name]:,}" for name in ("bytes", "macs", "operators")]
         rows.append([found["mode"], _four(found["auroc"]), found["worst"] or "", _four(found["worst_auroc"])])
-        rows[-1] += [f"{found['error']:.4f}", *size, f"{found['seconds']:.1f}" if found["bytes"] else ""]
-        rows[-1].append("kept" if found["mode"] == kept else "")
+        rows[-1] += [f"{found['error']:.4f}", *size, "kept" if found["mode"] == kept else ""]
     note = (
         "AUROC: how well the score tells held-back normal windows from the same with a built-in change, the mean over "
         "changes; error: mean squared error of the reconstruction. Where detection is alike, the smaller error decides."

@@ -29,8 +29,9 @@ from gyrovae_tf.learn.engine import versions
 from gyrovae_tf.learn.floating import float_scores
 from gyrovae_tf.learn.layout import training_part
 from gyrovae_tf.learn.measure import Figures, averaged, figures
+from gyrovae_tf.learn.modes import MODES, candidates, choose
 from gyrovae_tf.learn.portion import length_s, portion
-from gyrovae_tf.learn.quantize import quantize
+from gyrovae_tf.learn.quantize import BUNDLE, detector, quantize
 from gyrovae_tf.learn.run import Options, Run
 from gyrovae_tf.learn.threshold import check_rate
 from gyrovae_tf.learn.train import train
@@ -84,6 +85,8 @@ def benchmark(
           `score_seconds`), `seeds` (the figures of each), and, where the recordings hold normal motion of the faults'
           own sessions, `in_fault_sessions`: the figures against that; `int8` also tells `bytes`, `macs`,
           `frontend_macs`, `frontend_table_bytes` and `score_table_bytes`.
+        - `modes`: the ways to quantise (`modes.MODES`) -> the same figures of each; `int8` is the one that `quantize`
+          would keep, whose names `kept` lists by seed.
         - `window`, `hop`, `rate_hz`, `windows` (how many of what), `runtime`, `frontend`, `seeds`, `skipped` (kind ->
           why it was not scored), `failed_seeds` (seed -> why), `minutes` (see `benchmark`'s argument).
     - `seeds`, `frontend`, `runtime`, `false_alarm_rate` (asked for), `versions`, `schema_version`.
@@ -136,6 +139,8 @@ def _one(
     hop = data.spec.window // 2
     tests = unseen(folder, data.spec, hop=hop)
     trials: dict[str, list[_Trial]] = {}
+    ways: dict[str, list[_Trial]] = {mode: [] for mode in MODES}
+    kept = []
     used, failed, bundle = [], {}, None
     for choice in options:
         told = _named(progress, f"seed {choice.seed}")
@@ -143,13 +148,22 @@ def _one(
             started = time.perf_counter()
             run = train(data, work / "run", options=choice, overwrite=True, progress=told)
             trained = time.perf_counter()
-            bundle = quantize(run, false_alarm_rate=rate, progress=told)
+            found = candidates(run, data, MODES, runtime.best(), told)
+            chosen = choose(found)
+            bundles = {
+                c.mode: detector(run, data, c, found, false_alarm_rate=rate, progress=told) for c in found if c.content
+            }
+            bundle = bundles[chosen.mode]
+            bundle.save(run.path / BUNDLE)
             fitted = time.perf_counter()
         except GyrovaeError as error:
             failed[str(choice.seed)] = str(error)
             continue
         used.append(choice.seed)
-        trials.setdefault("int8", []).append(_int8(bundle, tests, fitted - started, told))
+        kept.append(chosen.mode)
+        for mode, made in bundles.items():
+            ways[mode].append(_int8(made, tests, fitted - started, told))
+        trials.setdefault("int8", []).append(ways[chosen.mode][-1])
         trials.setdefault("float", []).append(_float(run, bundle, tests, trained - started, told))
         for name, trial in _baselines(data, tests, choice.seed, rate).items():
             trials.setdefault(name, []).append(trial)
@@ -177,6 +191,8 @@ def _one(
         },
         "seeds": used,
         "methods": methods,
+        "modes": {mode: _record(found, used) for mode, found in ways.items()},
+        "kept": kept,
         "skipped": tests.skipped,
         "failed_seeds": failed,
         "minutes": [_shorter(folder, data.spec.window, length, options, rate, progress) for length in minutes],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -60,8 +59,6 @@ class Candidate:
     """Multiply-accumulates."""
     operators: int | None
     """Operators in it."""
-    seconds: float
-    """Time that quantising took."""
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready values, all but the content."""
@@ -83,15 +80,13 @@ def candidates(
     found = []
     if len(modes) > 1:
         float_figures = trial.figures(lambda images: np.stack(reconstructions(model, images), axis=1))
-        found.append(Candidate(FLOAT, None, *float_figures, bytes=None, macs=None, operators=None, seconds=0.0))
+        found.append(Candidate(FLOAT, None, *float_figures, bytes=None, macs=None, operators=None))
     for mode in modes:
-        started = time.perf_counter()
         if mode == "qat":
             aware = quantize_aware(model, data, beta=run.options.beta, seed=run.options.seed, progress=progress)
             content = to_int8(aware, data.train_images, aware=True)
         else:
             content = to_int8(model, data.train_images)
-        seconds = time.perf_counter() - started
         if progress:
             progress(1, 1, f"{mode}: trying it")
         described = tflite.describe(content)
@@ -103,7 +98,6 @@ def candidates(
                 bytes=len(content),
                 macs=described.macs,
                 operators=len(described.operators),
-                seconds=seconds,
             )
         )
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 
@@ -13,9 +14,9 @@ from gyrovae_tf import arena, golden, runtime, tflite
 from gyrovae_tf.bundle import SUFFIX, Bundle
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn.calibrate import calibrate
-from gyrovae_tf.learn.dataset import Progress
+from gyrovae_tf.learn.dataset import Dataset, Progress
 from gyrovae_tf.learn.engine import versions
-from gyrovae_tf.learn.modes import BEST, MODES, candidates, choose
+from gyrovae_tf.learn.modes import BEST, MODES, Candidate, candidates, choose
 from gyrovae_tf.learn.run import Run
 from gyrovae_tf.learn.threshold import check_rate
 from gyrovae_tf.signal.cost import frontend_cost
@@ -58,15 +59,46 @@ def quantize(
     run = run if isinstance(run, Run) else Run.load(run)
     data = run.load_dataset()
     found = candidates(run, data, MODES if mode == BEST else (mode,), runtime.best(), progress)
-    kept = choose(found)
+    bundle = detector(
+        run,
+        data,
+        choose(found),
+        found,
+        false_alarm_rate=rate,
+        false_alarms_per_day=false_alarms_per_day,
+        vote=vote,
+        tilt=tilt,
+        progress=progress,
+    )
+    bundle.save(Path(run.path) / BUNDLE)
+    return bundle
+
+
+def detector(
+    run: Run,
+    data: Dataset,
+    kept: Candidate,
+    found: Sequence[Candidate],
+    *,
+    false_alarm_rate: float = 0.01,
+    false_alarms_per_day: float | None = None,
+    vote: tuple[int, int] | None = None,
+    tilt: bool = False,
+    progress: Progress | None = None,
+) -> Bundle:
+    """A run, its dataset, the candidate to keep of those that were found in; the calibrated `Bundle`, not saved, out.
+
+    The rest as for `quantize`.
+    """
     content = kept.content
-    assert content is not None  # only the float network has none, and it is never kept
+    if content is None:
+        raise GyrovaeError("the float network cannot be the detector", expected="an int8 candidate")
     model = runtime.Model(content)
     described = tflite.describe(content)
     made = calibrate(
         model,
         data,
-        false_alarm_rate=rate,
+        false_alarm_rate=false_alarm_rate,
         false_alarms_per_day=false_alarms_per_day,
         vote=vote,
         tilt=tilt,
@@ -99,9 +131,7 @@ def quantize(
     windows = data.validation_windows
     if windows is None:  # a dataset made before they were kept: only the odd ones are left
         windows = np.zeros((0, data.spec.window, 3), np.int16)
-    bundle = dataclasses.replace(bundle, golden=golden.make(bundle, golden.choose(windows), model.kernels))
-    bundle.save(Path(run.path) / BUNDLE)
-    return bundle
+    return dataclasses.replace(bundle, golden=golden.make(bundle, golden.choose(windows), model.kernels))
 
 
 def check_vote(vote: tuple[int, int] | None) -> None:
