@@ -23,6 +23,7 @@ _COMMANDS = {
     "benchmark": ("measure", "Real recordings -> the detector beside simple baselines."),
     "report": ("report", "A detector -> one HTML page: does it work, what does it miss, why."),
     "emit-header": ("deploy", "A detector -> a C header for the firmware."),
+    "check": ("check", "Any .tflite, run or bundle -> what its target cannot run, or runs slowly."),
     "info": ("deploy", "What a run, a bundle or a .tflite holds."),
 }
 """Command -> file in this folder and one line of help: known without importing the command's file."""

@@ -25,6 +25,7 @@ _HOMES = {
     "Architecture": "learn.vae",
     "Bundle": "bundle",
     "Calibration": "calibration",
+    "Check": "lint",
     "Dataset": "learn.dataset",
     "Detector": "runtime",
     "Evaluation": "learn.evaluate",
@@ -35,6 +36,7 @@ _HOMES = {
     "Run": "learn.run",
     "Spec": "spec",
     "benchmark": "learn.benchmark",
+    "check": "lint",
     "emit_header": "cgen",
     "evaluate": "learn.evaluate",
     "export": "learn.export",
@@ -68,6 +70,8 @@ if TYPE_CHECKING:
     from gyrovae_tf.learn.run import Run as Run
     from gyrovae_tf.learn.train import train as train
     from gyrovae_tf.learn.vae import Architecture as Architecture
+    from gyrovae_tf.lint import Check as Check
+    from gyrovae_tf.lint import check as check
     from gyrovae_tf.recording import Recording as Recording
     from gyrovae_tf.runtime import Detector as Detector
     from gyrovae_tf.signal.frontend import images as images

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.tflite import Model, Tensor
 
+# The operators that the stock firmware registers, and so the only ones an exported model may use.
 OPS: tuple[str, ...] = (
     "SLICE",
     "CONV_2D",
@@ -32,7 +34,6 @@ OPS: tuple[str, ...] = (
     "STRIDED_SLICE",
     "CONCATENATION",
 )
-# The operators for which ESP-NN has kernels on the ESP32-S3; all others run on reference kernels.
 INPUT_SHAPE = (2, 32, 32, 3)
 OUTPUT_SHAPE = (1, 32, 32, 3)
 INPUT_SCALE = 1 / 32
@@ -46,15 +47,23 @@ def contract_violations(model: Model) -> tuple[str, ...]:
     [1, 32, 32, 3] with one scale; only operators of `OPS`; no float tensor; every shape fixed; every constant
     as long as its shape says; every tensor written before it is read.
     """
+    return tuple(itertools.chain.from_iterable(violations_by_kind(model).values()))
+
+
+def violations_by_kind(model: Model) -> dict[str, tuple[str, ...]]:
+    """Take a description, give the reasons of `contract_violations` under what they are about.
+
+    "interface" (input and outputs), "operators", "floats", "shapes" (not fixed), "constants" (of another size than
+    their shape), "order" (read before written).
+    """
     unknown = [name for name in model.op_names if name not in OPS]
-    floats = [_label(t) for t in model.tensors if "float" in t.dtype or "complex" in t.dtype]
-    return (
-        *_input_violations(model, "int8"),
-        *_output_violations(model, "int8"),
-        *_listed("operators that the firmware lacks", unknown, limit=len(unknown)),
-        *_listed("float tensors", floats),
-        *_structure_violations(model),
-    )
+    floats = [_label(t) for t in model.tensors if t.is_float]
+    return {
+        "interface": (*_input_violations(model, "int8"), *_output_violations(model, "int8")),
+        "operators": _listed("operators that the firmware lacks", unknown, limit=len(unknown)),
+        "floats": _listed("float tensors", floats),
+        **_structure_violations(model),
+    }
 
 
 def float_violations(model: Model) -> tuple[str, ...]:
@@ -66,7 +75,7 @@ def float_violations(model: Model) -> tuple[str, ...]:
     return (
         *_input_violations(model, "float32"),
         *_output_violations(model, "float32"),
-        *_structure_violations(model),
+        *itertools.chain.from_iterable(_structure_violations(model).values()),
     )
 
 
@@ -92,16 +101,16 @@ def _listed(what: str, items: Sequence[str], limit: int = 3) -> tuple[str, ...]:
     return (f"{what}: " + ", ".join(items[:limit]) + more,)
 
 
-def _structure_violations(model: Model) -> tuple[str, ...]:
+def _structure_violations(model: Model) -> dict[str, tuple[str, ...]]:
     """What no interpreter can be trusted with."""
     tensors = model.tensors
     unfixed = [_label(t) for t in tensors if -1 in t.shape_signature]
     misfits = [_label(t) for t in tensors if t.is_constant and t.bytes != t.needed_bytes]
-    return (
-        *_listed("tensors without a fixed shape", unfixed),
-        *_listed("constants whose bytes do not fit their shape", misfits),
-        *_listed("tensors that are read before they are written", _unwritten(model)),
-    )
+    return {
+        "shapes": _listed("tensors without a fixed shape", unfixed),
+        "constants": _listed("constants whose bytes do not fit their shape", misfits),
+        "order": _listed("tensors that are read before they are written", _unwritten(model)),
+    }
 
 
 def _input_violations(model: Model, dtype: str) -> list[str]:

@@ -13,7 +13,6 @@ from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.golden_npz import Golden
 
 RUN = "run.json"
-_LARGEST_MODEL = 256 << 20
 
 Section = tuple[str, list[list[str]]]
 
@@ -42,7 +41,7 @@ def describe(path: str | PathLike[str]) -> Description:
     except OSError as error:  # no permission, or a name that is too long
         raise GyrovaeError(f"cannot read {place}: {error.strerror}") from None
     if is_file:
-        return _model(_read(place))
+        return _model(tflite.read(place))
     if is_bundle:
         return _bundle(Bundle.load(place))
     if is_run:
@@ -173,15 +172,6 @@ def _model(content: bytes) -> Description:
             ]
         )
     return Description(facts, (("model", _rows(summary)), ("operators", operator_rows), ("tensors", tensor_rows)))
-
-
-def _read(path: Path) -> bytes:
-    try:
-        if path.stat().st_size > _LARGEST_MODEL:
-            raise GyrovaeError(f"{path} is too large to be a model for a microcontroller")
-        return path.read_bytes()
-    except OSError as error:
-        raise GyrovaeError(f"cannot read {path}: {error.strerror}") from None
 
 
 def _rows(facts: dict[str, Any], prefix: str = "") -> list[list[str]]:

@@ -12,13 +12,17 @@ import re
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
 from typing import Any
 
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.litert import litert
+from gyrovae_tf.operators import Options, multiply_accumulates, read_options
 
 # fmt: off
-# The operators that the stock firmware registers, and so the only ones an exported model may use.
+# The operators for which ESP-NN has kernels on the ESP32-S3; all others run on reference kernels. `target.Target.way`
+# also says which of their configurations take them.
 ACCELERATED_ESP_NN: frozenset[str] = frozenset({
     "ADD", "AVERAGE_POOL_2D", "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "MAX_POOL_2D", "MUL",
     "SOFTMAX",
@@ -27,6 +31,7 @@ ACCELERATED_ESP_NN: frozenset[str] = frozenset({
 
 _IDENTIFIER = b"TFL3"  # bytes 4 to 7 of every .tflite: the flatbuffer's file identifier
 _SCHEMA_VERSION = 3
+_LARGEST = 256 << 20  # bytes: no microcontroller takes more
 _MAX_RANK = 8  # TensorFlow's own limit; without one a damaged shape makes numbers of a million digits
 # What the flatbuffer classes and the code below raise when an offset, a length or an index is nonsense.
 _DAMAGE = (struct.error, IndexError, TypeError, ValueError, OverflowError)
@@ -38,7 +43,8 @@ class Tensor:
 
     `scale` and `zero_point` are empty for a tensor that is not quantised, and hold one value a channel for
     weights quantised per channel. `shape_signature` is empty when absent; -1 in it marks an open dimension.
-    `buffer` is the index of its buffer, `bytes` that buffer's size: 0 for an activation.
+    `buffer` is the index of its buffer, `bytes` that buffer's size: 0 for an activation. `offset` is where in the file
+    a constant's bytes begin, None for an activation.
     """
 
     name: str
@@ -51,11 +57,17 @@ class Tensor:
     buffer: int
     bytes: int
     is_constant: bool
+    offset: int | None = None
 
     @property
     def elements(self) -> int:
         """Product of the dimensions; 1 for a scalar."""
         return math.prod(self.shape)
+
+    @property
+    def is_float(self) -> bool:
+        """Whether its elements are floats or complex numbers, of any width."""
+        return "float" in self.dtype or "complex" in self.dtype
 
     @property
     def needed_bytes(self) -> int | None:
@@ -69,7 +81,8 @@ class Tensor:
 class Operator:
     """One operator in the order of execution. An input of -1 is an optional one that was left out.
 
-    `name` is the schema's ("CONV_2D"), or "CUSTOM:" and the custom code. `describe` says what `macs` is.
+    `name` is the schema's ("CONV_2D"), or "CUSTOM:" and the custom code. `macs` is what
+    `operators.multiply_accumulates` makes of its shapes; `options` are None where `operators.read_options` finds none.
     """
 
     index: int
@@ -78,6 +91,7 @@ class Operator:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     macs: int
+    options: Options | None = None
 
 
 @dataclass(frozen=True)
@@ -177,16 +191,19 @@ class _Reader:
         return "".join(c if c.isprintable() else "\ufffd" for c in value.decode("utf-8", errors="replace"))
 
 
+def read(path: str | PathLike[str]) -> bytes:
+    """The path of a file in, its bytes out; `GyrovaeError` when it cannot be read or is far too large."""
+    place = Path(path)
+    try:
+        if place.stat().st_size > _LARGEST:
+            raise GyrovaeError(f"{place} is too large to be a model for a microcontroller")
+        return place.read_bytes()
+    except OSError as error:
+        raise GyrovaeError(f"cannot read {place}: {error.strerror}") from None
+
+
 def describe(model: bytes) -> Model:
     """Take the bytes of a .tflite, give its tensors, operators, inputs and outputs.
-
-    Multiply-accumulates of an operator, with kernel height kh, width kw and the shapes of the TFLite schema:
-      CONV_2D            output elements * kh * kw * input channels (of a group)
-      DEPTHWISE_CONV_2D  output elements * kh * kw
-      FULLY_CONNECTED    output elements * input width
-      TRANSPOSE_CONV     input elements * kh * kw * output channels
-      BATCH_MATMUL       output elements * inner dimension
-    and 0 for all others. Products with padding count, additions of a bias do not.
 
     Raises `GyrovaeError` when the bytes are no .tflite, are damaged, or do not hold exactly one subgraph.
     """
@@ -221,14 +238,14 @@ def _describe(data: bytes, schema: Any) -> Model:
             remedy="Convert one function without control flow (if, while) and without variables.",
         )
     graph = root.Subgraphs(0)
-    buffers = tuple(_buffer_size(buffer, reader) for buffer in reader.tables(root, "Buffers"))
+    places = tuple(_buffer(buffer, reader) for buffer in reader.tables(root, "Buffers"))
     dtypes, builtins = _enum(schema.TensorType), _enum(schema.BuiltinOperator)
     codes = [_op_code(code, builtins, reader) for code in reader.tables(root, "OperatorCodes")]
     tensors = tuple(
-        _tensor(table, i, buffers, dtypes, reader) for i, table in enumerate(reader.tables(graph, "Tensors"))
+        _tensor(table, i, places, dtypes, reader) for i, table in enumerate(reader.tables(graph, "Tensors"))
     )
     operators = tuple(
-        _operator(table, i, codes, tensors, reader) for i, table in enumerate(reader.tables(graph, "Operators"))
+        _operator(table, i, codes, tensors, reader, schema) for i, table in enumerate(reader.tables(graph, "Operators"))
     )
     return Model(
         size_bytes=len(data),
@@ -238,7 +255,7 @@ def _describe(data: bytes, schema: Any) -> Model:
         operators=operators,
         inputs=_indices(reader.numbers(graph, "Inputs", 4), len(tensors), "an input of the model"),
         outputs=_indices(reader.numbers(graph, "Outputs", 4), len(tensors), "an output of the model"),
-        buffers=buffers,
+        buffers=tuple(size for _, size in places),
     )
 
 
@@ -247,17 +264,17 @@ def _enum(names: type) -> dict[int, str]:
     return {v: k for k, v in vars(names).items() if isinstance(v, int) and not k.startswith("_")}
 
 
-def _buffer_size(table: Any, reader: _Reader) -> int:
+def _buffer(table: Any, reader: _Reader) -> tuple[int, int]:
+    """Where in the file a buffer's bytes begin, and how many they are."""
     # Data stand in the table, or (files that may exceed 2 GiB) after the flatbuffer, at an offset above 1.
     start, size = int(table.Offset()), int(table.Size())
-    if start > 1:
-        if start + size > reader.size:
-            raise ValueError("a buffer reaches beyond the end of the file")
-        return size
-    size = int(table.DataLength())
-    if size:
-        table.DataAsNumpy()  # raises when the buffer reaches beyond the end; it is a view and costs nothing
-    return size
+    if start <= 1:
+        size = int(table.DataLength())
+        # The schema's classes give a vector's content, not its place: this is how they find it (field 0 is at 4).
+        start = int(table._tab.Vector(table._tab.Offset(4))) if size else 0
+    if size and start + size > reader.size:
+        raise ValueError("a buffer reaches beyond the end of the file")
+    return start, size
 
 
 def _op_code(table: Any, builtins: dict[int, str], reader: _Reader) -> tuple[str, int]:
@@ -271,13 +288,16 @@ def _op_code(table: Any, builtins: dict[int, str], reader: _Reader) -> tuple[str
     return name, int(table.Version())
 
 
-def _tensor(table: Any, index: int, buffers: Sequence[int], dtypes: dict[int, str], reader: _Reader) -> Tensor:
+def _tensor(
+    table: Any, index: int, places: Sequence[tuple[int, int]], dtypes: dict[int, str], reader: _Reader
+) -> Tensor:
     shape = reader.numbers(table, "Shape", 4)
     if len(shape) > _MAX_RANK or any(size < 0 for size in shape):
         raise ValueError(f"tensor {index} has a shape of {len(shape)} dimensions with {min(shape)} the smallest")
     if table.Type() not in dtypes:
         raise ValueError(f"tensor {index} is of a type ({table.Type()}) unknown to the installed LiteRT")
-    (buffer,) = _indices((table.Buffer(),), len(buffers), f"the buffer of tensor {index}")
+    (buffer,) = _indices((table.Buffer(),), len(places), f"the buffer of tensor {index}")
+    start, size = places[buffer]
     quantization = table.Quantization()
     scale = zero_point = ()
     if quantization is not None:
@@ -292,20 +312,30 @@ def _tensor(table: Any, index: int, buffers: Sequence[int], dtypes: dict[int, st
         scale=scale,
         zero_point=zero_point,
         buffer=buffer,
-        bytes=buffers[buffer],
-        is_constant=buffers[buffer] > 0,
+        bytes=size,
+        is_constant=size > 0,
+        offset=start if size else None,
     )
 
 
 def _operator(
-    table: Any, index: int, codes: Sequence[tuple[str, int]], tensors: Sequence[Tensor], reader: _Reader
+    table: Any, index: int, codes: Sequence[tuple[str, int]], tensors: Sequence[Tensor], reader: _Reader, schema: Any
 ) -> Operator:
     (code,) = _indices((table.OpcodeIndex(),), len(codes), f"the code of operator {index}")
     name, version = codes[code]
     inputs = _indices(reader.numbers(table, "Inputs", 4), len(tensors), f"an input of operator {index}", least=-1)
     outputs = _indices(reader.numbers(table, "Outputs", 4), len(tensors), f"an output of operator {index}")
-    macs = _macs(name, [tensors[i].shape if i >= 0 else () for i in inputs], [tensors[i].shape for i in outputs])
-    return Operator(index=index, name=name, version=version, inputs=inputs, outputs=outputs, macs=macs)
+    return Operator(
+        index=index,
+        name=name,
+        version=version,
+        inputs=inputs,
+        outputs=outputs,
+        macs=multiply_accumulates(
+            name, [tensors[i].shape if i >= 0 else () for i in inputs], [tensors[i].shape for i in outputs]
+        ),
+        options=read_options(table, name, schema),
+    )
 
 
 def _indices(values: Sequence[int], count: int, what: str, least: int = 0) -> tuple[int, ...]:
@@ -313,23 +343,3 @@ def _indices(values: Sequence[int], count: int, what: str, least: int = 0) -> tu
     if wrong:
         raise ValueError(f"{what} is number {wrong[0]} of {count}")
     return tuple(values)
-
-
-def _macs(name: str, inputs: Sequence[tuple[int, ...]], outputs: Sequence[tuple[int, ...]]) -> int:
-    """Multiply-accumulates from the shapes of inputs and outputs; `describe` has the formulas."""
-    if name == "CONV_2D":  # input [n, h, w, ci], weights [co, kh, kw, ci of a group]
-        _, kh, kw, channels = inputs[1]
-        return math.prod(outputs[0]) * kh * kw * channels
-    if name == "DEPTHWISE_CONV_2D":  # weights [1, kh, kw, co]
-        _, kh, kw, _ = inputs[1]
-        return math.prod(outputs[0]) * kh * kw
-    if name == "FULLY_CONNECTED":  # weights [units, input width]
-        _, width = inputs[1]
-        return math.prod(outputs[0]) * width
-    if name == "TRANSPOSE_CONV":  # output shape, weights [co, kh, kw, ci], input [n, h, w, ci]
-        channels, kh, kw, _ = inputs[1]
-        return math.prod(inputs[2]) * kh * kw * channels
-    if name == "BATCH_MATMUL":  # [.., m, k] or, adjoint, [.., k, m], times [.., k, n], gives [.., m, n]
-        m = outputs[0][-2]
-        return math.prod(outputs[0]) * (inputs[0][-1] * inputs[0][-2] // m) if m else 0
-    return 0

@@ -14,10 +14,10 @@ ROOT = Path(__file__).resolve().parents[1]
 FLOORS = (  # from the bottom; a folder stands for the modules in it
     (
         *("errors", "spec", "recording", "bundle", "calibration", "tflite", "csvtable", "version", "contract"),
-        *("litert", "arena", "espnn", "golden_npz", "ctext"),
+        *("litert", "arena", "espnn", "golden_npz", "ctext", "operators", "findings", "patterns", "target", "hazards"),
     ),
     ("signal",),
-    ("runtime", "cgen", "describe", "golden"),
+    ("runtime", "cgen", "describe", "golden", "lint"),
     ("device",),
     ("learn",),
     ("__init__",),
