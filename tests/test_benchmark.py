@@ -113,6 +113,17 @@ def test_every_method_is_there_with_all_its_figures(record: dict[str, Any]) -> N
         assert found["seconds"] > 0
 
 
+def test_the_ways_to_quantise_are_beside_each_other(record: dict[str, Any]) -> None:
+    """int8 is, seed by seed, the one that was kept."""
+    assert set(record["modes"]) == {"ptq", "qat"}
+    assert len(record["kept"]) == 2
+    for place, mode in enumerate(record["kept"]):
+        assert record["methods"]["int8"]["seeds"][place] == record["modes"][mode]["seeds"][place]
+    for found in record["modes"].values():
+        assert list(found["kinds"]) == KINDS
+        assert found["kinds"] == pytest.approx(record["methods"]["float"]["kinds"], abs=0.05)
+
+
 def test_what_cannot_be_scored_is_told(record: dict[str, Any]) -> None:
     skipped = record["skipped"]
     assert set(skipped) == {"brief", "broken", "empty", "slow"}
@@ -341,6 +352,10 @@ def test_the_tables(record: dict[str, Any]) -> None:
     assert "not scored: slow:" in text
     assert "3 minutes: there are only 1.0 minutes of normal motion to learn from" in text
     assert "all figures: benchmark/benchmark.json" in text
+    for mode in ("ptq", "qat"):
+        assert re.search(
+            rf"^{mode} +{record['modes'][mode]['mean']:.4f} .* {record['kept'].count(mode)} of 2$", text, re.M
+        )
     methods = record["methods"]
     listed = re.findall(r"^(\w+) +([\d.]+) +([\d.]+) +([\d.]+) +([\d.]+) % +([\d.]+) % +([\d.]+)$", text, re.MULTILINE)
     assert {row[0] for row in listed} == set(methods)

@@ -27,7 +27,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from gyrovae_tf.cli import progress
-from gyrovae_tf.cli.learn import KERNELS
+from gyrovae_tf.cli.learn import KERNELS, PRECISIONS, QUANTISATIONS
 from gyrovae_tf.cli.main import _COMMANDS, cli
 from gyrovae_tf.cli.progress import progress_bar
 from gyrovae_tf.cli.show import evaluation_table, expand, print_json, table
@@ -36,6 +36,7 @@ from hypothesis import strategies as st
 
 import gyrovae_tf
 from gyrovae_tf import runtime
+from gyrovae_tf.arena import Arena
 from gyrovae_tf.device.simulate import simulate
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn import evaluate as evaluate_module
@@ -113,6 +114,7 @@ def test_the_group_lists_its_commands_in_the_order_of_use() -> None:
         "preprocess",
         "train",
         "quantize",
+        "export",
         "evaluate",
         "benchmark",
         "report",
@@ -588,8 +590,13 @@ def test_other_kernels_as_text() -> None:
     assert max(map(len, text.splitlines())) <= 100
 
 
-def test_the_kernels_to_choose_from_are_those_of_the_runtime() -> None:
+def test_names_to_choose_from_are_those_of_the_library() -> None:
+    """They are written down twice: the library's own would take seconds to import."""
+    from gyrovae_tf.learn import convert, modes
+
     assert tuple(runtime.KERNELS) == KERNELS
+    assert convert.PRECISIONS == PRECISIONS
+    assert (modes.BEST, *modes.MODES) == QUANTISATIONS
 
 
 def test_the_delay_is_left_out_where_it_does_not_fit() -> None:
@@ -674,8 +681,18 @@ def test_preprocess_of_a_dataset_folder(here: Path) -> None:
     assert given["window"] == 64
 
 
+ARENA = Arena(18_912, 5_584, "tflite-micro", "tried")
 QUANTIZED = {
     "mode": "ptq",
+    "modes": [
+        {"mode": "float", "auroc": 0.91234, "worst": "added tone", "worst_auroc": 0.71234, "error": 0.45678}
+        | {"bytes": None, "macs": None, "operators": None},
+        {"mode": "ptq", "auroc": 0.912, "worst": "added tone", "worst_auroc": 0.71, "error": 0.46123}
+        | {"bytes": 41_912, "macs": 229_376, "operators": 22},
+        {"mode": "qat", "auroc": None, "worst": None, "worst_auroc": None, "error": 0.47}
+        | {"bytes": 44_080, "macs": 229_376, "operators": 22},
+    ],
+    "runtime": "tflm",
     "macs": 229_376,
     "threshold": {"rate": 0.01, "windows": 1234, "rate_low": 0.0047, "rate_high": 0.0213},
     "trust": {"warnings": ["Too uniform: one recording."], "note": "All from one recording."},
@@ -701,7 +718,7 @@ def quantized(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Path, dict[str, Any
 
     def quantize(run: Path, **rest: Any) -> SimpleNamespace:
         asked.append((run, rest))
-        return SimpleNamespace(model=bytes(41_912), ops=("CONV_2D", "FULLY_CONNECTED"), metrics=QUANTIZED)
+        return SimpleNamespace(model=bytes(41_912), ops=("CONV_2D", "FULLY_CONNECTED"), metrics=QUANTIZED, arena=ARENA)
 
     monkeypatch.setattr(module, "quantize", quantize)
     return asked
@@ -712,8 +729,19 @@ def test_what_quantize_found_as_text(quantized: list[tuple[Path, dict[str, Any]]
     assert (
         done.stdout
         == """\
+network   AUROC  worst change  its AUROC   error   bytes     MACs  operators
+-------  ------  ------------  ---------  ------  ------  -------  ---------  ----
+float    0.9123  added tone       0.7123  0.4568
+ptq      0.9120  added tone       0.7100  0.4612  41,912  229,376         22  kept
+qat         n/a                      n/a  0.4700  44,080  229,376         22
+
+AUROC: how well the score tells held-back normal windows from the same with a built-in change, the
+mean over changes; error: mean squared error of the reconstruction. Where detection is alike, the
+smaller error decides.
+
 run/detector.gyrovae: 40.9 KiB, 229,376 multiply-accumulates a window
 operators: CONV_2D, FULLY_CONNECTED
+arena: 18,912 bytes measured, 5,584 of scratch estimated; reserve 26,032
 threshold: 1 % of 1234 normal windows, compared with what they were not fitted to;
 for more time of the same kind between 0.47 % and 2.1 %
 events (3 alarms of 5 windows, 1.3 s apart): 0.23 false ones a day (0.012 to 4.6); a fault is told
@@ -727,7 +755,7 @@ note: All from one recording.
 
 
 def test_what_quantize_found_as_json(quantized: list[tuple[Path, dict[str, Any]]]) -> None:
-    expected = {"bundle": "run/detector.gyrovae", "bytes": 41_912, **QUANTIZED}
+    expected = {"bundle": "run/detector.gyrovae", "bytes": 41_912, "arena": ARENA.to_dict(), **QUANTIZED}
     assert json.loads(call("quantize", "run", "--json").stdout) == expected
     assert len(quantized) == 1
 
@@ -741,6 +769,7 @@ def test_what_quantize_found_as_json(quantized: list[tuple[Path, dict[str, Any]]
         (["--vote", "2", "4"], {"vote": (2, 4)}),
         (["--false-alarms-per-day", "3", "--vote", "1", "1"], {"false_alarms_per_day": 3.0, "vote": (1, 1)}),
         (["--tilt"], {"tilt": True}),
+        (["--mode", "qat"], {"mode": "qat"}),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -748,7 +777,7 @@ def test_what_quantize_is_asked_for(
     quantized: list[tuple[Path, dict[str, Any]]], words: list[str], given: dict[str, Any]
 ) -> None:
     assert call("quantize", "run", *words).exit_code == 0
-    defaults = {"mode": "ptq", "progress": None, "false_alarm_rate": None, "false_alarms_per_day": None, "vote": None}
+    defaults = {"mode": "best", "progress": None, "false_alarm_rate": None, "false_alarms_per_day": None, "vote": None}
     assert quantized == [(Path("run"), {**defaults, "tilt": False, **given})]
 
 
@@ -930,7 +959,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     lines = [
         "preprocess normal.csv -o dataset",
         "train dataset -o run --epochs 4",
-        "quantize run --false-alarm-rate 0.05 --vote 2 4",
+        "quantize run --mode ptq --false-alarm-rate 0.05 --vote 2 4",
         "evaluate run --normal more.csv --anomaly imbalance=imbalance.csv off=off.csv",
         "emit-header run -o header.h --prefix fan",
     ]
@@ -944,7 +973,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     [
         ("preprocess", {"dataset", "train_windows", "spec_digest"}),
         ("train", {"run", "epochs", "best_epoch", "validation_error", "latent"}),
-        ("quantize", {"bundle", "bytes", "macs", "mode", "threshold", "trust", "vote"}),
+        ("quantize", {"bundle", "bytes", "macs", "mode", "modes", "runtime", "arena", "threshold", "trust", "vote"}),
         ("evaluate", {"auroc", "auroc_mean", "false_alarm_rate", "alarm_rate", "events_per_hour", "baseline"}),
         ("emit-header", {"header", "bytes", "prefix"}),
     ],

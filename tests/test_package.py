@@ -30,6 +30,7 @@ NAMES = [
     "benchmark",
     "emit_header",
     "evaluate",
+    "export",
     "images",
     "preprocess",
     "quantize",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import json
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 from conftest import Tiny
 
-from gyrovae_tf import contract, tflite
+from gyrovae_tf import arena, contract, golden, tflite
 from gyrovae_tf.bundle import Bundle
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn import convert
@@ -19,7 +20,7 @@ from gyrovae_tf.learn.calibrate import calibrate
 from gyrovae_tf.learn.engine import keras
 from gyrovae_tf.learn.quantize import BUNDLE, quantize
 from gyrovae_tf.learn.vae import to_float
-from gyrovae_tf.runtime import Detector, Model
+from gyrovae_tf.runtime import Detector, Model, best
 
 # --- the model -------------------------------------------------------------------------------------------------
 
@@ -95,11 +96,37 @@ def test_the_bundle_is_saved_in_the_run(tiny: Tiny) -> None:
     assert Bundle.load(tiny.run.path / BUNDLE) == tiny.bundle
     assert tiny.bundle.spec == tiny.dataset.spec
     assert tiny.bundle.metrics["mode"] == "ptq"
-    assert tiny.bundle.metrics["runtime"] == "litert"
+    assert [found["mode"] for found in tiny.bundle.metrics["modes"]] == ["ptq"]
+    assert tiny.bundle.metrics["runtime"] == best()
     assert tiny.bundle.metrics["training"] == tiny.run.metrics
     assert json.loads((tiny.run.path / BUNDLE / "manifest.json").read_text())["ops"] == list(tiny.bundle.ops)
     every = len(tiny.dataset.train_images) + len(tiny.dataset.validation_images)
     assert tiny.bundle.calibration.held_back_windows == every
+
+
+def test_the_bundle_holds_an_arena_and_golden_windows(tiny: Tiny) -> None:
+    """What the firmware reserves, and what it tries itself with at boot."""
+    pytest.importorskip("tflite_micro", reason="TensorFlow Lite Micro has wheels for Linux on x86-64 only")
+    assert tiny.bundle.arena == arena.measure(tiny.bundle.model)
+    assert tiny.bundle.golden is not None
+    assert golden.verify(tiny.bundle).problems == ()
+    kept = tiny.dataset.validation_windows
+    assert kept is not None
+    normal = [window.tobytes() for window in tiny.bundle.golden.windows[:4]]
+    assert set(normal) <= {window.tobytes() for window in kept}
+
+
+def test_without_the_device_s_kernels_the_arena_is_not_known(
+    tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "tflite_micro" else real(name))
+    bundle = quantize(tiny.copy(tmp_path), mode="ptq")
+    assert bundle.arena is None
+    assert bundle.metrics["runtime"] == "litert"
+    assert bundle.golden is not None
+    assert bundle.golden.kernels.startswith("litert")
+    assert bundle.model == tiny.bundle.model
 
 
 @pytest.mark.parametrize("rate", [0.0, -0.1, 0.21, 1.0, float("nan"), float("inf")])
@@ -109,7 +136,7 @@ def test_a_false_alarm_rate_that_cannot_be(tiny: Tiny, rate: float) -> None:
 
 
 def test_an_unknown_mode(tiny: Tiny) -> None:
-    with pytest.raises(GyrovaeError, match="unknown quantisation mode; expected ptq, received guess"):
+    with pytest.raises(GyrovaeError, match="unknown quantisation mode; expected ptq or qat or best, received guess"):
         quantize(tiny.run, mode="guess")
 
 
@@ -135,8 +162,8 @@ def test_a_tilt_that_is_not_known(tiny: Tiny, tmp_path: Path) -> None:
     run = tiny.copy(tmp_path)
     dataclasses.replace(tiny.dataset, train_windows=None, validation_windows=None).save(tmp_path / "dataset")
     with pytest.raises(GyrovaeError, match=r"whose means the tilt needs\nPreprocess it again"):
-        quantize(run, tilt=True)
-    assert quantize(run).calibration == tiny.bundle.calibration
+        quantize(run, mode="ptq", tilt=True)
+    assert quantize(run, mode="ptq").calibration == tiny.bundle.calibration
 
 
 def test_the_bundle_tells_what_it_can_promise(tiny: Tiny) -> None:
@@ -153,14 +180,14 @@ def test_the_bundle_tells_what_it_can_promise(tiny: Tiny) -> None:
 
 def test_what_is_asked_for_reaches_the_calibration(tiny: Tiny, tmp_path: Path) -> None:
     run = tiny.copy(tmp_path)
-    bundle = quantize(run, false_alarms_per_day=50.0, vote=(2, 4), tilt=True)
+    bundle = quantize(run, mode="ptq", false_alarms_per_day=50.0, vote=(2, 4), tilt=True)
     calibration = bundle.calibration
     assert (calibration.vote_alarms, calibration.vote_windows) == (2, 4)
     assert calibration.tilt is not None
     assert bundle.metrics["vote"]["events_per_day"] == pytest.approx(50.0)
     assert calibration.threshold == np.float32(bundle.metrics["vote"]["threshold"])
     assert Bundle.load(run) == bundle
-    assert quantize(run, false_alarm_rate=0.2).calibration.threshold < tiny.bundle.calibration.threshold
+    assert quantize(run, mode="ptq", false_alarm_rate=0.2).calibration.threshold < tiny.bundle.calibration.threshold
 
 
 def test_a_detector_scores_as_it_was_calibrated(tiny: Tiny) -> None:

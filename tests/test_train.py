@@ -491,7 +491,7 @@ def test_ctrl_c_and_resume_end_as_an_uninterrupted_run(tiny: Tiny, stopped: Path
     run = Path(shutil.copytree(stopped, tmp_path / "run"))
     train(tiny.dataset, run, resume=True)
     same_run(run, tiny.run.path)
-    assert quantize(run).model == tiny.bundle.model
+    assert quantize(run, mode="ptq").model == tiny.bundle.model
 
 
 @pytest.mark.parametrize("damage", ["cut", "emptied", "no zip", "other arrays", "other shapes", "bits"])
@@ -561,7 +561,7 @@ def test_a_killed_process_and_resume_end_as_an_uninterrupted_run(tiny: Tiny, tmp
     unfinished(run)
     train(tiny.dataset, run, options=tiny_options(), resume=True)
     same_run(run, tiny.run.path)
-    assert quantize(run).model == tiny.bundle.model
+    assert quantize(run, mode="ptq").model == tiny.bundle.model
 
 
 WRITES = ("run.json", "log.csv", "state.npz", "log.csv", "state.npz", "baseline.npz", "model.keras", "run.json")
@@ -602,7 +602,7 @@ def test_a_stop_before_any_write_loses_nothing(
 def test_the_seed_decides_every_byte(tiny: Tiny, tmp_path: Path) -> None:
     again = train(tiny.dataset, tmp_path / "again", options=tiny_options())
     same_run(again.path, tiny.run.path)
-    bundle = quantize(again)
+    bundle = quantize(again, mode="ptq")
     assert bundle.model == tiny.bundle.model
     assert bundle.calibration == tiny.bundle.calibration
     assert (again.path / BUNDLE / "manifest.json").read_bytes() == (
@@ -610,7 +610,7 @@ def test_the_seed_decides_every_byte(tiny: Tiny, tmp_path: Path) -> None:
     ).read_bytes()
     other = train(tiny.dataset, tmp_path / "other", options=tiny_options(seed=1))
     assert (other.path / "log.csv").read_bytes() != (again.path / "log.csv").read_bytes()
-    assert quantize(other).model != tiny.bundle.model
+    assert quantize(other, mode="ptq").model != tiny.bundle.model
 
 
 @pytest.mark.slow
@@ -618,7 +618,7 @@ def test_another_architecture_goes_the_whole_way(tiny: Tiny, tmp_path: Path) -> 
     small = Architecture(latent=4, patch_channels=8, code_channels=16, decoder_channels=4)
     run = train(tiny.dataset, tmp_path / "run", options=tiny_options(), architecture=small)
     assert Run.load(run).architecture == small
-    assert len(quantize(run).model) < len(tiny.bundle.model)
+    assert len(quantize(run, mode="ptq").model) < len(tiny.bundle.model)
 
 
 def test_motion_that_never_varies_is_refused(tmp_path: Path) -> None:
