@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn.engine import quiet, tf
+from gyrovae_tf.learn.slim import slim
 from gyrovae_tf.learn.vae import to_float
 from gyrovae_tf.runtime import HOST, Model
 from gyrovae_tf.spec import PIXEL
@@ -74,7 +75,7 @@ def _ordered(model: Any, images: NDArray[np.int8], prepare: Callable[[Any], None
         converter = tf.lite.TFLiteConverter.from_concrete_functions([_concrete(model, keys)], model)
         prepare(converter)
         with quiet():
-            content: bytes = converter.convert()
+            content = slim(converter.convert())
         if in_order(content, model, images):
             return content
     raise GyrovaeError(
