@@ -26,6 +26,7 @@ FLOORS = (  # from the bottom; a folder stands for the modules in it
 PACKAGES = {
     "ai_edge_litert",
     "click",
+    "flatbuffers",
     "matplotlib",
     "numpy",
     "pandas",
