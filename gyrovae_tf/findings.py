@@ -145,7 +145,8 @@ RULES: dict[str, Rule] = {
         "warning",
         "It is an operator, a tensor and a rounding more than needed: a batch norm that was not folded, or a constant "
         "factor or offset behind a layer that has weights.",
-        "Fold it into weights and bias of the layer before it (batch norm directly behind its convolution).",
+        "Fold it into weights and bias of the layer before it: a batch norm goes directly behind its convolution, "
+        "before the activation.",
     ),
     "unfused-relu": Rule(
         "warning",

@@ -21,28 +21,25 @@ def unfolded(model: Model) -> Iterator[Finding]:
     tensors = model.tensors
     writer = {i: operator for operator in model.operators for i in operator.outputs}
     readers = Counter(itertools.chain(model.outputs, *(operator.inputs for operator in model.operators)))
-    foldable: set[int] = set()  # tensors that hold a weighted sum, scaled or not, and nothing else
+    weighted: set[int] = set()  # outputs of layers with weights, and those scaled
     for operator in model.operators:
         if not operator.inputs or not operator.outputs:
             continue
         before = writer.get(operator.inputs[0])
         alone = readers[operator.inputs[0]] == 1
-        if operator.name in _WEIGHTED and _activation(operator) == "NONE":
-            foldable.add(operator.outputs[0])
+        if operator.name in _WEIGHTED:
+            weighted.add(operator.outputs[0])
         elif operator.name in _SCALING:
             factor = _constant(operator, tensors)
             if factor is not None:
                 (behind,) = (i for i in operator.inputs if i != factor.index)
                 channels = tensors[behind].shape[-1:]
-                if behind in foldable and readers[behind] == 1 and factor.elements in (1, *channels):
-                    yield found(
-                        "unfolded-scale",
-                        f"a constant {list(factor.shape)} behind {_label(writer[behind])}",
-                        operator,
-                        tensors,
-                    )
-                    if _activation(operator) == "NONE":
-                        foldable.add(operator.outputs[0])
+                if behind in weighted and readers[behind] == 1 and factor.elements in (1, *channels):
+                    clamped = _activation(writer[behind])
+                    what = f"a constant {list(factor.shape)} behind {_label(writer[behind])}"
+                    what += "" if clamped == "NONE" else f" and its {clamped}"
+                    yield found("unfolded-scale", what, operator, tensors)
+                    weighted.add(operator.outputs[0])
         elif operator.name in _CLAMPS and before is not None and alone:
             if before.name in _CLAMPING and _activation(before) == "NONE":
                 yield found("unfused-relu", f"{operator.name} behind {_label(before)}", operator, tensors)

@@ -6,18 +6,21 @@ import hashlib
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import flatbuffers
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
+from handmade import source
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gyrovae_tf.contract import OPS, check_contract, contract_violations
 from gyrovae_tf.errors import GyrovaeError
-from gyrovae_tf.tflite import ACCELERATED_ESP_NN, Model, describe
+from gyrovae_tf.operators import Options, padding
+from gyrovae_tf.tflite import ACCELERATED_ESP_NN, Model, describe, read
 
 # --- models converted by TensorFlow -------------------------------------------------------------------------
 
@@ -113,6 +116,82 @@ def test_a_small_int8_model_by_hand(small: tuple[bytes, bytes]) -> None:
     assert (kernel.is_constant, kernel.bytes, kernel.dtype, len(kernel.scale)) == (True, 320, "int8", 5)
     first = model.tensors[model.inputs[0]]
     assert (first.is_constant, first.bytes, first.needed_bytes) == (False, 0, 192)
+
+
+def test_options_of_a_converted_model(small: tuple[bytes, bytes]) -> None:
+    convolution, reshape, dense = describe(small[0]).operators
+    assert convolution.options == Options(padding="SAME", stride=(2, 2), activation="RELU")
+    assert reshape.options is None
+    assert dense.options == Options()
+
+
+def test_options_of_every_kind() -> None:
+    made, image = source([1, 9, 9, 4])
+    kinds = schema.ActivationFunctionType
+    options = {"dilationHFactor": 2, "dilationWFactor": 3, "fusedActivationFunction": kinds.RELU6}
+    made.conv(image, (3, 3), 0, stride=3, padding="VALID", name="DEPTHWISE_CONV_2D", multiplier=2, **options)
+    made.then("MAX_POOL_2D", image, strideH=1, strideW=2, filterHeight=3, filterWidth=4, padding=schema.Padding.SAME)
+    made.then("ADD", image, image, fusedActivationFunction=kinds.RELU)
+    made.then("ADD", image, image, present=False)
+    depthwise, pooling, addition, bare = describe(made.build()).operators
+    assert depthwise.options == Options("VALID", (3, 3), (2, 3), depth_multiplier=2, activation="RELU6")
+    assert pooling.options == Options("SAME", stride=(1, 2), window=(3, 4))
+    assert addition.options == Options(activation="RELU")
+    assert bare.options is None
+
+
+def test_options_of_another_operator_are_none() -> None:
+    made, image = source([1, 4])
+    made.then("ADD", image, image, fusedActivationFunction=1)
+    made.operators[0].builtinOptionsType = schema.BuiltinOptions.MulOptions
+    assert describe(made.build()).operators[0].options is None
+
+
+@pytest.mark.parametrize(("field", "words"), [("padding", "padding 7"), ("fusedActivationFunction", "activation 7")])
+def test_options_that_nobody_knows_are_refused(field: str, words: str) -> None:
+    made, image = source([1, 4, 4, 4])
+    result = made.conv(image, (1, 1), 4)
+    setattr(made.operators[0].builtinOptions, field, 7)
+    with pytest.raises(GyrovaeError, match=f"{words} is unknown to the installed LiteRT"):
+        describe(made.build(result))
+
+
+def test_the_place_of_every_constant(small: tuple[bytes, bytes]) -> None:
+    for content in small:
+        model = describe(content)
+        buffers = schema.ModelT.InitFromPackedBuf(content).buffers
+        constants = [tensor for tensor in model.tensors if tensor.is_constant]
+        assert len(constants) >= 4
+        for tensor in constants:
+            assert tensor.offset is not None
+            assert content[tensor.offset : tensor.offset + tensor.bytes] == bytes(buffers[tensor.buffer].data)
+        assert all(tensor.offset is None for tensor in model.tensors if not tensor.is_constant)
+
+
+@pytest.mark.parametrize(
+    ("size", "kernel", "stride", "dilation", "result", "expected"),
+    [
+        (16, 3, 2, 1, 8, (0, 1)),  # SAME: (8 - 1) * 2 + 3 - 16 = 1
+        (15, 3, 2, 1, 8, (1, 1)),
+        (16, 4, 2, 1, 8, (1, 1)),
+        (16, 4, 4, 1, 4, (0, 0)),
+        (16, 3, 1, 2, 16, (2, 2)),  # a dilated kernel reaches over 5
+        (16, 3, 2, 1, 7, (0, 0)),  # VALID
+    ],
+)
+def test_padding(size: int, kernel: int, stride: int, dilation: int, result: int, expected: tuple[int, int]) -> None:
+    assert padding(size, kernel, stride, dilation, result) == expected
+
+
+def test_a_file_is_read(tmp_path: Path) -> None:
+    (tmp_path / "m").write_bytes(b"abc")
+    assert read(tmp_path / "m") == b"abc"
+    with pytest.raises(GyrovaeError, match=r"cannot read .*nothing: No such file"):
+        read(tmp_path / "nothing")
+    with (tmp_path / "huge").open("wb") as file:
+        file.truncate((256 << 20) + 1)
+    with pytest.raises(GyrovaeError, match="huge is too large"):
+        read(tmp_path / "huge")
 
 
 # --- the contract -------------------------------------------------------------------------------------------
