@@ -103,7 +103,7 @@ RULES: dict[str, Rule] = {
     "per-channel-fc": Rule(
         "warning",
         "TensorFlow Lite Micro before September 2024 has no per-channel FULLY_CONNECTED: it refuses the model or, "
-        "before May 2024, uses the first channel's scale for all, silently wrong.",
+        "before May 2024, uses the first channel's scale for all, silently wrong (tflite-micro 2602, 2673).",
         "Use esp-tflite-micro 1.4 or later; or convert with "
         "_experimental_disable_per_channel_quantization_for_dense_layers.",
     ),
@@ -199,7 +199,7 @@ class Finding:
     op: str
     """Its name."""
     tensor: str
-    """The name of its output, which tells the layer; of the tensor itself, where there is no operator."""
+    """The name of its output, which tells the layer."""
     what: str
     why: str
     remedy: str
@@ -208,11 +208,7 @@ class Finding:
     def where(self) -> str:
         """The place in words."""
         name = f" ({shown(self.tensor)})" if self.tensor else ""
-        return f"tensor{name}" if self.operator is None and name else f"{self._operator}{name}"
-
-    @property
-    def _operator(self) -> str:
-        return "model" if self.operator is None else f"operator {self.operator} {self.op}"
+        return "model" if self.operator is None else f"operator {self.operator} {self.op}{name}"
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as JSON-ready values."""

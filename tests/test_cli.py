@@ -119,6 +119,7 @@ def test_the_group_lists_its_commands_in_the_order_of_use() -> None:
         "benchmark",
         "report",
         "emit-header",
+        "check",
         "info",
     ]
 
