@@ -82,7 +82,7 @@ def test_the_demo(tmp_path: Path) -> None:
     assert told["auroc_min"] > 0.85
     assert told["false_alarm_rate"] < 0.05
     assert told["events_per_hour"]["off"] > 30
-    assert (told["macs"], told["model_bytes"]) == (229_376, made.model_bytes)
+    assert (told["macs"], told["model_bytes"]) == (109_568, made.model_bytes)
     assert made.model_bytes <= 64 * 1024
     assert all(Path(path).exists() for path in made.files)
     assert {"simulating", "training windows", "scoring normal windows", "calibrating", "normal (1 of 7)"} <= set(seen)

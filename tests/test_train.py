@@ -615,7 +615,7 @@ def test_the_seed_decides_every_byte(tiny: Tiny, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_another_architecture_goes_the_whole_way(tiny: Tiny, tmp_path: Path) -> None:
-    small = Architecture(latent=4, patch_channels=8, code_channels=16, decoder_channels=4)
+    small = Architecture(latent=3, patch_channels=8, code_channels=8, decoder_channels=4)
     run = train(tiny.dataset, tmp_path / "run", options=tiny_options(), architecture=small)
     assert Run.load(run).architecture == small
     assert len(quantize(run, mode="ptq").model) < len(tiny.bundle.model)

@@ -1,9 +1,10 @@
 """The variational autoencoder: two small branches, one an image, and the graph that is exported.
 
-Encoder and decoder work on patches: every convolution's stride equals its kernel, so that none needs padding (the
-device's kernels get asymmetric padding wrong) and each is a plain matrix product. The decoder's last convolution
-emits the 4 x 4 x 3 pixels of a patch as channels; reshape and transpose lay them out. See Kingma and Welling,
-Auto-Encoding Variational Bayes (2014); free bits: Kingma et al., Improved Variational Inference (2016).
+The encoder works on patches: every convolution's stride equals its kernel, so that none needs padding (the device's
+kernels get asymmetric padding wrong) and each is a plain matrix product. The decoder makes each row of an image, a band
+or a segment, of a few channels by one and the same dense layer; rows lie one behind the other in memory, so that
+nothing has to be transposed. See Kingma and Welling, Auto-Encoding Variational Bayes (2014); free bits: Kingma et al.,
+Improved Variational Inference (2016).
 """
 
 from __future__ import annotations
@@ -22,21 +23,20 @@ from gyrovae_tf.spec import BANDS, CELLS, PIXEL
 BRANCHES = ("scalogram", "field")
 _PIXELS = BANDS * CELLS * 3
 _PATCH = 4
-_GRID = BANDS // _PATCH
 
 
 @dataclass(frozen=True)
 class Architecture:
     """Widths of the network; channels in multiples of 8 suit the device's kernels."""
 
-    latent: int = 8
+    latent: int = 4
     """Latent units of each branch."""
-    patch_channels: int = 16
+    patch_channels: int = 8
     """Channels of the first convolution, 4 x 4 pixels to 1."""
-    code_channels: int = 32
+    code_channels: int = 8
     """Channels of the second convolution, 2 x 2 to 1."""
     decoder_channels: int = 8
-    """Channels of the decoder's 8 x 8 grid."""
+    """Channels that the decoder makes a row of pixels of."""
 
     def __post_init__(self) -> None:
         for name, value in dataclasses.asdict(self).items():
@@ -60,12 +60,10 @@ def decoder(code: Any, architecture: Architecture, branch: str) -> Any:
     """A [b, latent] tensor in, the [b, 32, 32, 3] image it stands for out."""
     layers = keras.layers
     channels = architecture.decoder_channels
-    hidden = layers.Dense(_GRID * _GRID * channels, activation="relu", name=f"{branch}_grid")(code)
-    hidden = layers.Reshape((_GRID, _GRID, channels), name=f"{branch}_grid_shape")(hidden)
-    hidden = layers.Conv2D(_PATCH * _PATCH * 3, 1, name=f"{branch}_pixels")(hidden)
-    # [row, column, (patch row, patch column, axis)] -> [row, patch row, column, (patch column, axis)]
-    hidden = layers.Reshape((_GRID, _GRID, _PATCH, _PATCH * 3), name=f"{branch}_split")(hidden)
-    hidden = layers.Permute((1, 3, 2, 4), name=f"{branch}_lay_out")(hidden)
+    # A bias for each of its 256 units would take more room than the weights.
+    hidden = layers.Dense(BANDS * channels, activation="relu", use_bias=False, name=f"{branch}_rows")(code)
+    hidden = layers.Reshape((BANDS, channels), name=f"{branch}_by_row")(hidden)
+    hidden = layers.Dense(CELLS * 3, name=f"{branch}_pixels")(hidden)
     return layers.Reshape((BANDS, CELLS, 3), name=f"{branch}_image")(hidden)
 
 
