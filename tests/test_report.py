@@ -315,8 +315,11 @@ def test_device_and_quantisation(tiny: Tiny, given: Report) -> None:
     assert device["frontend_macs"] <= 300_000
     assert f"front end {device['frontend_macs']:,} a window, in integers; the limit is 300,000 time" in words
     both = given.summary["int8_against_float"]
-    assert 0 < both["scalogram_pixels"] < 8
-    assert both["int8_error"] == pytest.approx(both["float_error"], rel=0.2)
+    # A machine that is off lies outside of what int8 outputs can say: the float network rebuilds it further away.
+    assert 0 < both["scalogram_pixels"] < 20
+    assert both["same_side"] > 0.99
+    for pair in both["auroc"].values():
+        assert pair["int8"] == pytest.approx(pair["float"], abs=0.005)
 
 
 def test_the_worst_windows_are_where_they_are_said_to_be(
@@ -774,20 +777,23 @@ def test_heat_is_an_image_of_its_numbers() -> None:
     assert pixels[0, 1, 3] == 0
 
 
-def test_the_time_of_a_model_by_hand(tiny: Tiny) -> None:
-    """Both branches: 4x4 patches from 3 channels, 2x2 from 16, two dense layers, and 1x1 to 48 channels."""
-    from gyrovae_tf import tflite
+def test_the_time_of_a_model_is_that_of_check(tiny: Tiny, made: Report) -> None:
+    """Both branches: 4x4 patches from 3 channels, 2x2 from 8, and three dense layers."""
     from gyrovae_tf.learn.speed import shares
+    from gyrovae_tf.lint import check
 
-    found = {share.name: share for share in shares(tflite.describe(tiny.bundle.model))}
-    patches, code, pixels = 8 * 8 * 16 * 4 * 4 * 3, 4 * 4 * 32 * 2 * 2 * 16, 8 * 8 * 48 * 8
-    dense = 4 * 4 * 32 * 8 + 8 * 8 * 8 * 8
-    assert found["CONV_2D"].macs == 2 * (patches + code + pixels)
-    assert found["FULLY_CONNECTED"].macs == 2 * dense
-    assert found["CONV_2D"].ms == pytest.approx(2 * (6.3 * patches + 1.8 * (code + pixels)) / 240e3)
-    assert found["FULLY_CONNECTED"].ms == pytest.approx(2 * 1.3 * dense / 240e3)
-    assert found["RESHAPE"].ms == 0
+    checked = check(tiny.bundle.model)
+    found = {share.name: share for share in shares(checked.layers)}
+    patches, code = 8 * 8 * 8 * 4 * 4 * 3, 4 * 4 * 8 * 2 * 2 * 8
+    dense = 4 * 4 * 8 * 4 + 4 * 32 * 8 + 32 * 8 * 96
+    assert (found["CONV_2D"].count, found["CONV_2D"].macs) == (4, 2 * (patches + code))
+    assert (found["FULLY_CONNECTED"].count, found["FULLY_CONNECTED"].macs) == (6, 2 * dense)
+    assert found["CONV_2D"].accelerated
     assert not found["RESHAPE"].accelerated
+    assert sum(share.ms for share in found.values()) == pytest.approx(checked.estimate.ms)
+    times = [share.ms for share in shares(checked.layers)]
+    assert times == sorted(times, reverse=True)
+    assert f"{checked.estimate.ms:.1f} ms" in Path(made.path).read_text(encoding="utf-8")
 
 
 # How it looks

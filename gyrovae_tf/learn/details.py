@@ -13,6 +13,7 @@ from gyrovae_tf.learn.speed import shares
 from gyrovae_tf.learn.trust import ODD, Trust
 from gyrovae_tf.learn.vae import BRANCHES
 from gyrovae_tf.learn.verdict import asked, false_alarms, percent
+from gyrovae_tf.lint import check
 from gyrovae_tf.signal.cost import MOST_MACS, MOST_SCORE_BYTES, MOST_TABLE_BYTES, frontend_cost
 
 
@@ -202,8 +203,8 @@ def agreement(figures: Figures) -> str:
 def device(figures: Figures) -> str:
     """Figures in, size and estimated cost on the device out."""
     model, spec, bundle = figures.model, figures.bundle.spec, figures.bundle
-    cost, parts = frontend_cost(spec), shares(figures.model)
-    ms, table_bytes = sum(part.ms for part in parts), bundle.calibration.table_bytes
+    cost, checked = frontend_cost(spec), check(bundle.model)
+    parts, ms, table_bytes = shares(checked.layers), checked.estimate.ms, bundle.calibration.table_bytes
     arena = "not measured" if bundle.arena is None else f"{bundle.arena.host_bytes:,} bytes"
     facts = [
         ["model", f"{model.size_bytes:,} bytes", "in flash"],
@@ -213,12 +214,17 @@ def device(figures: Figures) -> str:
             f"in flash; {_limit(cost.total_table_bytes, MOST_TABLE_BYTES)}",
         ],
         ["score's tables", f"{table_bytes:,} bytes", f"in flash; {_limit(table_bytes, MOST_SCORE_BYTES)}"],
-        ["tensor arena", arena, "in RAM; the smallest that works"],
+        [
+            "tensor arena",
+            arena,
+            "in RAM; the smallest that works on a PC"
+            + ("" if bundle.arena is None else f"; reserve {bundle.arena.suggested_bytes:,}"),
+        ],
         ["activations", f"{model.activation_bytes:,} bytes", "in RAM at one time; the arena is larger than this"],
         [
             "multiply-accumulates, model",
             f"{model.macs:,}",
-            f"a window; {percent(_share(model.accelerated_macs, model.macs))} in kernels that ESP-NN accelerates",
+            f"a window; {percent(_share(checked.accelerated_macs, checked.macs))} in kernels that ESP-NN accelerates",
         ],
         [
             "multiply-accumulates, front end",
@@ -235,10 +241,7 @@ def device(figures: Figures) -> str:
         data_table(["", "value", ""], [[escaped(cell) for cell in fact] for fact in facts], "wnw")
         + small_print(
             [
-                "The time is an estimate for an ESP32-S3 at 240 MHz with ESP-NN, not a measurement: published cycles a "
-                "multiply-accumulate (1.3 in FULLY_CONNECTED, 6.3 in a convolution from 3 channels, 1.8 in other "
-                "accelerated operators, 77 in the rest). Copies (RESHAPE, TRANSPOSE ...), the front end and the score "
-                "are not in it.",
+                f"The time is an estimate for {checked.title}, not a measurement. {checked.estimate.method}",
             ]
         )
         + "<details><summary>Operators and stages</summary>"

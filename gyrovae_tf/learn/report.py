@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -19,8 +18,8 @@ from gyrovae_tf.learn.figures import Example, Figures, gather
 from gyrovae_tf.learn.health import Check, checks
 from gyrovae_tf.learn.page import page
 from gyrovae_tf.learn.run import Run
-from gyrovae_tf.learn.speed import shares
 from gyrovae_tf.learn.verdict import Verdict, found, judge
+from gyrovae_tf.lint import check
 from gyrovae_tf.signal.cost import frontend_cost
 
 
@@ -67,6 +66,7 @@ def report(
 
 def _summary(figures: Figures, verdict: Verdict, health: Sequence[Check]) -> dict[str, Any]:
     cost, model = frontend_cost(figures.bundle.spec), figures.model
+    checked = check(figures.bundle.model)
     both = figures.agreement
     return {
         "verdict": {
@@ -110,9 +110,9 @@ def _summary(figures: Figures, verdict: Verdict, health: Sequence[Check]) -> dic
             "score_table_bytes": figures.bundle.calibration.table_bytes,
             "arena": None if figures.bundle.arena is None else figures.bundle.arena.to_dict(),
             "macs": model.macs,
-            "accelerated_macs": model.accelerated_macs,
+            "accelerated_macs": checked.accelerated_macs,
             "frontend_macs": cost.total_macs,
-            "estimated_model_ms": math.fsum(part.ms for part in shares(model)),
+            "estimated_model_ms": checked.estimate.ms,
         },
     }
 
