@@ -163,7 +163,7 @@ def _comparison(comparison: dict[str, Comparison], kernels: str) -> list[str]:
     rows = [["kernels", "pixels off", "most, LSB", "score moves", "at most", "other verdict"]]
     for name, found in comparison.items():
         rows.append([name, f"{100 * found.pixels:.2f} %", str(found.largest)])
-        rows[-1] += [f"{100 * found.score_median:.2f} %", f"{100 * found.score_largest:.1f} %"]
+        rows[-1] += [f"{100 * found.score_median:.2g} %", f"{100 * found.score_largest:.2g} %"]
         rows[-1].append(f"{100 * found.verdicts:.2f} %")
     windows = max((found.windows for found in comparison.values()), default=0)
     note = (

@@ -585,7 +585,7 @@ def test_other_kernels_as_text() -> None:
     assert text.removeprefix(evaluation_table(EVALUATION)).splitlines()[2:5] == [
         "kernels  pixels off  most, LSB  score moves  at most  other verdict",
         "-------  ----------  ---------  -----------  -------  -------------",
-        "litert       1.23 %          2       0.40 %    5.1 %         0.33 %",
+        "litert       1.23 %          2        0.4 %    5.1 %         0.33 %",
     ]
     assert "against tflm, on 300 of these windows" in " ".join(text.split())
     assert max(map(len, text.splitlines())) <= 100
