@@ -39,7 +39,7 @@ def test_the_model_keeps_the_contract(tiny: Tiny) -> None:
 
 def test_the_model_is_small(tiny: Tiny) -> None:
     model = tflite.describe(tiny.bundle.model)
-    assert len(tiny.bundle.model) <= 13 * 1024
+    assert len(tiny.bundle.model) <= 12 * 1024
     assert tiny.bundle.arena is None or tiny.bundle.arena.host_bytes <= 16 * 1024
     assert model.macs == tiny.bundle.metrics["macs"] == 109_568
     assert model.accelerated_macs == model.macs

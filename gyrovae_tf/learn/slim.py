@@ -17,16 +17,50 @@ _IDENTIFIER = b"TFL3"
 def slim(content: bytes) -> bytes:
     """The bytes of a .tflite in, those of one that computes the same, bit for bit, out.
 
-    Left out is what no kernel reads: names, signatures, metadata, and ranges that scales were made of. Constants are
-    aligned to 16 bytes. Operators come in an order that keeps few bytes of activations alive at one time (the converter
-    ends one image before it begins the other, and so keeps the input until late).
+    Left out is what no kernel reads: names, signatures, metadata, ranges that scales were made of, and copies to
+    another shape for a dense layer, which takes any. Constants are aligned to 16 bytes. Operators come in an order that
+    keeps few bytes of activations alive at one time (the converter ends one image before it begins the other, and so
+    keeps the input until late).
     """
     tables = litert("schema_py_generated")
     model = tables.ModelT.InitFromObj(tables.Model.GetRootAs(content, 0))
-    described = tflite.describe(content)
     graph = model.subgraphs[0]
-    graph.operators = [graph.operators[place] for place in _order(described)]
-    return _packed(_stripped(model))
+    graph.operators = _without_copies(graph.operators, tflite.describe(content))
+    _strip(model)
+    graph.operators = [graph.operators[place] for place in _order(tflite.describe(_packed(model)))]
+    return _packed(model)
+
+
+def _without_copies(tables: list[Any], model: tflite.Model) -> list[Any]:
+    """Tables of operators and the model's description in, the tables without RESHAPEs before dense layers out.
+
+    A dense layer reads rows of the width of its weights, one behind the other, whatever the shape of its input.
+    """
+    kept = []
+    for operator, table in zip(model.operators, tables, strict=True):
+        readers = [reader for reader in model.operators if operator.outputs[0] in reader.inputs]
+        if (
+            operator.name == "RESHAPE"
+            and operator.outputs[0] not in model.outputs
+            and all(_reads_rows(reader, operator.outputs[0], tables[reader.index]) for reader in readers)
+            and _alike(*(model.tensors[i] for i in (operator.inputs[0], operator.outputs[0])))
+        ):
+            for reader in readers:
+                tables[reader.index].inputs = [operator.inputs[0], *tables[reader.index].inputs[1:]]
+        else:
+            kept.append(table)
+    return kept
+
+
+def _reads_rows(operator: tflite.Operator, tensor: int, table: Any) -> bool:
+    """Whether an operator is a dense layer that takes this tensor as its input and gives a matrix."""
+    dense = operator.name == "FULLY_CONNECTED" and operator.inputs.index(tensor) == 0
+    return dense and tensor not in operator.inputs[1:] and not table.builtinOptions.keepNumDims
+
+
+def _alike(one: tflite.Tensor, other: tflite.Tensor) -> bool:
+    """Whether the same bytes mean the same numbers in both."""
+    return (one.dtype, one.scale, one.zero_point) == (other.dtype, other.scale, other.zero_point)
 
 
 def _order(model: tflite.Model) -> list[int]:
@@ -69,8 +103,8 @@ def _order(model: tflite.Model) -> list[int]:
     return order
 
 
-def _stripped(model: Any) -> Any:
-    """A model's tables in, without what no kernel reads out."""
+def _strip(model: Any) -> None:
+    """Take out of a model's tables what no kernel reads."""
     graph = model.subgraphs[0]
     for tensor in graph.tensors:
         tensor.name = tensor.shapeSignature = None
@@ -81,13 +115,23 @@ def _stripped(model: Any) -> Any:
                 tensor.quantization = None
     model.metadata, model.signatureDefs, model.metadataBuffer = [], [], None
     model.description = graph.name = None
+    _keep_used(graph)
     used = {tensor.buffer for tensor in graph.tensors}
     kept = [i for i in sorted(used) if model.buffers[i].data is not None and len(model.buffers[i].data)]
     places = {buffer: place for place, buffer in enumerate(kept, 1)}  # buffer 0 is the empty one
     for tensor in graph.tensors:
         tensor.buffer = places.get(tensor.buffer, 0)
     model.buffers = [model.buffers[0], *(model.buffers[i] for i in kept)]
-    return model
+
+
+def _keep_used(graph: Any) -> None:
+    """Drop the tensors that no operator reads or writes: results and shapes of the copies that were left out."""
+    holders = [(holder, name) for holder in (graph, *graph.operators) for name in ("inputs", "outputs")]
+    used = sorted({int(i) for holder, name in holders for i in getattr(holder, name) if i >= 0})
+    places = {-1: -1, **{tensor: place for place, tensor in enumerate(used)}}  # -1: an input that was left out
+    graph.tensors = [graph.tensors[i] for i in used]
+    for holder, name in holders:
+        setattr(holder, name, np.array([places[int(i)] for i in getattr(holder, name)], np.int32))
 
 
 def _packed(model: Any) -> bytes:
