@@ -214,7 +214,8 @@ def quantize(run: Path, as_json: bool, **options: Any) -> None:
 @click.option("-o", "--output", type=_FOLDER, help="The file.  [default: RUN/model_<format>.tflite]")
 @as_json
 def export(run: Path, precision: str, output: Path | None, as_json: bool) -> None:
-    """Write the network in RUN as a .tflite: float32; weights in float16; weights in int8 (dynamic); or all in int8.
+    """Write the network in RUN as a .tflite: float32; weights in float16; the larger layers' weights in int8 (dynamic);
+    or all in int8.
 
     The device runs int8 alone. The others show what quantising costs: evaluate RUN --model FILE scores with them.
     """

@@ -1,4 +1,4 @@
-"""Which int8 network is kept: the better at built-in changes, and of those alike the one that rebuilds better."""
+"""Which int8 network is kept: the better at built-in changes, and of those alike the one nearer to the float one."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ from sklearn.metrics import roc_auc_score
 from gyrovae_tf import runtime, tflite
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn.calibrate import fit_views, fused, scaled, view_distances
+from gyrovae_tf.learn.floating import reconstructions
 from gyrovae_tf.learn.modes import MARGIN, Candidate, candidates, choose
 from gyrovae_tf.signal.frontend import images
 from gyrovae_tf.signal.perturb import PERTURBATIONS
 
 
-def candidate(mode: str, auroc: float | None, error: float, content: bytes | None = b"TFL3") -> Candidate:
-    return Candidate(mode, content, auroc, None, None, error, bytes=4, macs=1, operators=1)
+def candidate(mode: str, auroc: float | None, from_float: float, content: bytes | None = b"TFL3") -> Candidate:
+    size = {"bytes": 4, "macs": 1, "operators": 1}
+    return Candidate(mode, content, auroc, None, None, 1.0, from_float=from_float, **size, seconds=None)
 
 
 @pytest.mark.parametrize(
@@ -26,10 +28,10 @@ def candidate(mode: str, auroc: float | None, error: float, content: bytes | Non
     [
         ((0.95, 0.5), (0.93, 0.4), "ptq"),  # detection comes first
         ((0.93, 0.4), (0.95, 0.5), "qat"),
-        ((0.95, 0.5), (0.9495, 0.4), "qat"),  # alike: the smaller error
+        ((0.95, 0.5), (0.9495, 0.4), "qat"),  # alike: the nearer
         ((0.9495, 0.4), (0.95, 0.5), "ptq"),
         ((0.95, 0.4), (0.95, 0.4), "ptq"),  # the same: the simpler
-        ((None, 0.5), (None, 0.4), "qat"),  # nothing but the error is known
+        ((None, 0.5), (None, 0.4), "qat"),  # nothing else is known
     ],
 )
 def test_the_choice(ptq: tuple[float, float], qat: tuple[float, float], kept: str) -> None:
@@ -51,7 +53,7 @@ def found(tiny: Tiny) -> list[Candidate]:
 def test_every_network_is_tried(tiny: Tiny, found: list[Candidate]) -> None:
     assert [one.mode for one in found] == ["float", "ptq", "qat"]
     exact, ptq, qat = found
-    assert exact.content is None
+    assert (exact.content, exact.from_float, exact.seconds) == (None, 0.0, None)
     assert ptq.content == tiny.bundle.model != qat.content
     for one in (ptq, qat):
         assert one.content is not None
@@ -59,6 +61,8 @@ def test_every_network_is_tried(tiny: Tiny, found: list[Candidate]) -> None:
         assert (one.bytes, one.macs, one.operators) == (len(one.content), described.macs, len(described.operators))
         assert one.auroc == pytest.approx(exact.auroc, abs=0.02)
         assert 0.5 * exact.error < one.error < 1.05 * exact.error
+        assert one.seconds is not None
+        assert one.seconds >= 0
         assert one.worst in PERTURBATIONS
         assert one.worst_auroc is not None
         assert one.auroc is not None
@@ -92,6 +96,9 @@ def test_the_figures_are_those_of_changed_windows(tiny: Tiny, found: list[Candid
     assert aurocs[ptq.worst] == min(aurocs.values())
     apart = model.rebuilt(data.validation_images[half:]) - data.validation_images[half:] / 32
     assert ptq.error == pytest.approx(np.square(apart).mean(), rel=1e-9)
+    exact = np.stack(reconstructions(tiny.run.keras_model(), data.validation_images[half:]), axis=1)
+    off = np.abs(model.rebuilt(data.validation_images[half:]) - exact).mean(dtype=np.float64)
+    assert ptq.from_float == pytest.approx(32 * off, rel=1e-6)
 
 
 def test_one_way_alone_is_not_compared_with_the_float_network(tiny: Tiny) -> None:

@@ -9,9 +9,13 @@ import pytest
 from conftest import Tiny
 
 from gyrovae_tf import contract, tflite
+from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn import qat
 from gyrovae_tf.learn.convert import in_order, to_int8
 from gyrovae_tf.learn.dataset import Dataset
+from gyrovae_tf.learn.engine import keras
+from gyrovae_tf.learn.floating import reconstructions
+from gyrovae_tf.learn.vae import BRANCHES
 from gyrovae_tf.runtime import Model, best
 
 
@@ -63,7 +67,8 @@ def test_it_runs_on_the_device_s_kernels_and_rebuilds_as_well(tiny: Tiny, conten
         for name, model in (("qat", content), ("ptq", tiny.bundle.model))
     }
     assert error["qat"] <= error["ptq"] * 1.02
-    exact = qat.mean_squared_error(tiny.run.keras_model(), images)
+    rebuilt = np.stack(reconstructions(tiny.run.keras_model(), images), axis=1)
+    exact = np.square(rebuilt - images / 32).mean()
     assert 0.5 * exact < error["qat"] < 1.02 * exact  # better: the tiny network was not trained to the end
 
 
@@ -88,24 +93,58 @@ def test_training_goes_on(tiny: Tiny, trained: Any) -> None:
         assert np.abs(now.numpy() - kernel).max() < 0.5
 
 
-def test_the_mean_squared_error_by_hand() -> None:
-    """A network that says 0 to everything; one window of 32 (a standard deviation), one of 0."""
-    images = np.zeros((2, 2, 32, 32, 3), np.int8)
-    images[0] = 32
-
-    def nothing(parts: Any) -> Any:
-        return [np.zeros_like(part) for part in parts]
-
-    assert qat.mean_squared_error(nothing, images) == 0.5
-    assert qat.mean_squared_error(nothing, images[:0]) == 0.0
-
-
-def test_progress_is_told(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(qat, "STEPS", 200)
+def test_the_weights_with_the_least_loss_on_held_back_windows_are_kept(
+    tiny: Tiny, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half the squared error a pixel and, by beta, half the squares of the codes' means. Every look is told."""
+    monkeypatch.setattr(qat, "STEPS", 300)
     told: list[tuple[int, int, str]] = []
-    aware(tiny, progress=lambda *step: told.append(step))
-    assert [step[:2] for step in told] == [(100, 200), (200, 200)]
-    assert "quantisation-aware training" in told[0][2]
+    beta, images = 40.0, tiny.dataset.validation_images
+    model = aware(tiny, beta=beta, progress=lambda *step: told.append(step))
+    assert [step[:2] for step in told] == [(100, 300), (200, 300), (300, 300)]
+    assert all(step[2].startswith("quantisation-aware training, validation loss ") for step in told)
+    means = keras.Model(model.inputs, [model.get_layer(f"quant_{branch}_mean").output for branch in BRANCHES])
+    codes = np.concatenate([np.asarray(part) for part in means([images[:, 0] / 32, images[:, 1] / 32])], axis=1)
+    error = np.square(np.stack(reconstructions(model, images), axis=1) - images / 32).mean()
+    loss = 0.5 * error + 0.5 * beta * np.square(codes).sum(axis=1).mean() / (2 * 32 * 32 * 3)
+    assert loss == pytest.approx(min(float(step[2].split()[-1]) for step in told), abs=1e-4)
+
+
+def other_network() -> Any:
+    """Other kernels and kinds of layers than ours: what a search for an architecture may come to."""
+    layers, images, outputs = keras.layers, [], []
+    for branch in BRANCHES:
+        images.append(keras.Input((32, 32, 3)))
+        hidden = layers.Flatten()(layers.Conv2D(8, 8, 8, activation="relu")(images[-1]))
+        hidden = layers.Dense(8 * 8 * 8)(layers.Dense(3, name=f"{branch}_mean")(hidden))
+        hidden = layers.ReLU(name=f"{branch}_relu")(layers.Reshape((8, 8, 8))(hidden))
+        hidden = layers.Concatenate(axis=3, name=f"{branch}_twice")([hidden, hidden])
+        hidden = layers.Reshape((8, 8, 4, 4, 3))(layers.Conv2D(48, 1)(hidden))
+        outputs.append(layers.Reshape((32, 32, 3))(layers.Permute((1, 3, 2, 4, 5))(hidden)))
+    return keras.Model(images, outputs)
+
+
+def test_another_network_is_quantised_alike(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No range is left where tfmot begins, at 6, and int8 rebuilds what the network with quantisers in it does."""
+    monkeypatch.setattr(qat, "STEPS", 100)
+    keras.utils.set_random_seed(1)
+    images = tiny.dataset.train_images
+    model = qat.quantize_aware(other_network(), tiny.dataset, beta=1.0, seed=3)
+    ranges = [weight for weight in model.weights if weight.name.endswith(("_min:0", "_max:0"))]
+    assert {weight.name.split("/")[-1] for weight in ranges} >= {"output_max:0", "post_activation_max:0"}
+    assert not [weight.name for weight in ranges if np.any(np.abs(weight.numpy()) == 6)]
+    content = to_int8(model, images, aware=True)
+    assert contract.contract_violations(tflite.describe(content)) == ()
+    exact = np.stack(reconstructions(model, images), axis=1)
+    assert np.abs(Model(content, best()).rebuilt(images) - exact).mean() < 0.02
+    assert exact.std() > 0.1
+
+
+def test_a_training_that_diverges(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(qat, "STEPS", 100)
+    monkeypatch.setattr(qat, "_LEARNING_RATE", 1e30)
+    with pytest.raises(GyrovaeError, match=r"quantisation-aware training diverged: .*\nUse --mode ptq"):
+        aware(tiny)
 
 
 @pytest.mark.slow

@@ -141,6 +141,25 @@ def test_an_unknown_mode(tiny: Tiny) -> None:
         quantize(tiny.run, mode="guess")
 
 
+@pytest.mark.parametrize("mode", ["qat", "best"])
+def test_ctrl_c_leaves_the_bundle_alone(tiny: Tiny, tmp_path: Path, mode: str) -> None:
+    """Pressed while QAT is at it, and once more while the score is calibrated."""
+    run = tiny.copy(tmp_path)
+    for stage in ("quantisation-aware training", "calibrating"):
+        told = []
+
+        def press(_done: int, _total: int, what: str, stage: str = stage, told: list[str] = told) -> None:
+            told.append(what)
+            if what.startswith(stage):
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            quantize(run, mode=mode, progress=press)
+        assert told[-1].startswith(stage)
+        assert Bundle.load(run) == tiny.bundle
+        assert [path.name for path in run.iterdir() if path.name.startswith(".")] == []
+
+
 @pytest.mark.parametrize("number", [0.0, -1.0, float("nan"), float("inf")])
 def test_false_alarms_a_day_that_cannot_be(tiny: Tiny, number: float) -> None:
     with pytest.raises(GyrovaeError, match="the false alarms a day are not usable; expected above 0"):

@@ -20,7 +20,8 @@ _COMPARED = 32
 _LOWEST, _HIGHEST = -128, 127
 PRECISIONS = ("float32", "float16", "dynamic", "int8")
 """What a model can be exported in: weights and arithmetic of float32; weights of float16; weights of int8 and
-activations that are quantised as they come; all of int8, which alone the device runs."""
+activations that are quantised as they come ("dynamic", where a layer has 1,024 weights or more: the converter leaves
+smaller ones alone); all of int8, which alone the device runs."""
 
 
 def to_int8(model: Any, images: NDArray[np.int8], *, aware: bool = False) -> bytes:
@@ -64,6 +65,8 @@ def to_precision(model: Any, images: NDArray[np.int8], precision: str) -> bytes:
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
         if precision == "float16":
             converter.target_spec.supported_types = [tf.float16]
+        # A scale for each unit of a dense layer takes more room than int8 saves.
+        converter._experimental_disable_per_channel_quantization_for_dense_layers = True
 
     return _ordered(model, images, prepare)
 

@@ -42,9 +42,10 @@ def export(
 ) -> Exported:
     """A run (or its folder) in; its network as a .tflite in `output`, model_<precision>.tflite in the run unless given.
 
-    `precision` is "float32", "float16" (weights), "dynamic" (weights of int8) or "int8": that of the run's bundle where
-    it was quantised, else as `quantize` with the mode "ptq" makes it. Input and outputs are those of the contract, but
-    float32 in standard deviations (pixels / 32) where the precision is not "int8"; `evaluate` takes each as `model`.
+    `precision` is "float32", "float16" (weights), "dynamic" (weights of int8 in layers that have 1,024 or more) or
+    "int8": that of the run's bundle where it was quantised, else as `quantize` with the mode "ptq" makes it. Input and
+    outputs are those of the contract, but float32 in standard deviations (pixels / 32) where the precision is not
+    "int8"; `evaluate` takes each as `model`.
     """
     if precision not in PRECISIONS:
         raise GyrovaeError("unknown precision", expected=" or ".join(PRECISIONS), received=precision)
