@@ -119,8 +119,8 @@ def other_network() -> Any:
         hidden = layers.Dense(8 * 8 * 8)(layers.Dense(3, name=f"{branch}_mean")(hidden))
         hidden = layers.ReLU(name=f"{branch}_relu")(layers.Reshape((8, 8, 8))(hidden))
         hidden = layers.Concatenate(axis=3, name=f"{branch}_twice")([hidden, hidden])
-        hidden = layers.Reshape((8, 8, 4, 4, 3))(layers.Conv2D(48, 1)(hidden))
-        outputs.append(layers.Reshape((32, 32, 3))(layers.Permute((1, 3, 2, 4, 5))(hidden)))
+        hidden = layers.Reshape((8, 8, 4, 12))(layers.Conv2D(48, 1)(hidden))
+        outputs.append(layers.Reshape((32, 32, 3))(layers.Permute((1, 3, 2, 4))(hidden)))
     return keras.Model(images, outputs)
 
 
@@ -136,8 +136,7 @@ def test_another_network_is_quantised_alike(tiny: Tiny, monkeypatch: pytest.Monk
     content = to_int8(model, images, aware=True)
     assert contract.contract_violations(tflite.describe(content)) == ()
     exact = np.stack(reconstructions(model, images), axis=1)
-    assert np.abs(Model(content, best()).rebuilt(images) - exact).mean() < 0.02
-    assert exact.std() > 0.1
+    assert np.abs(Model(content, best()).rebuilt(images) - exact).mean() < 0.1 * exact.std()
 
 
 def test_a_training_that_diverges(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
