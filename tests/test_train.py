@@ -338,7 +338,7 @@ def test_resuming_a_finished_run_changes_nothing(tiny: Tiny) -> None:
     ("settings", "message"),
     [
         ({"options": tiny_options(seed=1, epochs=9)}, "other settings: epochs, seed"),
-        ({"architecture": Architecture(latent=4)}, "other settings: latent"),
+        ({"architecture": Architecture(latent=5)}, "other settings: latent"),
     ],
 )
 def test_resuming_with_other_settings(tiny: Tiny, settings: dict[str, Any], message: str) -> None:
