@@ -127,17 +127,16 @@ def _evaluation_table(result: Evaluation, *, delay: bool) -> str:
 
 def modes_table(modes: Sequence[dict[str, Any]], kept: str) -> str:
     """What `quantize` found out about each way to quantise, as text."""
-    rows = [["network", "AUROC", "worst change", "its AUROC", "error", "off", "bytes", "MACs", "ops", "s", ""]]
+    rows = [["network", "AUROC", "worst change", "its AUROC", "error", "off", "bytes", "MACs", "ops", ""]]
     for found in modes:
         size = ["" if found[name] is None else f"{found[name]:,}" for name in ("bytes", "macs", "operators")]
         rows.append([found["mode"], _four(found["auroc"]), found["worst"] or "", _four(found["worst_auroc"])])
-        made = found["seconds"] is not None  # by quantising: the float network was there before
-        off, seconds = (f"{found['from_float']:.2f}", f"{found['seconds']:.0f}") if made else ("", "")
-        rows[-1] += [f"{found['error']:.4f}", off, *size, seconds, "kept" if found["mode"] == kept else ""]
+        off = "" if found["bytes"] is None else f"{found['from_float']:.2f}"  # of the float network itself: nothing
+        rows[-1] += [f"{found['error']:.4f}", off, *size, "kept" if found["mode"] == kept else ""]
     note = (
         "AUROC: how well the score tells held-back normal windows from the same with a built-in change, the mean over "
         "changes; error: mean squared error of the reconstruction; off: how far it is from the float network's, in "
-        "pixels; s: seconds it took to make. Where detection is alike, the one nearer to float is kept."
+        "pixels. Where detection is alike, the one nearer to float is kept."
     )
     return "\n".join([table(rows), "", *textwrap.wrap(note, WIDTH)])
 

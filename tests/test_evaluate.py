@@ -343,7 +343,7 @@ def weights(tiny: Tiny) -> list[bytes]:
             content = interpreter.get_tensor(detail["index"]).tobytes()
         except ValueError:  # an activation
             continue
-        if detail["dtype"] == np.int8 and len(content) >= 1024 and tiny.bundle.model.count(content) == 1:
+        if detail["dtype"] == np.int8 and len(content) >= 256 and tiny.bundle.model.count(content) == 1:
             found.append(content)
     assert len(found) >= 6
     return found

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import tiny_options
 
 import gyrovae_tf as gt
 from gyrovae_tf.device.simulate import FAULTS, FaultBand, Machine, fault_bands
@@ -32,8 +31,8 @@ def test_the_true_band_is_among_the_top_three(tmp_path: Path) -> None:
     named, first = {}, {}
     for name, machine in MACHINES.items():
         data = gt.preprocess([gt.simulate(machine, seconds=300, seed=1)], tmp_path / name / "dataset")
-        run = gt.train(data, tmp_path / name / "run", options=tiny_options(epochs=10))
-        detector = gt.Detector(gt.quantize(run))
+        run = gt.train(data, tmp_path / name / "run", options=gt.Options(epochs=10))
+        detector = gt.Detector(gt.quantize(run, mode="ptq"))
         spec = detector.bundle.spec
         for number, fault in enumerate(FAULTS):
             recording = gt.simulate(machine, seconds=60, seed=50 + number, fault=fault, severity=1.0)

@@ -473,7 +473,7 @@ def same_run(one: Path, other: Path) -> None:
     assert first.metrics == second.metrics
     pairs = list(zip(first.keras_model().get_weights(), second.keras_model().get_weights(), strict=True))
     assert all(np.array_equal(a, b) for a, b in pairs)
-    assert len(pairs) == 20
+    assert len(pairs) == 18
 
 
 @pytest.fixture(scope="module")

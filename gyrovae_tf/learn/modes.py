@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -62,8 +61,6 @@ class Candidate:
     """Multiply-accumulates."""
     operators: int | None
     """Operators in it."""
-    seconds: float | None
-    """How long it took to make."""
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready values, all but the content."""
@@ -89,17 +86,13 @@ def candidates(
     found = []
     if len(modes) > 1:
         of_float = trial.figures(exact)
-        found.append(
-            Candidate(FLOAT, None, *of_float, from_float=0.0, bytes=None, macs=None, operators=None, seconds=None)
-        )
+        found.append(Candidate(FLOAT, None, *of_float, from_float=0.0, bytes=None, macs=None, operators=None))
     for mode in modes:
-        started = time.perf_counter()
         if mode == "qat":
             aware = quantize_aware(model, data, beta=run.options.beta, seed=run.options.seed, progress=progress)
             content = to_int8(aware, data.train_images, aware=True)
         else:
             content = to_int8(model, data.train_images)
-        seconds = time.perf_counter() - started
         if progress:
             progress(1, 1, f"{mode}: trying it")
         described = tflite.describe(content)
@@ -113,7 +106,6 @@ def candidates(
                 bytes=len(content),
                 macs=described.macs,
                 operators=len(described.operators),
-                seconds=round(seconds, 1),
             )
         )
     return found
