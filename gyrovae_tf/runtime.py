@@ -25,6 +25,8 @@ DEVICE, HOST = "tflm", "litert"
 """The kernels whose outputs equal the device's, and those that are there on every PC."""
 _ARENA = 1 << 20  # bytes, beside what the tensors themselves need: too small a one may crash TFLM
 
+_LARGEST_ARENA = 64 << 20  # a damaged model may ask for anything
+
 Invoke = Callable[[NDArray[Any]], tuple[NDArray[Any], NDArray[Any]]]
 """One image pair [2, 32, 32, 3] in; reconstructed scalogram and field, each [32, 32, 3], out."""
 
@@ -217,9 +219,15 @@ def _tflm(model: bytes, described: tflite.Model) -> Invoke:
         ) from None
     KERNELS[HOST](model, described)  # TFLM trusts the bytes: LiteRT verifies them first
     arena = _ARENA + sum(tensor.needed_bytes or 0 for tensor in described.tensors if not tensor.is_constant)
+    if arena > _LARGEST_ARENA:
+        raise GyrovaeError(
+            "this .tflite needs more memory than any microcontroller has",
+            expected=f"up to {_LARGEST_ARENA:,} bytes of tensors",
+            received=f"{arena:,}",
+        )
     try:
         interpreter = tflm.Interpreter.from_bytes(model, arena_size=arena)
-    except (RuntimeError, ValueError, TypeError, IndexError, OverflowError, struct.error) as error:
+    except (RuntimeError, ValueError, TypeError, IndexError, OverflowError, MemoryError, struct.error) as error:
         raise GyrovaeError(f"TensorFlow Lite Micro cannot run this .tflite: {error}") from None
 
     def invoke(image: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
