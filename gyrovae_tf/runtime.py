@@ -217,7 +217,7 @@ def _tflm(model: bytes, described: tflite.Model) -> Invoke:
             f"TensorFlow Lite Micro cannot be imported: {error}",
             remedy='Install it (Linux on x86-64): pip install "gyrovae-tf[tflm]"; or use the kernels of litert.',
         ) from None
-    # TFLM trusts the bytes: LiteRT verifies them first. What gets past it may crash; a bundle's hash guards against that.
+    # TFLM trusts the bytes: LiteRT verifies them first. What gets past may crash; a bundle's hash guards against it.
     KERNELS[HOST](model, described)
     arena = _ARENA + sum(tensor.needed_bytes or 0 for tensor in described.tensors if not tensor.is_constant)
     if arena > _LARGEST_ARENA:
