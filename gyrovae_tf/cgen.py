@@ -316,6 +316,7 @@ def _score(calibration: Calibration, prefix: str) -> Iterator[str]:
     yield from array("uint16_t", prefix, "exp2_table", list(EXP2_TABLE), "1024 * 2^(i / 16), for powers of pixels")
     yield scalar("int32_t", prefix, "pixels_an_octave", PIXELS_AN_OCTAVE, "of a profile of powers")
     yield scalar("int32_t", prefix, "views", len(calibration.views), "so many add to the score")
+    yield f"#define {prefix}_HAS_TILT {int(calibration.tilt is not None)}  // a view that not every detector has"
     for name, view in calibration.views.items():
         yield from _view(name, view, prefix)
     for name in ("threshold", "false_alarm_rate"):
@@ -336,6 +337,7 @@ def _view(name: str, view: View, prefix: str) -> Iterator[str]:
     yield from array(kind, prefix, f"{name}_codes", view.codes, "[regime][number], all of x first, then y, then z")
     yield from array("float", prefix, f"{name}_weight", view.weight)
     yield from array("float", prefix, f"{name}_scatter", view.scatter, "[regime]")
+    yield f"#define {prefix}_{name}_HAS_MIXING {int(bool(view.mixing))}"
     if view.mixing:
         rows = [value for row in view.mixing for value in row]
         yield from array("float", prefix, f"{name}_mixing", rows, "lower triangle, row by row")
