@@ -1,0 +1,243 @@
+"""The portable firmware, compiled and run by tests: windows in, what it makes of them out, and what Python makes."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from gyrovae_tf.bundle import Bundle
+from gyrovae_tf.calibration import SIZES, WIDE, Calibration, View
+from gyrovae_tf.cgen import emit_header
+from gyrovae_tf.signal import frontend
+from gyrovae_tf.signal.profile import means
+from gyrovae_tf.signal.score import Profiles, Scores, expected_sums, profiles, score
+from gyrovae_tf.spec import Spec
+
+FIRMWARE = Path(__file__).resolve().parents[1] / "firmware"
+COMPONENT = FIRMWARE / "components" / "gyrovae"
+EMULATED = FIRMWARE / "emulated"
+SCALE, ZERO_POINT = np.float32(0.03125), -3
+"""Of the model's second output, as these tests have it."""
+STRICT = ("-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Wundef", "-Werror")
+PORTABLE = ("-std=c++17", "-fno-exceptions", "-fno-rtti", *STRICT)
+RESULT = np.dtype(
+    [
+        ("images", "i1", (2, 32, 32, 3)),
+        *((name, "<i4") for name in ("alarm", "event", "regime", "reasons")),
+        ("score", "<f4"),
+        ("shares", "<f4", (5,)),
+        ("deviation", "<f4", (3, 32)),
+        (
+            "reason",
+            [("axis", "<i4"), ("louder", "<i4"), *((n, "<f4") for n in ("center_hz", "low_hz", "high_hz", "share"))],
+            (3,),
+        ),
+    ]
+)
+"""What firmware/emulated/parity.cpp writes for a window."""
+
+
+def tool(name: str) -> str:
+    """The path of a program, which has to be there in CI; elsewhere the test is skipped."""
+    found = shutil.which(name)
+    if found is None:
+        message = f"there is no {name} here"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+    return found
+
+
+def checked(command: list[str | Path], folder: Path, timeout_s: float = 600) -> str:
+    """Run a program to its end; its standard output. What it says when it fails is the test's failure."""
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=timeout_s)
+    assert done.returncode == 0, (
+        f"{command[0]} ended with {done.returncode}:\n{done.stdout[-3000:]}{done.stderr[-3000:]}"
+    )
+    return done.stdout
+
+
+def compiled(compiler: str, flags: tuple[str, ...], folder: Path) -> list[Path]:
+    """The component's object files, compiled in a folder unless they are there."""
+    sources = sorted(COMPONENT.glob("*.cpp"))
+    objects = [folder / f"{source.stem}.o" for source in sources]
+    for source, target in zip(sources, objects, strict=True):
+        if not target.exists():
+            command = [tool(compiler), *PORTABLE, *flags, "-I", COMPONENT / "include", "-c", source, "-o", target]
+            checked(command, folder)
+    return objects
+
+
+# --- what is run ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A detector, windows, and what Python makes of them."""
+
+    bundle: Bundle
+    windows: NDArray[np.int16]
+    outputs: NDArray[np.int8]
+    """[k, 32, 32, 3] the model's second output: any will do."""
+
+    @property
+    def images(self) -> NDArray[np.int8]:
+        return frontend.images(self.windows, self.bundle.spec)
+
+    def scores(self) -> Scores:
+        sums = expected_sums(self.outputs, float(SCALE), ZERO_POINT)
+        nothing = np.zeros((len(self.windows), 3, 32))
+        seen = profiles(self.images, (nothing, sums), self.bundle.spec, means(self.windows))
+        return score(seen, self.bundle.calibration)
+
+    def write(self, path: Path) -> None:
+        """The file that firmware/emulated/parity.cpp reads."""
+        with path.open("wb") as file:
+            file.write(np.int32(len(self.windows)).tobytes() + SCALE.tobytes() + np.int32(ZERO_POINT).tobytes())
+            for window, output in zip(self.windows, self.outputs, strict=True):
+                file.write(window.tobytes() + output.tobytes())
+
+
+def case(spec: Spec, windows: NDArray[np.int16], *, seed: int = 0, tilt: bool = False) -> Case:
+    """A spec and windows in, a case with a calibration to their measure out: about half of the windows are alarms."""
+    rng = np.random.default_rng(seed)
+    outputs = rng.integers(-128, 128, (len(windows), 32, 32, 3)).astype(np.int8)
+    images = frontend.images(windows, spec)
+    sums = expected_sums(outputs, float(SCALE), ZERO_POINT)
+    seen = profiles(images, (np.zeros_like(sums), sums), spec, means(windows))
+    calibration = Calibration(
+        bands=_view("bands", seen, 7, rng),
+        groups=_view("groups", seen, 5, rng, mixed=True),
+        rhythm=_view("rhythm", seen, 64 if tilt else 4, rng),
+        level=_view("level", seen, 3, rng, mixed=True),
+        tilt=_view("tilt", seen, 2, rng, mixed=True) if tilt else None,
+        threshold=1.0,
+        false_alarm_rate=0.001,
+        held_back_windows=100,
+        vote_alarms=3,
+        vote_windows=5,
+    )
+    middle = float(np.float32(np.median(score(seen, calibration).score)))
+    calibration = dataclasses.replace(calibration, threshold=middle or 1.0)
+    bundle = Bundle(b"\x1c\x00\x00\x00TFL3" + rng.bytes(40), spec, calibration, ("CONV_2D",), None, {}, {})
+    return Case(bundle, windows, outputs)
+
+
+def _view(name: str, seen: Profiles, regimes: int, rng: np.random.Generator, *, mixed: bool = False) -> View:
+    """Regimes about some of the windows, everything else by chance."""
+    size, values = SIZES[name], seen.seen[name]
+    largest = 32767 if name in WIDE else 127
+    codes = values[rng.integers(0, len(values), regimes)] + rng.integers(-3, 4, (regimes, size))
+    triangle = [rng.normal(0, 0.3, i + 1) + (np.arange(i + 1) == i) for i in range(size)] if mixed else []
+    spread = np.maximum(values.std(axis=0), 1.0)
+    return View(
+        codes=tuple(tuple(int(v) for v in row) for row in np.clip(np.rint(codes), -largest, largest)),
+        weight=_singles(rng.uniform(0.5, 2.0, size) / spread),
+        scatter=_singles(rng.uniform(0.7, 3.0, regimes)),
+        mixing=tuple(_singles(row) for row in triangle),
+        residual_weight=_singles(rng.uniform(0.005, 0.1, size)) if name == "rhythm" else (),
+        center=_singles(rng.uniform(0.5, 2.0, 1))[0],
+        power=_singles(rng.uniform(0.6, 3.0, 1))[0],
+    )
+
+
+def _singles(values: NDArray[np.float64]) -> tuple[float, ...]:
+    return tuple(float(v) for v in values.astype(np.float32))
+
+
+@lru_cache(maxsize=8)
+def fitted(length: int) -> Spec:
+    """A front end for motion of a machine."""
+    rng = np.random.default_rng(length)
+    motion = np.concatenate([random_windows(60, length, seed=1), rng.normal(0, 900, (60, length, 3)).astype(np.int16)])
+    return frontend.fit(motion, rate_hz=200, lsb=0.001, units="m/s^2")
+
+
+def random_windows(count: int, length: int, seed: int) -> NDArray[np.int16]:
+    """int16 windows [count, length, 3]; each axis of each is of a kind, an amplitude and an offset of its own."""
+    rng = np.random.default_rng([seed, length])
+    rows = 3 * count
+    amplitude = np.exp2(rng.uniform(-1, 16.5, (rows, 1)))  # from less than a count to beyond the range
+    time = np.arange(length)
+    frequency, phase = rng.uniform(0, 0.5, (rows, 1)), rng.uniform(0, 2 * np.pi, (rows, 1))
+    white, sine = rng.normal(0, 1, (rows, length)), np.sin(2 * np.pi * frequency * time + phase)
+    flat = rng.uniform(-1, 1, (rows, length))
+    impulses = np.where(rng.uniform(0, 1, (rows, length)) < 0.02, flat, 0)
+    walk = np.cumsum(white, axis=1) / np.sqrt(length)
+    mixture = 0.5 * sine + 0.1 * white + impulses
+    bursts = white * (np.sin(2 * np.pi * time / length * rng.integers(1, 9, (rows, 1))) > 0)
+    kinds = np.stack([white, flat, sine, np.sign(sine), impulses, walk, mixture, bursts])
+    signal = kinds[rng.integers(0, len(kinds), rows), np.arange(rows)] * amplitude
+    signal += np.where(rng.uniform(0, 1, (rows, 1)) < 0.5, rng.integers(-32768, 32768, (rows, 1)), 0)
+    signal *= rng.uniform(0, 1, (rows, 1)) > 0.03  # an axis that is dead
+    counts = np.clip(np.rint(signal), -32768, 32767).astype(np.int16)
+    return counts.reshape(count, 3, length).swapaxes(1, 2).copy()
+
+
+def degenerate(length: int) -> dict[str, NDArray[np.int16]]:
+    """Windows [length, 3] that no machine makes, and that sensors do."""
+    rng = np.random.default_rng(length)
+    step, zero = np.arange(length), np.zeros(length)
+    flip = np.where(step % 2, 32767, -32768)
+    axes = {
+        "still at 0": (zero, zero, zero),
+        "still at gravity": (zero, zero, zero + 4096),
+        "still at both ends": (zero + 32767, zero - 32768, zero - 1),
+        "noise of one count": tuple(rng.integers(0, 2, (3, length))),
+        "one count once": (step == 7, step == length - 1, step == 0),
+        "saturated": (zero + 32767, np.where(step < 9, 0, 32767), np.where(step // 8 % 2, 32767, -32768)),
+        "ramps": (np.linspace(-32768, 32767, length), np.linspace(9, -9, length), step),
+        "impulses": (32767 * (step == length // 2), -32768 * (step == 0), 32767 * (step == length - 1)),
+        "alternating extremes": (flip, -1 - flip, flip // 4),
+        "steps": (np.where(step < length // 3, -5, 7), np.where(step < length // 2, -32768, 32767), step // 32 * 999),
+        "dead axis": (zero, 3000 * np.sin(0.7 * step), rng.normal(0, 500, length)),
+        "noise over the whole range": tuple(rng.integers(-32768, 32768, (3, length))),
+    }
+    return {name: np.stack(np.rint(signal), axis=1).astype(np.int16) for name, signal in axes.items()}  # type: ignore[call-overload]
+
+
+# --- what is compared -------------------------------------------------------------------------------------------
+
+
+def compare(found: NDArray[np.void], case: Case) -> None:
+    """Results of firmware/emulated/parity.cpp against Python: pixels and verdicts equal, numbers to 1e-4."""
+    assert len(found) == len(case.windows)
+    differ = (found["images"] != case.images).any(axis=(1, 2, 3, 4))
+    assert not differ.any(), f"images of windows {np.flatnonzero(differ)[:10]} differ"
+    scores, calibration = case.scores(), case.bundle.calibration
+    np.testing.assert_allclose(found["score"], scores.score, rtol=1e-4, atol=1e-9)
+    alarms = scores.score >= 1
+    np.testing.assert_array_equal(found["alarm"].astype(bool), alarms)
+    assert len(alarms) < 20 or 0.05 < alarms.mean() < 0.95, "verdicts are of one kind: a poor test"
+    votes = [alarms[max(i + 1 - calibration.vote_windows, 0) : i + 1].sum() for i in range(len(alarms))]
+    np.testing.assert_array_equal(found["event"], np.array(votes) >= calibration.vote_alarms)
+    names = [name for name in SIZES if name in scores.shares]
+    for place, name in enumerate(SIZES):
+        share = scores.shares[name] if name in names else np.zeros(len(alarms))
+        np.testing.assert_allclose(found["shares"][:, place], share, rtol=1e-4, atol=1e-6)
+    np.testing.assert_array_equal(found["regime"], scores.regime)
+    np.testing.assert_allclose(found["deviation"], scores.deviation, rtol=1e-6, atol=1e-6)
+
+
+def run(program: list[str | Path], folder: Path, case: Case) -> NDArray[np.void]:
+    """Run a program made of parity.cpp on a case, in a folder; what it found."""
+    case.write(folder / "windows.bin")
+    (folder / "results.bin").unlink(missing_ok=True)
+    checked(program, folder)
+    return np.fromfile(folder / "results.bin", RESULT)
+
+
+def header(folder: Path, case: Case) -> Path:
+    """The case's nn_model.h in a folder, which is returned."""
+    folder.mkdir(parents=True, exist_ok=True)
+    emit_header(case.bundle, folder / "nn_model.h")
+    return folder

@@ -1,0 +1,112 @@
+"""One front end on both sides: the firmware's images equal Python's, its scores and verdicts are Python's."""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import portable_firmware as firmware
+import pytest
+
+from gyrovae_tf.signal.score import reasons
+from gyrovae_tf.spec import Spec
+
+LENGTHS = (64, 128, 256, 512, 1024)
+BUILDS = {
+    "O0": ("-O0",),
+    "O2": ("-O2",),
+    "fast": ("-O3", "-ffast-math", "-march=native"),
+    "sanitized": ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"),
+}
+WINDOWS = 2000
+
+
+@lru_cache(maxsize=len(LENGTHS))
+def everything(length: int) -> firmware.Case:
+    """Random windows of all kinds, the degenerate ones among them."""
+    windows = firmware.random_windows(WINDOWS, length, seed=2)
+    odd = np.stack(list(firmware.degenerate(length).values()))
+    return firmware.case(firmware.fitted(length), np.concatenate([windows, odd]), seed=length, tilt=length % 256 != 0)
+
+
+@pytest.fixture(scope="session")
+def objects(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Path]]:
+    """The component's object files, by build."""
+    return {
+        name: firmware.compiled("g++", flags, tmp_path_factory.mktemp(f"component-{name}"))
+        for name, flags in BUILDS.items()
+    }
+
+
+def on_host(folder: Path, case: firmware.Case, build: str, objects: dict[str, list[Path]]) -> list[str | Path]:
+    """The program that runs a case on this machine."""
+    include = ["-I", firmware.header(folder, case), "-I", firmware.COMPONENT / "include"]
+    sources = [firmware.EMULATED / "parity.cpp", firmware.EMULATED / "channel_host.cpp"]
+    program = folder / "parity"
+    command = [firmware.tool("g++"), *firmware.PORTABLE, *BUILDS[build], *include, *sources, *objects[build]]
+    firmware.checked([*command, "-o", program], folder)
+    return [program]
+
+
+@pytest.mark.parametrize("length", LENGTHS)
+@pytest.mark.parametrize("build", BUILDS)
+def test_images_are_equal_and_scores_and_verdicts_are_those_of_python(
+    tmp_path: Path, objects: dict[str, list[Path]], build: str, length: int
+) -> None:
+    case = everything(length)
+    found = firmware.run(on_host(tmp_path, case, build, objects), tmp_path, case)
+    firmware.compare(found, case)
+
+
+def limits(spec: Spec) -> dict[str, Spec]:
+    """Specs whose tables reach the ends of their ranges, or are laid out as no fit does."""
+    high, low = 55 * 256, -55 * 256
+    floor = {"power_floor": (low,) * 32, "field_mean": (0, 32768, 5), "field_gain": (1 << 15,) * 3}
+    bands = spec.bands[::-1]
+    longest = dataclasses.replace(bands[3], real=(*bands[3].real[:1], *(0,) * 62, 5), imag=(*(0,) * 63, -32000))
+    full = dataclasses.replace(bands[7], real=(1, *(-32767,) * 1), imag=(0, -32767))
+    edge = 1 << 17
+    return {
+        "high means": dataclasses.replace(
+            spec, power_mean=((high,) * 32,) * 3, power_gain=((1 << 16,) * 32,) * 3, **floor
+        ),
+        "low means": dataclasses.replace(
+            spec, power_mean=((low,) * 32,) * 3, power_gain=((1 << 16,) * 32,) * 3, **floor
+        ),
+        "no gain": dataclasses.replace(spec, power_gain=((0,) * 32,) * 3, field_gain=(0,) * 3),
+        "bands in another order": dataclasses.replace(spec, bands=(*bands[:3], longest, *bands[4:7], full, *bands[8:])),
+        "one octave, not the first": dataclasses.replace(
+            spec, bands=tuple(dataclasses.replace(band, level=5) for band in bands)
+        ),
+        "edges": dataclasses.replace(
+            spec,
+            field_edges=((-edge,) * 7, (edge,) * 7, (-65535, -1, 0, 0, 0, 1, 65535)),
+            field_shift=spec.field_shift + 1,
+        ),
+    }
+
+
+@pytest.mark.parametrize("name", limits(firmware.fitted(128)))
+def test_tables_at_their_limits(tmp_path: Path, objects: dict[str, list[Path]], name: str) -> None:
+    windows = firmware.random_windows(100, 128, seed=3)
+    odd = np.stack(list(firmware.degenerate(128).values()))
+    case = firmware.case(limits(firmware.fitted(128))[name], np.concatenate([odd, windows]), seed=4)
+    firmware.compare(firmware.run(on_host(tmp_path, case, "sanitized", objects), tmp_path, case), case)
+
+
+def test_reasons_are_those_of_python(tmp_path: Path, objects: dict[str, list[Path]]) -> None:
+    case = firmware.case(firmware.fitted(64), firmware.random_windows(300, 64, seed=5))
+    found = firmware.run(on_host(tmp_path, case, "O2", objects), tmp_path, case)
+    assert (found["reasons"] == 3).mean() > 0.9
+    assert len({tuple(axis) for axis in found["reason"]["axis"]}) > 5
+    for result, deviation in zip(found, case.scores().deviation, strict=True):
+        expected = reasons(deviation, case.bundle.spec)
+        assert result["reasons"] == len(expected)
+        for reason, other in zip(result["reason"], expected, strict=False):
+            assert "xyz"[reason["axis"]] == other.axis
+            assert ("quieter", "louder")[reason["louder"]] == other.direction
+            numbers = [float(reason[name]) for name in ("center_hz", "low_hz", "high_hz", "share")]
+            expect = [other.center_hz, other.low_hz, other.high_hz, other.share]
+            assert numbers == pytest.approx(expect, rel=1e-5, abs=1e-4)
