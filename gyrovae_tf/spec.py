@@ -50,6 +50,11 @@ _LOWEST_CYCLES = 2.0  # cycles a window
 _LEAST_CYCLES, _MOST_CYCLES = 5.0, 16.0  # a wavelet's angular frequency times its standard deviation in time
 _TRUNCATION = 2.5  # standard deviations on either side
 _TAP_SUM = 1 << 15
+_LARGEST_TAP = (1 << 15) - 1
+LONGEST_WAVELET = 64
+"""Taps of a wavelet's right half that the firmware has room for. `design_bands` makes them of up to 39."""
+_HZ = (1e-30, 1e30)
+"""What a centre frequency lies within, so that float32 holds it with all its digits."""
 _LONGEST_UNITS = 32  # characters
 
 
@@ -283,11 +288,11 @@ def _is_positive(value: object) -> bool:
 def _check_band(index: int, band: Band, window: int) -> None:
     """Refuse a wavelet that cannot be applied, is not even and odd about its centre, or could leave int32."""
     half = len(band.real)
-    _check_table(f"bands[{index}].real", band.real, (half,), -_TAP_SUM, _TAP_SUM)
-    _check_table(f"bands[{index}].imag", band.imag, (half,), -_TAP_SUM, _TAP_SUM)
+    _check_table(f"bands[{index}].real", band.real, (half,), -_LARGEST_TAP, _LARGEST_TAP)
+    _check_table(f"bands[{index}].imag", band.imag, (half,), -_LARGEST_TAP, _LARGEST_TAP)
     _check_table(f"bands[{index}].level", (band.level,), (1,), 0, MAX_LEVEL)
-    centered = isinstance(band.center_hz, float) and _is_positive(band.center_hz)
-    if not (centered and 0 < half <= window and band.imag[0] == 0):
+    centered = isinstance(band.center_hz, float) and _HZ[0] <= band.center_hz <= _HZ[1]
+    if not (centered and 0 < half <= min(window, LONGEST_WAVELET) and band.imag[0] == 0):
         raise GyrovaeError(f"the spec's wavelet {index} is not usable")
     if max(abs(band.real[0]) + 2 * sum(map(abs, band.real[1:])), 2 * sum(map(abs, band.imag))) >= 1 << 16:
         raise GyrovaeError(f"the spec's wavelet {index} is too large", expected="magnitudes that sum to below 65536")

@@ -41,20 +41,29 @@ void transitions(Scratch &scratch) {
 void field(const int16_t *samples, int32_t mean, int axis, const Tables &tables, Scratch &scratch, int8_t *image) {
   levels(samples, tables.window, mean, tables.field_edges + axis * (kLevels - 1), scratch);
   transitions(scratch);
-  const int32_t middle = tables.field_mean[axis], gain = tables.field_gain[axis], shift = tables.field_shift;
+  const int32_t gain = tables.field_gain[axis], offset = pixel_offset(tables.field_mean[axis], gain);
+  const int32_t shift = tables.field_shift;
   image += axis;
   for (const auto &from : scratch.share) {
-    int32_t to[kLevels] = {};  // this segment's samples lead to each level, all pairs counted
+    // This segment's samples lead to each level, all pairs counted.
+    int32_t a = 0, b = 0, c = 0, d = 0, e = 0, f = 0, g = 0, h = 0;
     for (int i = 0; i < kLevels; i++) {
       const int32_t count = from[i];
       if (!count) continue;
-      for (int j = 0; j < kLevels; j++) to[j] += count * scratch.transition[i][j];
+      const int32_t *const to = scratch.transition[i];
+      a += count * to[0];
+      b += count * to[1];
+      c += count * to[2];
+      d += count * to[3];
+      e += count * to[4];
+      f += count * to[5];
+      g += count * to[6];
+      h += count * to[7];
     }
-    const int32_t a = to[0], b = to[1], c = to[2], d = to[3], e = to[4], f = to[5], g = to[6], h = to[7];
     for (const uint8_t *share = scratch.share[0]; share < scratch.share[0] + kCells * kLevels; share += kLevels) {
       const int32_t sum = share[0] * a + share[1] * b + share[2] * c + share[3] * d + share[4] * e + share[5] * f +
                           share[6] * g + share[7] * h;
-      *image = pixel(sum >> shift, middle, gain);
+      *image = pixel(sum >> shift, gain, offset);
       image += kAxes;
     }
   }

@@ -48,31 +48,57 @@ void decimate(int16_t *signal, int length, const int16_t *half_band) {
   }
 }
 
-// Fill one half of a fold (`sum` and what follows it) for lags 0 .. lags - 1 about an instant; zeros beyond the ends.
-static void fold(const int16_t *signal, int length, int instant, int lags, int32_t *sum) {
-  constexpr int kStep = sizeof(Fold) / sizeof(int32_t);
+// Fill one column of both folds, for lags 0 .. lags - 1 about an instant; zeros beyond the ends.
+static void fold(const int16_t *signal, int length, int instant, int lags, int32_t *sum, int32_t *difference) {
   const int before = instant, after = length - 1 - instant;  // samples on either side
   const int both = before < after ? before : after;
   const int either = before < after ? after : before;
-  const int16_t *right = signal + instant, *left = signal + instant;
-  sum[0] = *right, sum[1] = 0;
-  sum += kStep;
+  const int16_t *right = signal + instant, *left = right;
+  *sum = *right, *difference = 0;
+  const int mirrored = both + 1 < lags ? both + 1 : lags, single = either + 1 < lags ? either + 1 : lags;
+  int32_t *to = sum;
+  const ptrdiff_t other = difference - sum;
   int lag = 1;
-  for (; lag < lags && lag <= both; lag++, sum += kStep) {
+  for (; lag < mirrored; lag++) {
     const int32_t later = *++right, earlier = *--left;
-    sum[0] = later + earlier;
-    sum[1] = later - earlier;
+    to += kTogether;
+    to[0] = later + earlier;
+    to[other] = later - earlier;
   }
-  for (; lag < lags && lag <= either; lag++, sum += kStep) {
-    if (before < after) {
-      const int32_t later = *++right;
-      sum[0] = later, sum[1] = later;
-    } else {
-      const int32_t earlier = *--left;
-      sum[0] = earlier, sum[1] = -earlier;
-    }
+  for (; lag < single; lag++) {
+    const int32_t sample = before < after ? *++right : *--left;
+    to += kTogether;
+    to[0] = sample;
+    to[other] = before < after ? sample : -sample;
   }
-  for (; lag < lags; lag++, sum += kStep) sum[0] = sum[1] = 0;
+  for (; lag < lags; lag++) {
+    to += kTogether;
+    to[0] = to[other] = 0;
+  }
+}
+
+// What an incomplete batch leaves of the columns is multiplied, too.
+static void clear(Scratch &scratch, int lags, int column) {
+  for (; column < kTogether; column++) {
+    for (int lag = 0; lag < lags; lag++) scratch.sum[lag][column] = scratch.difference[lag][column] = 0;
+  }
+}
+
+// Sums of products of one part of a wavelet with one of the folds, at each of the instants.
+static inline void products(const int16_t *tap, int count, const int32_t *folded, int32_t *sum) {
+  int32_t a = 0, b = 0, c = 0, d = 0, e = 0, f = 0, g = 0, h = 0;
+  for (const int16_t *const end = tap + count; tap != end; tap++, folded += kTogether) {
+    const int32_t factor = *tap;
+    a += factor * folded[0];
+    b += factor * folded[1];
+    c += factor * folded[2];
+    d += factor * folded[3];
+    e += factor * folded[4];
+    f += factor * folded[5];
+    g += factor * folded[6];
+    h += factor * folded[7];
+  }
+  sum[0] = a, sum[1] = b, sum[2] = c, sum[3] = d, sum[4] = e, sum[5] = f, sum[6] = g, sum[7] = h;
 }
 
 // A wavelet's sums of products in, 256 * log2 of its power out. |sums| < 2^31, so amplitudes < 2^25.
@@ -89,83 +115,81 @@ static inline int instant_of_cell(int cell, int length, int level) {
 
 namespace {
 
-// What is the same for all instants of an octave.
-struct Octave {
-  const int16_t *signal;
-  int length;
+// Instants of an octave, at most `kTogether`, each with the first of the cells that share it.
+struct Batch {
   int level;
-  int lags;         // taps of the right half of its longest wavelet
-  int32_t unshift;  // what the block's shift added to a log power
-};
-
-// Cells first .. first + count - 1 share an instant.
-struct Run {
-  int first, count;
+  int count;
+  uint8_t cell[kTogether];
 };
 
 }  // namespace
 
-static void apply(const Octave &octave, Run a, Run b, int axis, const Tables &tables, Scratch &scratch, int8_t *image) {
-  Fold *const folds = scratch.fold;
-  for (int half = 0; half < 2; half++) {
-    const int instant = instant_of_cell(half ? b.first : a.first, tables.window, octave.level);
-    fold(octave.signal, octave.length, instant, octave.lags, half ? &folds->sum_b : &folds->sum_a);
-  }
+// The pixels of all bands of an octave at a batch of instants, in the first cell of each.
+static void apply(const Batch &batch, int32_t unshift, int axis, const Tables &tables, const Scratch &scratch,
+                  int8_t *image) {
   for (int band = 0; band < kBands; band++) {
-    if (tables.band_level[band] != octave.level) continue;
+    if (tables.band_level[band] != batch.level) continue;
     const int count = tables.band_taps_count[band];
-    const int16_t *real = tables.wavelet_taps + tables.band_taps_offset[band];
-    const int16_t *imag = real + count;
-    int32_t real_a = 0, imag_a = 0, real_b = 0, imag_b = 0;
-    const Fold *at = folds;
-    for (int lag = 0; lag < count; lag++, at++) {
-      const int32_t even = real[lag], odd = imag[lag];
-      real_a += even * at->sum_a;
-      imag_a += odd * at->difference_a;
-      real_b += even * at->sum_b;
-      imag_b += odd * at->difference_b;
-    }
-    const int32_t floor = tables.power_floor[band], mean = tables.power_mean[axis * kBands + band];
-    const int32_t gain = tables.power_gain[axis * kBands + band];
+    const int16_t *const taps = tables.wavelet_taps + tables.band_taps_offset[band];
+    int32_t real[kTogether], imag[kTogether];
+    products(taps, count, scratch.sum[0], real);
+    products(taps + count, count, scratch.difference[0], imag);
+    const int place = axis * kBands + band;
+    const int32_t floor = tables.power_floor[band], gain = tables.power_gain[place];
+    const int32_t offset = pixel_offset(tables.power_mean[place], gain);
     int8_t *const row = image + band * kCells * kAxes + axis;
-    for (int half = 0; half < 2; half++) {
-      const Run run = half ? b : a;
-      int32_t log = log_of(half ? real_b : real_a, half ? imag_b : imag_a, tables.log2_table) - octave.unshift;
+    for (int i = 0; i < batch.count; i++) {
+      int32_t log = log_of(real[i], imag[i], tables.log2_table) - unshift;
       if (log < floor) log = floor;
-      const int8_t value = pixel(log, mean, gain);
-      for (int cell = run.first; cell < run.first + run.count; cell++) row[cell * kAxes] = value;
+      row[batch.cell[i] * kAxes] = pixel(log, gain, offset);
+    }
+  }
+}
+
+// The cells that share another's instant are as bright.
+static void fill(int level, int axis, const Tables &tables, int8_t *image) {
+  for (int cell = 1; cell < kCells; cell++) {
+    if (instant_of_cell(cell, tables.window, level) != instant_of_cell(cell - 1, tables.window, level)) continue;
+    for (int band = 0; band < kBands; band++) {
+      int8_t *const at = image + (band * kCells + cell) * kAxes + axis;
+      if (tables.band_level[band] == level) *at = at[-kAxes];
     }
   }
 }
 
 void log_power(const int16_t *samples, int32_t mean, int axis, const Tables &tables, int16_t *signal, Scratch &scratch,
                int8_t *image) {
-  Octave octave = {signal, tables.window, 0, 0, 0};
-  octave.unshift = 2 * kFraction * block_shift(samples, tables.window, mean, signal);
+  const int32_t unshift = 2 * kFraction * block_shift(samples, tables.window, mean, signal);
   int top = 0;
   for (int band = 0; band < kBands; band++) top = tables.band_level[band] > top ? tables.band_level[band] : top;
-  for (;; octave.level++) {
-    octave.lags = 0;
+  int length = tables.window;
+  for (int level = 0;; level++) {
+    int lags = 0;  // taps of the right half of the octave's longest wavelet
     for (int band = 0; band < kBands; band++) {
       const int count = tables.band_taps_count[band];
-      if (tables.band_level[band] == octave.level && count > octave.lags) octave.lags = count;
+      if (tables.band_level[band] == level && count > lags) lags = count;
     }
-    for (int cell = 0; octave.lags && cell < kCells;) {
-      Run runs[2];
-      for (Run &run : runs) {
-        // The last instant may have no partner: it is then computed twice.
-        run.first = cell < kCells ? cell : runs[0].first;
-        const int instant = instant_of_cell(run.first, tables.window, octave.level);
-        for (cell = run.first + 1; cell < kCells; cell++) {
-          if (instant_of_cell(cell, tables.window, octave.level) != instant) break;
-        }
-        run.count = cell - run.first;
+    Batch batch = {level, 0, {}};
+    int last = -1, instants = 0;
+    for (int cell = 0; lags && cell < kCells; cell++) {
+      const int instant = instant_of_cell(cell, tables.window, level);
+      if (instant != last) {
+        batch.cell[batch.count] = static_cast<uint8_t>(cell);
+        fold(signal, length, instant, lags, scratch.sum[0] + batch.count, scratch.difference[0] + batch.count);
+        batch.count++;
+        instants++;
+        last = instant;
       }
-      apply(octave, runs[0], runs[1], axis, tables, scratch, image);
+      if (batch.count == kTogether || (cell == kCells - 1 && batch.count)) {
+        clear(scratch, lags, batch.count);
+        apply(batch, unshift, axis, tables, scratch, image);
+        batch.count = 0;
+      }
     }
-    if (octave.level == top) return;
-    decimate(signal, octave.length, tables.half_band);
-    octave.length /= 2;
+    if (lags && instants < kCells) fill(level, axis, tables, image);
+    if (level == top) return;
+    decimate(signal, length, tables.half_band);
+    length /= 2;
   }
 }
 

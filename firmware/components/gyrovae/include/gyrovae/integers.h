@@ -9,10 +9,6 @@ namespace gyrovae {
 
 static_assert((-1 >> 1) == -1, "right shifts of negative numbers have to round down");
 
-constexpr int32_t clip(int32_t value, int32_t least, int32_t most) {
-  return value < least ? least : value > most ? most : value;
-}
-
 // Rounded down, for a positive divisor.
 constexpr int32_t floor_divide(int32_t value, int32_t divisor) {
   return value / divisor - (value % divisor < 0 ? 1 : 0);
@@ -35,9 +31,17 @@ inline int32_t log2(uint32_t high, uint32_t low, const uint8_t *table) {
   return exponent * kFraction + table[top >> 24 & 0x7f];
 }
 
-// (value - mean) * gain / 2^16, rounded half up, within int8: a pixel. `problem` sees to it that int32 holds it.
-inline int8_t pixel(int32_t value, int32_t mean, int32_t gain) {
-  return static_cast<int8_t>(clip(((value - mean) * gain + (1 << (kGainShift - 1))) >> kGainShift, -128, 127));
+// A pixel is (value - mean) * gain / 2^16, rounded half up, within int8: (value * gain + offset) >> 16 with this
+// offset. `problem` sees to it that int32 holds each of the three.
+constexpr int32_t pixel_offset(int32_t mean, int32_t gain) {
+  return (1 << (kGainShift - 1)) - mean * gain;
+}
+
+inline int8_t pixel(int32_t value, int32_t gain, int32_t offset) {
+  const int32_t whole = (value * gain + offset) >> kGainShift;
+  // One comparison where nothing is clipped.
+  if (static_cast<uint32_t>(whole + 128) < 256u) return static_cast<int8_t>(whole);
+  return whole < 0 ? -128 : 127;
 }
 
 }  // namespace gyrovae

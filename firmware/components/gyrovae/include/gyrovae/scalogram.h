@@ -7,14 +7,14 @@
 
 namespace gyrovae::scalogram {
 
-// What mirrored taps share at two instants a and b: the samples after and before it by one lag, added and subtracted.
-struct Fold {
-  int32_t sum_a, difference_a, sum_b, difference_b;
-};
+constexpr int kTogether = 8;  // instants at a time: each tap is loaded once for so many
+
+// What mirrored taps share at some instants, by lag: the samples after and before it, added and subtracted.
+using Folded = int32_t[kLongestWavelet][kTogether];
 
 // Memory for one axis, beside its signal.
 struct Scratch {
-  Fold fold[kLongestWavelet];
+  Folded sum, difference;
 };
 
 // int16 samples of one axis, a sample every `kAxes` numbers, and their rounded mean in; the counts about it, shifted
