@@ -5,6 +5,25 @@
 
 namespace gyrovae::scalogram {
 
+namespace {
+
+// What one octave of the pyramid computes.
+struct Octave {
+  int level;
+  int pairs;            // of lags: half of the taps of its longest wavelet, rounded up
+  bool wide;            // folds need both parts
+  int count;            // bands
+  uint8_t band[kBands];
+};
+
+// Instants of an octave, at most `kTogether`: the place in a row of pixels of the first of the cells that share each.
+struct Batch {
+  int count;
+  uint8_t place[kTogether];
+};
+
+}  // namespace
+
 int block_shift(const int16_t *samples, int length, int32_t mean, int16_t *signal) {
   int32_t least = samples[0], most = samples[0];
   for (int i = 0; i < length; i++) {
@@ -29,75 +48,73 @@ int block_shift(const int16_t *samples, int length, int32_t mean, int16_t *signa
   return shift;
 }
 
-void decimate(int16_t *signal, int length, const int16_t *half_band) {
-  // Taps 1, 3, 7, 9 are 0 and the others mirrored (`problem` looks). Output k overwrites a sample that outputs from
-  // k + 1 on may need, k <= 5 only: a window of samples that moves along keeps them.
-  const int32_t outer = half_band[0], middle = half_band[2], inner = half_band[4], center = half_band[5];
+void decimate(int16_t *signal, int length) {
+  // Output k overwrites a sample that outputs from k + 1 on may need: a window of odd samples that moves along keeps
+  // those before it.
+  int32_t a = 0, b = 0, c = 0, d = signal[1], e = signal[3];  // -5, -3, -1, 1, 3 about the output's
   const int count = length / 2;
-  int32_t a = 0, b = 0, c = 0;  // samples -5, -3, -1 about the output's
-  int32_t d = signal[1], e = length > 3 ? signal[3] : 0;
-  int32_t now = signal[0];
-  for (int k = 0; k < count; k++) {
-    const int after = 2 * k + 5;
-    const int32_t f = after < length ? signal[after] : 0;
-    const int32_t next = 2 * k + 2 < length ? signal[2 * k + 2] : 0;
-    const int32_t total = outer * (a + f) + middle * (b + e) + inner * (c + d) + center * now + 256;
-    signal[k] = static_cast<int16_t>(total >> 9);
+  const int16_t *from = signal;
+  for (int16_t *to = signal; to < signal + count; to++, from += 2) {
+    const int32_t f = from[5];
+    const int32_t total = kHalfBand[0] * (a + f) + kHalfBand[2] * (b + e) + kHalfBand[4] * (c + d) +
+                          kHalfBand[5] * from[0] + 256;
+    *to = static_cast<int16_t>(total >> 9);
     a = b, b = c, c = d, d = e, e = f;
-    now = next;
   }
+  for (int i = count; i < length && i < count + kMargin; i++) signal[i] = 0;
 }
 
-// Fill one column of both folds, for lags 0 .. lags - 1 about an instant; zeros beyond the ends.
-static void fold(const int16_t *signal, int length, int instant, int lags, int32_t *sum, int32_t *difference) {
-  const int before = instant, after = length - 1 - instant;  // samples on either side
-  const int both = before < after ? before : after;
-  const int either = before < after ? after : before;
-  const int16_t *right = signal + instant, *left = right;
-  *sum = *right, *difference = 0;
-  const int mirrored = both + 1 < lags ? both + 1 : lags, single = either + 1 < lags ? either + 1 : lags;
-  int32_t *to = sum;
-  const ptrdiff_t other = difference - sum;
-  int lag = 1;
-  for (; lag < mirrored; lag++) {
-    const int32_t later = *++right, earlier = *--left;
-    to += kTogether;
-    to[0] = later + earlier;
-    to[other] = later - earlier;
-  }
-  for (; lag < single; lag++) {
-    const int32_t sample = before < after ? *++right : *--left;
-    to += kTogether;
-    to[0] = sample;
-    to[other] = before < after ? sample : -sample;
-  }
-  for (; lag < lags; lag++) {
-    to += kTogether;
-    to[0] = to[other] = 0;
-  }
+// Whether sums and differences of two samples need more than 16 bits.
+static bool is_wide(const int16_t *signal, int length) {
+  uint32_t bits = 0;
+  for (int i = 0; i < length; i++) bits |= static_cast<uint32_t>(signal[i] + (1 << 14));
+  return bits >> 15;
 }
 
-// What an incomplete batch leaves of the columns is multiplied, too.
-static void clear(Scratch &scratch, int lags, int column) {
-  for (; column < kTogether; column++) {
-    for (int lag = 0; lag < lags; lag++) scratch.sum[lag][column] = scratch.difference[lag][column] = 0;
+// One column of both folds about an instant.
+template <bool wide>
+static void fold(const int16_t *instant, int pairs, Scratch &scratch, int column) {
+  const int16_t *right = instant, *left = instant;
+  int32_t sum = *instant, difference = 0;
+  uint32_t *to = scratch.fold[0].sum[0] + column;
+  constexpr ptrdiff_t kDifference = sizeof(Folded) / sizeof(uint32_t), kPart = 2 * kDifference;
+  for (int i = 0; i < pairs; i++, to += kTogether) {
+    const int32_t later = right[1], earlier = left[-1];
+    const int32_t next_sum = later + earlier, next_difference = later - earlier;
+    if (wide) {
+      to[0] = pair_of(sum >> 1, next_sum >> 1);
+      to[kDifference] = pair_of(difference >> 1, next_difference >> 1);
+      to[kPart] = pair_of(sum - (sum >> 1), next_sum - (next_sum >> 1));
+      to[kPart + kDifference] = pair_of(difference - (difference >> 1), next_difference - (next_difference >> 1));
+    } else {
+      to[0] = pair_of(sum, next_sum);
+      to[kDifference] = pair_of(difference, next_difference);
+    }
+    right += 2, left -= 2;
+    sum = *right + *left;
+    difference = *right - *left;
   }
 }
 
 // Sums of products of one part of a wavelet with one of the folds, at each of the instants.
-static inline void products(const int16_t *tap, int count, const int32_t *folded, int32_t *sum) {
+template <bool more>
+static inline void products(const int16_t *tap, int count, const uint32_t *folded, int32_t *sum) {
   int32_t a = 0, b = 0, c = 0, d = 0, e = 0, f = 0, g = 0, h = 0;
-  for (const int16_t *const end = tap + count; tap != end; tap++, folded += kTogether) {
-    const int32_t factor = *tap;
-    a += factor * folded[0];
-    b += factor * folded[1];
-    c += factor * folded[2];
-    d += factor * folded[3];
-    e += factor * folded[4];
-    f += factor * folded[5];
-    g += factor * folded[6];
-    h += factor * folded[7];
+  if (more) a = sum[0], b = sum[1], c = sum[2], d = sum[3], e = sum[4], f = sum[5], g = sum[6], h = sum[7];
+  const auto add = [&](uint32_t taps) {
+    a = add_products(a, folded[0], taps);
+    b = add_products(b, folded[1], taps);
+    c = add_products(c, folded[2], taps);
+    d = add_products(d, folded[3], taps);
+    e = add_products(e, folded[4], taps);
+    f = add_products(f, folded[5], taps);
+    g = add_products(g, folded[6], taps);
+    h = add_products(h, folded[7], taps);
+  };
+  for (const int16_t *const end = tap + (count & ~1); tap != end; tap += 2, folded += kTogether) {
+    add(pair_of(tap[0], tap[1]));
   }
+  if (count & 1) add(pair_of(*tap, 0));
   sum[0] = a, sum[1] = b, sum[2] = c, sum[3] = d, sum[4] = e, sum[5] = f, sum[6] = g, sum[7] = h;
 }
 
@@ -113,82 +130,82 @@ static inline int instant_of_cell(int cell, int length, int level) {
   return ((2 * cell + 1) * length / (2 * kCells)) >> level;
 }
 
-namespace {
-
-// Instants of an octave, at most `kTogether`, each with the first of the cells that share it.
-struct Batch {
-  int level;
-  int count;
-  uint8_t cell[kTogether];
-};
-
-}  // namespace
-
-// The pixels of all bands of an octave at a batch of instants, in the first cell of each.
-static void apply(const Batch &batch, int32_t unshift, int axis, const Tables &tables, const Scratch &scratch,
-                  int8_t *image) {
-  for (int band = 0; band < kBands; band++) {
-    if (tables.band_level[band] != batch.level) continue;
+// The pixels of all bands of an octave at a batch of instants.
+static void apply(const Octave &octave, const Batch &batch, int32_t unshift, int axis, const Tables &tables,
+                  const Scratch &scratch, int8_t *image) {
+  for (int index = 0; index < octave.count; index++) {
+    const int band = octave.band[index], place = axis * kBands + band;
     const int count = tables.band_taps_count[band];
     const int16_t *const taps = tables.wavelet_taps + tables.band_taps_offset[band];
     int32_t real[kTogether], imag[kTogether];
-    products(taps, count, scratch.sum[0], real);
-    products(taps + count, count, scratch.difference[0], imag);
-    const int place = axis * kBands + band;
-    const int32_t floor = tables.power_floor[band], gain = tables.power_gain[place];
-    const int32_t offset = pixel_offset(tables.power_mean[place], gain);
+    products<false>(taps, count, scratch.fold[0].sum[0], real);
+    products<false>(taps + count, count, scratch.fold[0].difference[0], imag);
+    if (octave.wide) {
+      products<true>(taps, count, scratch.fold[1].sum[0], real);
+      products<true>(taps + count, count, scratch.fold[1].difference[0], imag);
+    }
+    // The shift is undone in what the logarithm is compared with.
+    const int32_t floor = tables.power_floor[band] + unshift, gain = tables.power_gain[place];
+    const int32_t offset = pixel_offset(tables.power_mean[place] + unshift, gain);
     int8_t *const row = image + band * kCells * kAxes + axis;
+    const uint8_t *const table = tables.log2_table;
     for (int i = 0; i < batch.count; i++) {
-      int32_t log = log_of(real[i], imag[i], tables.log2_table) - unshift;
-      if (log < floor) log = floor;
-      row[batch.cell[i] * kAxes] = pixel(log, gain, offset);
+      const int32_t log = log_of(real[i], imag[i], table);
+      row[batch.place[i]] = pixel(log > floor ? log : floor, gain, offset);
     }
   }
 }
 
 // The cells that share another's instant are as bright.
-static void fill(int level, int axis, const Tables &tables, int8_t *image) {
+static void repeat(const Octave &octave, int axis, const Tables &tables, int8_t *image) {
   for (int cell = 1; cell < kCells; cell++) {
-    if (instant_of_cell(cell, tables.window, level) != instant_of_cell(cell - 1, tables.window, level)) continue;
-    for (int band = 0; band < kBands; band++) {
-      int8_t *const at = image + (band * kCells + cell) * kAxes + axis;
-      if (tables.band_level[band] == level) *at = at[-kAxes];
+    const int last = instant_of_cell(cell - 1, tables.window, octave.level);
+    if (instant_of_cell(cell, tables.window, octave.level) != last) continue;
+    for (int index = 0; index < octave.count; index++) {
+      int8_t *const at = image + (octave.band[index] * kCells + cell) * kAxes + axis;
+      *at = at[-kAxes];
     }
   }
 }
 
-void log_power(const int16_t *samples, int32_t mean, int axis, const Tables &tables, int16_t *signal, Scratch &scratch,
+void log_power(const int16_t *samples, int32_t mean, int axis, const Tables &tables, int16_t *padded, Scratch &scratch,
                int8_t *image) {
-  const int32_t unshift = 2 * kFraction * block_shift(samples, tables.window, mean, signal);
-  int top = 0;
-  for (int band = 0; band < kBands; band++) top = tables.band_level[band] > top ? tables.band_level[band] : top;
   int length = tables.window;
+  for (int i = 0; i < kMargin; i++) padded[i] = padded[kMargin + length + i] = 0;
+  int16_t *const signal = padded + kMargin;
+  const int32_t unshift = 2 * kFraction * block_shift(samples, length, mean, signal);
+  int bands_left = kBands;
   for (int level = 0;; level++) {
-    int lags = 0;  // taps of the right half of the octave's longest wavelet
+    Octave octave;
+    octave.level = level, octave.pairs = 0, octave.count = 0;
+    octave.wide = is_wide(signal, length);
     for (int band = 0; band < kBands; band++) {
-      const int count = tables.band_taps_count[band];
-      if (tables.band_level[band] == level && count > lags) lags = count;
+      if (tables.band_level[band] != level) continue;
+      octave.band[octave.count++] = static_cast<uint8_t>(band);
+      const int pairs = (tables.band_taps_count[band] + 1) / 2;
+      if (pairs > octave.pairs) octave.pairs = pairs;
     }
-    Batch batch = {level, 0, {}};
+    Batch batch;
+    batch.count = 0;
     int last = -1, instants = 0;
-    for (int cell = 0; lags && cell < kCells; cell++) {
+    for (int cell = 0; octave.count && cell < kCells; cell++) {
       const int instant = instant_of_cell(cell, tables.window, level);
       if (instant != last) {
-        batch.cell[batch.count] = static_cast<uint8_t>(cell);
-        fold(signal, length, instant, lags, scratch.sum[0] + batch.count, scratch.difference[0] + batch.count);
+        batch.place[batch.count] = static_cast<uint8_t>(cell * kAxes);
+        (octave.wide ? fold<true> : fold<false>)(signal + instant, octave.pairs, scratch, batch.count);
         batch.count++;
         instants++;
         last = instant;
       }
       if (batch.count == kTogether || (cell == kCells - 1 && batch.count)) {
-        clear(scratch, lags, batch.count);
-        apply(batch, unshift, axis, tables, scratch, image);
+        apply(octave, batch, unshift, axis, tables, scratch, image);
         batch.count = 0;
       }
     }
-    if (lags && instants < kCells) fill(level, axis, tables, image);
-    if (level == top) return;
-    decimate(signal, length, tables.half_band);
+    if (octave.count && instants < kCells) repeat(octave, axis, tables, image);
+    bands_left -= octave.count;
+    if (!bands_left) return;
+    decimate(signal, length);
     length /= 2;
   }
 }

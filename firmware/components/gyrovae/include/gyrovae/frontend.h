@@ -13,7 +13,7 @@ namespace gyrovae::frontend {
 template <int most>
 struct Scratch {
   static_assert(most >= kWindowMin && most <= kWindowMax && most % kCells == 0, "no length of a window");
-  int16_t signal[most];
+  int16_t signal[most + 2 * scalogram::kMargin];
   union {
     scalogram::Scratch scalogram;
     mtf::Scratch mtf;

@@ -24,6 +24,7 @@ constexpr int kPixel = 32;
 constexpr int kPixelsAnOctave = 16;
 constexpr int kGainShift = 16;
 constexpr int kHalfBandTaps = 11;
+constexpr int16_t kHalfBand[kHalfBandTaps] = {3, 0, -25, 0, 150, 256, 150, 0, -25, 0, 3};
 constexpr int kLog2Size = 128;
 constexpr int kExp2Size = 16;
 constexpr int kMaxLevel = 5;
@@ -107,6 +108,13 @@ constexpr const T *first(const T (&array)[rows][columns]) {
 template <class T, size_t n>
 constexpr int extent(const T (&)[n]) {
   return static_cast<int>(n);
+}
+
+constexpr bool is_half_band(const int16_t *taps) {
+  for (int i = 0; i < kHalfBandTaps; i++) {
+    if (taps[i] != kHalfBand[i]) return false;
+  }
+  return true;
 }
 
 template <size_t n>
@@ -199,6 +207,7 @@ constexpr const float *row(const float (&weights)[n]) {
   static_assert(gyrovae::detail::longest(prefix##_band_taps_count) <= gyrovae::kLongestWavelet,                       \
                 "the header has a wavelet that is longer than there is room for");                                    \
   GYROVAE_EXTENT(prefix, half_band, gyrovae::kHalfBandTaps);                                                          \
+  static_assert(gyrovae::detail::is_half_band(prefix##_half_band), "the header has another half-band filter");        \
   GYROVAE_EXTENT(prefix, log2_table, gyrovae::kLog2Size);                                                             \
   GYROVAE_EXTENT(prefix, exp2_table, gyrovae::kExp2Size);                                                             \
   GYROVAE_EXTENT(prefix, power_floor, gyrovae::kBands);                                                               \
