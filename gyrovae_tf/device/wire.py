@@ -282,8 +282,9 @@ class Parser:
         *lines, rest = (self._rest + chunk).split(b"\n")
         events = []
         for line in lines:
-            whole = not self._too_long and len(line) <= LONGEST + 1  # a CR is no part of it
-            event = self._line(line.rstrip(b"\r")) if whole else None
+            text = line.rstrip(b"\r")
+            whole = not self._too_long and len(line) <= LONGEST + 1 and len(text) <= LONGEST
+            event = self._line(text) if whole else None
             if event is not None:
                 events.append(event)
             if not whole:
@@ -375,7 +376,7 @@ def _banner(text: str) -> Banner | None:
     found = {name: content.get(name) for name in _FIELDS}
     spec, counts = found["spec"], found["counts"]
     usable = (
-        all(isinstance(found[name], str) and len(found[name]) <= longest for name, longest in _WORDS.items())
+        all(_word(found[name], longest) for name, longest in _WORDS.items())
         and found["units"] != ""
         and all(_number(found[name]) for name in _DECIMALS)
         and isinstance(counts, list)
@@ -392,6 +393,11 @@ def _banner(text: str) -> Banner | None:
         return None
     found |= {"counts": tuple(counts)} | {name: float(found[name]) for name in _DECIMALS}
     return Banner(version=VERSION, **found)
+
+
+def _word(value: object, longest: int) -> bool:
+    """JSON can escape what must not reach a terminal."""
+    return isinstance(value, str) and len(value) <= longest and value.isprintable()
 
 
 def _whole(value: object, least: int, most: int) -> bool:
