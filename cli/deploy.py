@@ -1,4 +1,4 @@
-"""Commands that need no TensorFlow: emit-header and info."""
+"""Commands that need no TensorFlow: emit-header, flash-image and info."""
 
 from __future__ import annotations
 
@@ -40,6 +40,43 @@ def emit_header(run: Path, output: Path, prefix: str, golden: bool, as_json: boo
     else:
         say(f"tensor arena: reserve {bundle.arena.suggested_bytes:,} bytes ({prefix}_arena_bytes)")
     say(f"next: #include it in the firmware, and build that again ({len(text) // 1024} KiB of text)")
+
+
+@click.command("flash-image", short_help="A detector -> an image for the device's flash.")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("detector.bin"),
+    show_default=True,
+    help="The image.",
+)
+@click.option("--port", help="Write it to the device at this serial port, too (needs esptool).")
+@as_json
+def flash_image(run: Path, output: Path, port: str | None, as_json: bool) -> None:
+    """Make an image of the detector in RUN (a run or a bundle) for a device that already runs our firmware.
+
+    No compiler is needed: the image has a partition of its own in the flash, and the device checks it at each start.
+    Without --port it is written to a file, and the command that puts it into the flash is shown.
+    """
+    import shlex
+
+    from gyrovae_tf import flash
+
+    made = flash.write_image(run, output)
+    if port is not None:
+        flash.write_to_device(output, port)
+    command = shlex.join(flash.esptool_command(output, port))
+    if as_json:
+        facts = {"image": str(output), "bytes": len(made), "id": flash.detector_id(made), "written": port is not None}
+        print_json({**facts, "command": command})
+        return
+    click.echo(f"{output}: the detector {flash.detector_id(made):08x} in {len(made):,} of {flash.SIZE:,} bytes")
+    if port is None:
+        say(f"next: {command}")
+    else:
+        say(f"written to {port}; the device starts with it and proves itself by its golden windows")
 
 
 @click.command(short_help="What a run, a bundle or a .tflite holds.")

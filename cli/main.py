@@ -24,6 +24,7 @@ _COMMANDS = {
     "report": ("report", "A detector -> one HTML page: does it work, what does it miss, why."),
     "emit-header": ("deploy", "A detector -> a C header for the firmware."),
     "check": ("check", "Any .tflite, run or bundle -> what its target cannot run, or runs slowly."),
+    "flash-image": ("deploy", "A detector -> an image for the device's flash."),
     "info": ("deploy", "What a run, a bundle or a .tflite holds."),
 }
 """Command -> file in this folder and one line of help: known without importing the command's file."""

@@ -22,7 +22,7 @@ from gyrovae_tf.golden_npz import LARGEST as _LARGEST_GOLDEN
 from gyrovae_tf.golden_npz import Golden
 from gyrovae_tf.spec import Spec
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 MANIFEST = "manifest.json"
 MODEL = "model_int8.tflite"
 GOLDEN = "golden.npz"

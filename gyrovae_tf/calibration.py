@@ -18,6 +18,7 @@ WIDE = ("level", "tilt")
 """Views whose codes need 16 bits; those of the others are pixels."""
 _INT8 = (1 << 7) - 1
 _MOST_REGIMES = 64
+_MOST_REACH = 100
 
 Row = tuple[float, ...]
 
@@ -76,6 +77,9 @@ class Calibration:
     """An event needs this many alarms ..."""
     vote_windows: int
     """... among this many consecutive windows."""
+    reach: float = 3.0
+    """How many standard deviations of log2 of normal windows' scores the threshold lies above their mean: from this a
+    device finds the threshold anew where it is mounted."""
 
     def __post_init__(self) -> None:
         for name, view in self.views.items():
@@ -84,6 +88,10 @@ class Calibration:
             value = getattr(self, name)
             if not (_is_float32(value) and value > 0):
                 raise GyrovaeError(f"the calibration's {name} is not usable", expected="above 0", received=value)
+        if not (_is_float32(self.reach) and 0 < self.reach < _MOST_REACH):
+            raise GyrovaeError(
+                "the calibration's reach is not usable", expected=f"above 0, below {_MOST_REACH}", received=self.reach
+            )
         if not (type(self.held_back_windows) is int and 0 <= self.held_back_windows <= _INT32):
             raise GyrovaeError(
                 "the calibration's held_back_windows is not usable",

@@ -18,6 +18,7 @@ from gyrovae_tf.bundle import Bundle
 from gyrovae_tf.calibration import WIDE, Calibration, View
 from gyrovae_tf.ctext import array, chars, literals, plain, scalar, title
 from gyrovae_tf.errors import GyrovaeError, atomic_write
+from gyrovae_tf.flash import detector_id, image
 from gyrovae_tf.golden_npz import Golden
 from gyrovae_tf.signal.mtf import ONE
 from gyrovae_tf.signal.profile import EXP2_TABLE, PIXELS_AN_OCTAVE
@@ -134,7 +135,12 @@ def _lines(bundle: Bundle, prefix: str, *, golden: bool) -> Iterator[str]:
     yield from _model(bundle, prefix)
     yield from _front_end(bundle.spec, prefix)
     yield from _score(bundle.calibration, prefix)
+    number = detector_id(image(bundle))
+    yield scalar(
+        "uint32_t", prefix, "detector_id", number, "CRC-32 of this detector as gyrovae-tf flash-image writes it"
+    )
     yield from _bytes(bundle.model, prefix)
+    yield f"#define {prefix}_HAS_GOLDEN {int(golden)}"
     if golden:
         yield from _golden(bundle.golden, prefix)
     yield from ("", f"#undef {prefix}_CONST", "", f"#endif  // {prefix}_HEADER_INCLUDED")
@@ -245,7 +251,6 @@ def _golden(golden: Golden | None, prefix: str) -> Iterator[str]:
         f"the kernels {plain(golden.kernels)} ({plain(golden.version)}); other kernels may differ by a few steps in",
         "some of them, and then the score by little. The front end has no such freedom: the images are equal.",
     )
-    yield f"#define {prefix}_HAS_GOLDEN 1"
     yield scalar("int32_t", prefix, "golden_count", len(golden), "windows")
     inputs = golden.windows.reshape(len(golden), -1).tolist()
     yield from array("int16_t", prefix, "golden_inputs", inputs, "[window][sample, axis] counts; the axis varies first")
@@ -329,6 +334,8 @@ def _score(calibration: Calibration, prefix: str) -> Iterator[str]:
     yield scalar("int32_t", prefix, "held_back_windows", calibration.held_back_windows, rest)
     yield scalar("int32_t", prefix, "vote_alarms", calibration.vote_alarms, "an event: so many alarms ...")
     yield scalar("int32_t", prefix, "vote_windows", calibration.vote_windows, "... in so many consecutive windows")
+    reach = "standard deviations from the mean of normal windows' log2 scores to the threshold: for another on site"
+    yield scalar("float", prefix, "reach", calibration.reach, reach)
 
 
 def _view(name: str, view: View, prefix: str) -> Iterator[str]:

@@ -94,6 +94,7 @@ def test_a_calibration_there_and_back(data: st.DataObject) -> None:
         held_back_windows=data.draw(st.integers(0, 2**31 - 1)),
         vote_alarms=data.draw(st.integers(1, windows)),
         vote_windows=windows,
+        reach=data.draw(st.floats(2**-20, 99, width=32)),
     )
     assert Calibration.from_dict(json.loads(json.dumps(made.to_dict(), allow_nan=False))) == made
 

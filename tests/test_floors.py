@@ -17,7 +17,7 @@ FLOORS = (  # from the bottom; a folder stands for the modules in it
         *("litert", "arena", "espnn", "golden_npz", "ctext", "operators", "findings", "patterns", "target", "hazards"),
     ),
     ("signal",),
-    ("runtime", "cgen", "describe", "golden", "lint"),
+    ("runtime", "cgen", "describe", "golden", "lint", "flash", "firmware"),
     ("device",),
     ("learn",),
     ("__init__",),

@@ -60,6 +60,8 @@ _RIDGE = 2e-3
 _ALIKE = 32  # windows
 _SOFT = 0.5
 _UPPER = 0.95
+_LEAST_SCORE = 1e-6  # as the device has it, before the logarithm
+_REACHES = (0.5, 20.0)  # standard deviations: a threshold for another place, within reason
 _LEAST_REACH = 0.05  # of the logarithm of a distance, from the middle to the upper end
 
 
@@ -144,7 +146,7 @@ def calibrate(
         recordings=[data.sources[index] for index in origins[wide_known, 0]],
         seed=seed,
     )
-    rounded = _float32([tail.threshold, false_alarm_rate])
+    rounded = _float32([tail.threshold, false_alarm_rate, _reach(scores, tail.threshold)])
     calibration = Calibration(
         bands=views["bands"],
         groups=views["groups"],
@@ -156,8 +158,16 @@ def calibrate(
         held_back_windows=len(scores),
         vote_alarms=voted.alarms,
         vote_windows=voted.windows,
+        reach=rounded[2],
     )
     return Calibrated(calibration, tail, trust, voted)
+
+
+def _reach(scores: Floats, threshold: float) -> float:
+    """How many standard deviations of log2 scores the threshold lies above their mean, within reason."""
+    logs = np.log2(np.maximum(scores, _LEAST_SCORE))
+    spread = float(np.std(logs, ddof=1)) if len(logs) > 1 else 0.0
+    return float(np.clip((math.log2(threshold) - logs.mean()) / max(spread, 1e-3), *_REACHES))
 
 
 def _in_time(data: Dataset) -> tuple[NDArray[np.intp], Labels]:

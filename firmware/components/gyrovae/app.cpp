@@ -1,0 +1,200 @@
+#include "gyrovae/app.h"
+
+namespace gyrovae::app {
+
+namespace {
+
+constexpr double kRateTolerance = 0.02;   // crystals of sensors differ by a per cent or two
+constexpr double kLsbTolerance = 1e-3;
+constexpr int kStepsApart = 2;            // a golden output may differ by so many: kernels round differently
+constexpr float kScoreTolerance = 0.01f;  // a golden score may differ by so much of it
+constexpr uint32_t kWindowsAWord = 16;    // a calibration says how far it is every so many windows
+
+bool near(double a, double b, double tolerance) {
+  const double apart = a > b ? a - b : b - a;
+  return apart <= tolerance * b;
+}
+
+float magnitude(float value) {
+  return value < 0.0f ? -value : value;
+}
+
+}  // namespace
+
+void Core::start(const Board &board, const Sensor &sensor, const char *firmware, uint32_t boot) {
+  board_ = board;
+  sensor_ = sensor;
+  firmware_ = firmware;
+  boot_ = boot;
+}
+
+void Core::install(const Detector &detector, const Model &model, wire::Source source, int32_t hop,
+                   const site::Site &site) {
+  detector_ = &detector;
+  model_ = model;
+  source_ = source;
+  hop_ = hop > 0 ? hop : detector.tables->window;
+  site_ = site::usable(site) ? site : site::Site{};
+  vote_ = score::Vote(detector.tables->vote_alarms, detector.tables->vote_windows);
+}
+
+const char *Core::misfit() const {
+  if (!detector_) return "there is no detector: flash one (gyrovae-tf flash-image), or compile one in";
+  if (!near(sensor_.rate_hz, detector_->tables->rate_hz, kRateTolerance)) {
+    return "the detector was made for another sample rate than the sensor's";
+  }
+  if (!near(sensor_.lsb, detector_->tables->lsb, kLsbTolerance)) {
+    return "the detector was made for another range or type of sensor: a count is not the same";
+  }
+  return nullptr;
+}
+
+void Core::begin(wire::Mode mode) {
+  if (mode == wire::Mode::kDetect) {
+    if (const char *problem = misfit()) {
+      say(wire::Level::kError, problem);
+      mode = wire::Mode::kStream;
+    }
+  }
+  mode_ = mode;
+  restart_ = true;
+  fit_windows_ = 0;
+  vote_.reset();
+  answer();
+}
+
+bool Core::take(const wire::Sample &sample) {
+  if (sample.number != next_) restart_ = true;
+  next_ = sample.number + 1;
+  if (mode_ == wire::Mode::kDetect) return true;
+  wire::Line line;
+  wire::sample(line, sample);
+  send(line);
+  return false;
+}
+
+bool Core::restarted() {
+  const bool restart = restart_;
+  restart_ = false;
+  return restart;
+}
+
+// The score of a window whose model has run.
+static void judge(const Detector &detector, const Model &model, const Core::Workplace &place) {
+  score::expected_sums(model.outputs[1], model.field_scale, model.field_zero_point, place.expected);
+  score::score(*place.profile, place.expected, *detector.tables, *place.score);
+}
+
+void Core::detect(const wire::Sample &last, const Workplace &place, uint32_t frontend_us) {
+  const uint32_t start = now_us();
+  if (const char *problem = model_.run()) {
+    say(wire::Level::kError, problem);
+    return;
+  }
+  const uint32_t ran = now_us();
+  judge(*detector_, model_, place);
+  score::Reason reasons[wire::kMostReasons];
+  const int count = score::reasons(place.score->deviation, *detector_->tables, reasons, wire::kMostReasons);
+  const float score = place.score->score;
+  const bool alarm = !(score < site_.threshold);
+  const bool event = vote_.add(alarm);
+  wire::Line line;
+  wire::verdict(line, {windows_, last.number, last.t_us, score, site_.threshold, alarm, event, reasons, count,
+                       frontend_us, ran - start, now_us() - ran});
+  windows_++;
+  send(line);
+  if (fit_windows_) fit(score);
+}
+
+const char *Core::prove(const Detector &detector, const Model &model, int32_t index, const Workplace &place) {
+  const Golden &golden = detector.golden;
+  if (crc32(model.input, 2 * kImageBytes) != golden.image_crc32[index]) {
+    return "self-test: the front end gives other images than on the PC";
+  }
+  if (const char *problem = model.run()) return problem;
+  judge(detector, model, place);
+  const int8_t *expected = golden.outputs + index * 2 * kImageBytes;
+  for (const int8_t *output : model.outputs) {
+    for (int i = 0; i < kImageBytes; i++, expected++) {
+      const int apart = output[i] - *expected;
+      if (apart > kStepsApart || apart < -kStepsApart) return "self-test: the model gives other outputs than on the PC";
+    }
+  }
+  const float found = place.score->score, told = golden.scores[index];
+  if (!(magnitude(found - told) <= kScoreTolerance * magnitude(told))) {
+    return "self-test: the score is another than on the PC";
+  }
+  return nullptr;
+}
+
+void Core::fit(float score) {
+  fit_.add(score);
+  if (fit_.count() < fit_windows_) {
+    if (fit_.count() % kWindowsAWord == 0) {
+      wire::Line line;
+      wire::status(line, wire::Level::kInformation).text("calibration on site: ").number(fit_.count());
+      send(line.text(" of ").number(fit_windows_).text(" windows").end());
+    }
+    return;
+  }
+  fit_windows_ = 0;
+  if (const char *problem = fit_.finish(detector_->reach, site_)) {
+    say(wire::Level::kError, problem);
+  } else if (!board_.keep(detector_->id, site_)) {
+    say(wire::Level::kError, "the threshold of this site cannot be kept over a boot");
+  }
+  vote_.reset();
+  answer();
+}
+
+void Core::receive(char byte) {
+  wire::Command command;
+  if (commands_.add(byte, command)) obey(command);
+}
+
+void Core::obey(const wire::Command &command) {
+  switch (command.word) {
+    case wire::Word::kStream:
+      return begin(wire::Mode::kStream);
+    case wire::Word::kDetect:
+      return begin(wire::Mode::kDetect);
+    case wire::Word::kInfo:
+      return answer();
+    case wire::Word::kCalibrate: {
+      begin(wire::Mode::kDetect);
+      if (mode_ != wire::Mode::kDetect) return;
+      const double windows = 60.0 * command.minutes * sensor_.rate_hz / hop_;
+      fit_windows_ = windows > 1.0 ? static_cast<uint32_t>(windows) : 1;
+      fit_.start();
+      return say(wire::Level::kInformation, "calibration on site: keep the machine running as it normally does; windows",
+                 static_cast<int32_t>(fit_windows_));
+    }
+    case wire::Word::kForget:
+      site_ = {};
+      fit_windows_ = 0;
+      if (detector_ && !board_.keep(detector_->id, site_)) {
+        say(wire::Level::kError, "the threshold of this site is still kept");
+      }
+      return answer();
+    case wire::Word::kUnknown:
+      return say(wire::Level::kError, "unknown command: stream, detect, info, calibrate MINUTES, forget");
+  }
+}
+
+void Core::say(wire::Level level, const char *text, int32_t number) {
+  wire::Line line;
+  wire::status(line, level).text(text);
+  if (number >= 0) line.character(' ').integer(number);
+  send(line.end());
+}
+
+void Core::answer() {
+  const Tables *const tables = detector_ ? detector_->tables : nullptr;
+  wire::Line line;
+  wire::banner(line, {firmware_, sensor_.name, sensor_.units, sensor_.rate_hz, sensor_.lsb, sensor_.least, sensor_.most,
+                      mode_, boot_, next_, now_us(), source_, tables ? tables->spec_digest : nullptr,
+                      tables ? tables->window : 0, hop_, site_.threshold, site_.windows});
+  send(line);
+}
+
+}  // namespace gyrovae::app
