@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from gyrovae_tf.spec import Spec
 FIRMWARE = Path(__file__).resolve().parents[1] / "firmware"
 COMPONENT = FIRMWARE / "components" / "gyrovae"
 EMULATED = FIRMWARE / "emulated"
+CMAKE = COMPONENT / "CMakeLists.txt"
 SCALE, ZERO_POINT = np.float32(0.03125), -3
 """Of the model's second output, as these tests have it."""
 STRICT = ("-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Wundef", "-Werror")
@@ -46,11 +48,25 @@ RESULT = np.dtype(
 """What firmware/emulated/parity.cpp writes for a window."""
 
 
+PACKAGES = {
+    "arm-none-eabi-g++": "gcc-arm-none-eabi",
+    "arm-none-eabi-gcc": "gcc-arm-none-eabi",
+    "arm-none-eabi-nm": "binutils-arm-none-eabi",
+    "cppcheck": "cppcheck",
+    "g++": "g++",
+    "qemu-system-arm": "qemu-system-arm",
+    "qemu-system-riscv32": "qemu-system-misc",
+    "riscv64-unknown-elf-g++": "gcc-riscv64-unknown-elf",
+    "riscv64-unknown-elf-gcc": "gcc-riscv64-unknown-elf",
+}
+"""Program -> Debian's package of it."""
+
+
 def tool(name: str) -> str:
     """The path of a program, which has to be there in CI; elsewhere the test is skipped."""
     found = shutil.which(name)
     if found is None:
-        message = f"there is no {name} here"
+        message = f"there is no {name} here: apt-get install {PACKAGES[name]}"
         if os.environ.get("CI"):
             pytest.fail(message)
         pytest.skip(message)
@@ -77,6 +93,79 @@ def compiled(compiler: str, flags: tuple[str, ...], folder: Path) -> list[Path]:
     return objects
 
 
+# --- emulated cores ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Core:
+    """A microcontroller that QEMU emulates, and how programs for it are made."""
+
+    compiler: str
+    """As in arm-none-eabi-gcc, without gcc."""
+    flags: tuple[str, ...]
+    start: str
+    """Source of what runs before main."""
+    script: str
+    """The linker's."""
+    linking: tuple[str, ...]
+    emulator: tuple[str, ...]
+
+
+def _cortex_m(flags: str, board: str, flash: int, ram: int) -> Core:
+    sizes = (f"-Wl,--defsym=flash_size={flash}", f"-Wl,--defsym=ram_size={ram}")
+    emulator = ("qemu-system-arm", "-M", board)
+    return Core("arm-none-eabi-", (*flags.split(), "-mthumb"), "start_cortex_m.c", "cortex_m.ld", sizes, emulator)
+
+
+CORES = {
+    "cortex-m4f": _cortex_m("-mcpu=cortex-m4 -mfloat-abi=hard -mfpu=fpv4-sp-d16", "mps2-an386", 1 << 22, 1 << 16),
+    "cortex-m0": _cortex_m("-mcpu=cortex-m0 -mfloat-abi=soft", "microbit", 1 << 18, 1 << 14),
+    "rv32imc": Core(
+        "riscv64-unknown-elf-",
+        ("-march=rv32imc", "-misa-spec=2.2", "-mabi=ilp32", "-mcmodel=medany"),
+        "start_riscv.S",
+        "riscv.ld",
+        (),
+        ("qemu-system-riscv32", "-M", "virt", "-bios", "none"),
+    ),
+}
+"""With an FPU, and two without. None of these programs has a C library."""
+_BARE = ("-ffreestanding", "-fno-threadsafe-statics", "-ffunction-sections", "-fdata-sections")
+
+
+def component_flags() -> tuple[str, ...]:
+    """The compiler's flags that the component's CMakeLists.txt asks for."""
+    found = re.search(r"target_compile_options\(\$\{COMPONENT_LIB\} PRIVATE ([^)]*)\)", CMAKE.read_text())
+    assert found is not None
+    return tuple(found[1].split())
+
+
+def component_for(core: Core, folder: Path) -> list[Path]:
+    """The component's object files for a core, compiled in a folder unless they are there."""
+    return compiled(f"{core.compiler}g++", (*component_flags(), *core.flags, *_BARE), folder)
+
+
+def emulated(core: Core, program: str, folder: Path, component: list[Path]) -> list[str | Path]:
+    """The command that runs firmware/emulated/<program>.cpp; `folder` holds nn_model.h and gets the ELF file."""
+    gcc, gxx = f"{core.compiler}gcc", f"{core.compiler}g++"
+    include = ("-I", folder, "-I", COMPONENT / "include")
+    objects = []
+    for source in (f"{program}.cpp", "channel_semihosting.cpp", core.start, "memory.c"):
+        target = folder / f"{source}.o"
+        if source.endswith(".cpp"):
+            command = [tool(gxx), *PORTABLE, "-O2", *core.flags, *_BARE, *include]
+        else:  # without the last one, memcpy would be made of a call of memcpy
+            command = [tool(gcc), *STRICT, "-O2", *core.flags, *_BARE[:1], "-fno-tree-loop-distribute-patterns"]
+        checked([*command, "-c", EMULATED / source, "-o", target], folder)
+        objects.append(target)
+    elf = folder / f"{program}.elf"
+    linking = ("-nostdlib", "-T", EMULATED / core.script, *core.linking, "-Wl,--gc-sections", "-Wl,--fatal-warnings")
+    checked([tool(gcc), *core.flags, *objects, *component, *linking, "-lgcc", "-o", elf], folder)
+    quiet = ("-nographic", "-monitor", "none", "-serial", "none")
+    semihosting = ("-semihosting-config", "enable=on,target=native")
+    return [tool(core.emulator[0]), *core.emulator[1:], *quiet, *semihosting, "-kernel", elf]
+
+
 # --- what is run ----------------------------------------------------------------------------------------------
 
 
@@ -88,6 +177,10 @@ class Case:
     windows: NDArray[np.int16]
     outputs: NDArray[np.int8]
     """[k, 32, 32, 3] the model's second output: any will do."""
+
+    def last(self, count: int) -> Case:
+        """The same detector and the last windows only."""
+        return Case(self.bundle, self.windows[-count:], self.outputs[-count:])
 
     @property
     def images(self) -> NDArray[np.int8]:

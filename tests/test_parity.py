@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
@@ -58,6 +59,32 @@ def test_images_are_equal_and_scores_and_verdicts_are_those_of_python(
     case = everything(length)
     found = firmware.run(on_host(tmp_path, case, build, objects), tmp_path, case)
     firmware.compare(found, case)
+
+
+EMULATED = [
+    *(("cortex-m4f", length) for length in (64, 128, 256, 512)),
+    *(("rv32imc", length) for length in (64, 128, 256, 512)),
+    *(("cortex-m0", length) for length in (64, 128)),  # 16 KiB of RAM hold no more besides the images
+]
+EMULATED_WINDOWS = 500
+
+
+@pytest.fixture(scope="session")
+def component(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], list[Path]]:
+    """A core's name in, the component's object files for it out."""
+    folders = {name: tmp_path_factory.mktemp(name) for name in firmware.CORES}
+    return lambda name: firmware.component_for(firmware.CORES[name], folders[name])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("core", "length"), EMULATED)
+def test_the_same_on_emulated_microcontrollers(
+    tmp_path: Path, component: Callable[[str], list[Path]], core: str, length: int
+) -> None:
+    case = everything(length).last(EMULATED_WINDOWS + len(firmware.degenerate(length)))
+    firmware.header(tmp_path, case)
+    program = firmware.emulated(firmware.CORES[core], "parity", tmp_path, component(core))
+    firmware.compare(firmware.run(program, tmp_path, case), case)
 
 
 def limits(spec: Spec) -> dict[str, Spec]:

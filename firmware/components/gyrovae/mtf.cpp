@@ -12,18 +12,18 @@ void levels(const int16_t *samples, int length, int32_t mean, const int32_t *edg
   for (int i = 0; i < kLevels; i++) {
     for (int j = 0; j < kLevels; j++) scratch.transition[i][j] = 0;
   }
-  int32_t start[kLevels - 1];
-  for (int i = 0; i < kLevels - 1; i++) start[i] = edges[i] + mean;
   const int segment = length / kCells;
-  int32_t *from = nullptr;
-  for (int i = 0; i < kCells; i++) {
+  int32_t none[kLevels];  // the first sample follows no other
+  int32_t *from = none;
+  for (int j = 0; j < kLevels; j++) none[j] = 0;
+  for (uint8_t *share = scratch.share[0]; share < scratch.share[0] + kCells * kLevels; share += kLevels) {
     for (int k = 0; k < segment; k++, samples += kAxes) {
-      const int32_t sample = *samples;
-      int level = sample >= start[3] ? 4 : 0;  // edges ascend
-      level += sample >= start[level + 1] ? 2 : 0;
-      level += sample >= start[level] ? 1 : 0;
-      scratch.share[i][level]++;
-      if (from) from[level]++;
+      const int32_t sample = *samples - mean;
+      int level = sample >= edges[3] ? 4 : 0;  // edges ascend
+      level += sample >= edges[level + 1] ? 2 : 0;
+      level += sample >= edges[level] ? 1 : 0;
+      share[level]++;
+      from[level]++;
       from = scratch.transition[level];
     }
   }

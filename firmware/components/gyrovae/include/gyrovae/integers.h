@@ -11,6 +11,7 @@
 
 namespace gyrovae {
 
+// cppcheck-suppress shiftNegativeLHS
 static_assert((-1 >> 1) == -1, "right shifts of negative numbers have to round down");
 
 // Rounded down, for a positive divisor.
