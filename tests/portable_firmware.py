@@ -145,12 +145,23 @@ def component_for(core: Core, folder: Path) -> list[Path]:
     return compiled(f"{core.compiler}g++", (*component_flags(), *core.flags, *_BARE), folder)
 
 
-def emulated(core: Core, program: str, folder: Path, component: list[Path]) -> list[str | Path]:
-    """The command that runs firmware/emulated/<program>.cpp; `folder` holds nn_model.h and gets the ELF file."""
+def emulated(
+    core: Core,
+    program: str,
+    folder: Path,
+    component: list[Path],
+    *,
+    beside: str = "channel_semihosting",
+    serial: str = "none",
+) -> list[str | Path]:
+    """The command that runs firmware/emulated/<program>.cpp; `folder` holds nn_model.h and gets the ELF file.
+
+    `beside` is another source of the program, `serial` what QEMU makes of the core's first serial port.
+    """
     gcc, gxx = f"{core.compiler}gcc", f"{core.compiler}g++"
-    include = ("-I", folder, "-I", COMPONENT / "include")
+    include = ("-I", folder, "-I", COMPONENT / "include", f"-Wa,-I{folder}")
     objects = []
-    for source in (f"{program}.cpp", "channel_semihosting.cpp", core.start, "memory.c"):
+    for source in (f"{program}.cpp", f"{beside}.cpp", core.start, "memory.c"):
         target = folder / f"{source}.o"
         if source.endswith(".cpp"):
             command = [tool(gxx), *PORTABLE, "-O2", *core.flags, *_BARE, *include]
@@ -161,7 +172,7 @@ def emulated(core: Core, program: str, folder: Path, component: list[Path]) -> l
     elf = folder / f"{program}.elf"
     linking = ("-nostdlib", "-T", EMULATED / core.script, *core.linking, "-Wl,--gc-sections", "-Wl,--fatal-warnings")
     checked([tool(gcc), *core.flags, *objects, *component, *linking, "-lgcc", "-o", elf], folder)
-    quiet = ("-nographic", "-monitor", "none", "-serial", "none")
+    quiet = ("-nographic", "-monitor", "none", "-serial", serial)
     semihosting = ("-semihosting-config", "enable=on,target=native")
     return [tool(core.emulator[0]), *core.emulator[1:], *quiet, *semihosting, "-kernel", elf]
 
@@ -291,6 +302,11 @@ def degenerate(length: int) -> dict[str, NDArray[np.int16]]:
         "ramps": (np.linspace(-32768, 32767, length), np.linspace(9, -9, length), step),
         "impulses": (32767 * (step == length // 2), -32768 * (step == 0), 32767 * (step == length - 1)),
         "alternating extremes": (flip, -1 - flip, flip // 4),
+        "as loud as 16 bits of a fold": (
+            np.sign(flip) * 32767,
+            np.where(step // 16 % 2, 32767, -32767),
+            16383 * np.sign(flip),
+        ),
         "steps": (np.where(step < length // 3, -5, 7), np.where(step < length // 2, -32768, 32767), step // 32 * 999),
         "dead axis": (zero, 3000 * np.sin(0.7 * step), rng.normal(0, 500, length)),
         "noise over the whole range": tuple(rng.integers(-32768, 32768, (3, length))),

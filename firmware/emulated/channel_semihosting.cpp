@@ -1,5 +1,6 @@
-// The channel on an emulated core, by Arm's semihosting (Arm IHI 0102; RISC-V has the same calls).
+// The channel on an emulated core: files of the host.
 #include "channel.h"
+#include "semihosting.h"
 
 extern "C" {
 extern uint32_t stack_low[], stack_top[];
@@ -8,56 +9,24 @@ extern uint32_t stack_low[], stack_top[];
 
 namespace channel {
 
-namespace {
-
-enum Call { kOpen = 0x01, kWrite = 0x05, kRead = 0x06, kExitExtended = 0x20 };
-enum Mode { kReadBinary = 1, kWriteBinary = 5 };
-constexpr uintptr_t kApplicationExit = 0x20026;
-
-uintptr_t call(Call number, const uintptr_t *arguments) {
-#ifdef __riscv
-  register uintptr_t result asm("a0") = number;
-  register const uintptr_t *given asm("a1") = arguments;
-  // The three instructions have to be as they are, uncompressed, and on one page.
-  asm volatile(
-      ".option push\n .option norvc\n .balign 16\n slli zero, zero, 0x1f\n ebreak\n srai zero, zero, 7\n .option pop"
-      : "+r"(result)
-      : "r"(given)
-      : "memory");
-#else
-  register uintptr_t result asm("r0") = number;
-  register const uintptr_t *given asm("r1") = arguments;
-  asm volatile("bkpt 0xab" : "+r"(result) : "r"(given) : "memory");
-#endif
-  return result;
-}
-
-uintptr_t opened(const char *name, uintptr_t length, Mode mode) {
-  const uintptr_t arguments[] = {reinterpret_cast<uintptr_t>(name), mode, length};
-  const uintptr_t handle = call(kOpen, arguments);
-  if (handle == UINTPTR_MAX) finish(3);
+static uintptr_t opened(const char *name, semihosting::Mode mode) {
+  const uintptr_t handle = semihosting::open(name, mode);
+  if (handle == semihosting::kNone) finish(3);
   return handle;
 }
 
-}  // namespace
-
 void read(void *to, size_t bytes) {
-  static const uintptr_t file = opened("windows.bin", 11, kReadBinary);
-  const uintptr_t arguments[] = {file, reinterpret_cast<uintptr_t>(to), bytes};
-  if (call(kRead, arguments)) finish(4);  // it returns how much was not read
+  static const uintptr_t file = opened("windows.bin", semihosting::kReadBinary);
+  if (!semihosting::transfer(semihosting::kRead, file, to, bytes)) finish(4);
 }
 
 void write(const void *from, size_t bytes) {
-  static const uintptr_t file = opened("results.bin", 11, kWriteBinary);
-  const uintptr_t arguments[] = {file, reinterpret_cast<uintptr_t>(from), bytes};
-  if (call(kWrite, arguments)) finish(5);
+  static const uintptr_t file = opened("results.bin", semihosting::kWriteBinary);
+  if (!semihosting::transfer(semihosting::kWrite, file, from, bytes)) finish(5);
 }
 
 void finish(int status) {
-  const uintptr_t arguments[] = {kApplicationExit, static_cast<uintptr_t>(status)};
-  call(kExitExtended, arguments);
-  for (;;) {
-  }
+  semihosting::finish(status);
 }
 
 uint64_t instructions() {

@@ -57,6 +57,7 @@ void Core::begin(wire::Mode mode) {
     }
   }
   mode_ = mode;
+  begun_++;
   restart_ = true;
   fit_windows_ = 0;
   vote_.reset();

@@ -44,6 +44,8 @@ class Core {
   // Begins a mode, says why where it cannot, and answers with the banner.
   void begin(wire::Mode mode);
   wire::Mode mode() const { return mode_; }
+  // How often a mode has begun.
+  uint32_t begun() const { return begun_; }
   bool has_detector() const { return detector_ != nullptr; }
 
   // What a window is worked on with; `App` has it.
@@ -88,7 +90,7 @@ class Core {
   score::Vote vote_ = {1, 1};
   wire::Commands commands_;
   wire::Mode mode_ = wire::Mode::kStream;
-  uint32_t boot_ = 0, next_ = 0, windows_ = 0;
+  uint32_t boot_ = 0, next_ = 0, windows_ = 0, begun_ = 0;
   bool restart_ = true;
 };
 
