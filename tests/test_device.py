@@ -1,4 +1,4 @@
-"""The device: its app behind a serial port, driven from Python; on an emulated Cortex-M4F, and here under sanitisers."""
+"""The device: its app behind a serial port, driven from Python; on an emulated Cortex-M4F, here under sanitisers."""
 
 from __future__ import annotations
 
