@@ -1,0 +1,134 @@
+// The device on an ESP32-S3: the sampling task on core 0, and everything else in one task on core 1, which alone writes
+// to the serial port.
+#include "detectors.h"
+#include "esp_log.h"
+#include "esp_random.h"
+#include "esp_task_wdt.h"
+#include "esp_timer.h"
+#include "firmware_version.h"
+#include "freertos/FreeRTOS.h"
+#include "freertos/task.h"
+#include "gyrovae/app.h"
+#include "gyrovae_tflm/interpreter.h"
+#include "link.h"
+#include "sampling.h"
+#include "sdkconfig.h"
+#include "storage.h"
+
+namespace {
+
+using gyrovae::wire::Level;
+
+constexpr uint32_t kStackBytes = 16384;
+constexpr UBaseType_t kPriority = 5;
+constexpr BaseType_t kCore = 1;
+constexpr uint32_t kWaitMs = 20;
+constexpr int64_t kSecond = 1'000'000;
+constexpr gyrovae::app::Sensor kNoSensor = {"none", "m/s^2", 0.0, 1.0, -1, 1};
+
+gyrovae::app::App<CONFIG_GYROVAE_LONGEST_WINDOW> app;
+gyrovae::app::Model model;
+StackType_t stack[kStackBytes];
+StaticTask_t memory;
+
+uint32_t now_us() {
+  return static_cast<uint32_t>(esp_timer_get_time());
+}
+
+constexpr gyrovae::app::Board kBoard = {gyrovae::link::write, now_us, gyrovae::storage::keep};
+
+void tell_notices() {
+  gyrovae::sampling::Notice notice;
+  while (gyrovae::sampling::next(notice)) app.say(notice.level, notice.text, notice.number);
+}
+
+const char *(*invoke)() = nullptr;
+
+// The model's run; many of them are the self-test.
+const char *watched_run() {
+  esp_task_wdt_reset();
+  return invoke();
+}
+
+// Null, or why the detector is not used.
+const char *install(const gyrovae::Detector &detector, gyrovae::wire::Source source) {
+  if (const char *problem = gyrovae::tflm::open(detector, model)) return problem;
+  invoke = model.run;
+  model.run = watched_run;
+  if (const char *problem =
+          app.install(detector, model, source, CONFIG_GYROVAE_HOP, gyrovae::storage::kept(detector.id))) {
+    return problem;
+  }
+  app.say(Level::kInformation, "golden windows passed:", detector.golden.count);
+  app.say(Level::kInformation, "arena bytes used:", static_cast<int32_t>(gyrovae::tflm::arena_used_bytes()));
+  return nullptr;
+}
+
+// The partition's detector, else the compiled one, else none.
+void install() {
+  const char *problem = nullptr;
+  if (const gyrovae::Detector *detector = gyrovae::detectors::in_partition(&problem)) {
+    problem = install(*detector, gyrovae::wire::Source::kPartition);
+    if (!problem) return;
+  }
+  app.say(Level::kWarning, "the detector in the partition is not used");
+  app.say(Level::kWarning, problem);
+  const gyrovae::Detector *const detector = gyrovae::detectors::compiled();
+  if (!detector) return app.say(Level::kWarning, "no detector is compiled in: the device only streams");
+  problem = install(*detector, gyrovae::wire::Source::kCompiled);
+  if (!problem) return;
+  app.say(Level::kWarning, "the compiled-in detector is not used");
+  app.say(Level::kWarning, problem);
+}
+
+void listen() {
+  char bytes[64];
+  const size_t count = gyrovae::link::read(bytes, sizeof bytes);
+  for (size_t i = 0; i < count; i++) app.receive(bytes[i]);
+}
+
+void run(void *) {
+  esp_task_wdt_add(nullptr);
+  const uint32_t boot = esp_random();
+  const char *const problem = gyrovae::link::open();
+  app.start(kBoard, kNoSensor, GYROVAE_FIRMWARE_VERSION, boot);
+  if (problem) app.say(Level::kError, problem);
+  if (const char *wrong = gyrovae::storage::open()) app.say(Level::kError, wrong);
+  if (const char *wrong = gyrovae::sampling::start()) app.say(Level::kError, wrong);
+  gyrovae::app::Sensor sensor = kNoSensor;
+  while (!gyrovae::sampling::opened(sensor, 100)) {
+    tell_notices();
+    esp_task_wdt_reset();
+  }
+  app.start(kBoard, sensor, GYROVAE_FIRMWARE_VERSION, boot);
+  install();
+  // From here on what goes wrong is said in the protocol's words.
+  esp_log_level_set("*", ESP_LOG_NONE);
+#if CONFIG_GYROVAE_DETECT_AT_BOOT
+  app.begin(app.has_detector() ? gyrovae::wire::Mode::kDetect : gyrovae::wire::Mode::kStream);
+#else
+  app.begin(gyrovae::wire::Mode::kStream);
+#endif
+  gyrovae::sampling::go();
+  for (int64_t told = 0;;) {
+    gyrovae::wire::Sample sample;
+    if (gyrovae::sampling::next(sample, kWaitMs)) app.sample(sample);
+    tell_notices();
+    listen();
+    esp_task_wdt_reset();
+    const int64_t now = esp_timer_get_time();
+    if (now - told >= kSecond) {
+      told = now;
+      if (const int dropped = gyrovae::link::take_dropped()) {
+        app.say(Level::kWarning, "lines dropped, the port is too slow or nobody reads:", dropped);
+      }
+    }
+  }
+}
+
+}  // namespace
+
+extern "C" void app_main() {
+  // The tasks are static and last as long as the device runs; this one ends here.
+  xTaskCreateStaticPinnedToCore(run, "app", kStackBytes, nullptr, kPriority, stack, &memory, kCore);
+}
