@@ -18,40 +18,70 @@ from typing import IO
 import numpy as np
 import portable_firmware as firmware
 import serial
+from numpy.typing import NDArray
 
+from gyrovae_tf import runtime
+from gyrovae_tf.bundle import Bundle
 from gyrovae_tf.cgen import emit_header
 from gyrovae_tf.device import wire
 from gyrovae_tf.golden_npz import Golden
-from gyrovae_tf.signal.profile import means
-from gyrovae_tf.signal.score import expected_sums, profiles, score
+from gyrovae_tf.signal import frontend
 
 WINDOW, RATE_HZ, WINDOWS = 64, 200, 12
 SANITIZED = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 
 
-def case(seed: int = 8) -> firmware.Case:
-    """A detector with golden windows, and the windows of the script with what the model makes of them."""
-    made = firmware.case(firmware.fitted(WINDOW), firmware.random_windows(WINDOWS, WINDOW, seed), seed=seed)
-    outputs = np.stack([np.zeros_like(made.outputs), made.outputs], axis=1)
-    golden = Golden(made.windows[:3], made.images[:3], outputs[:3], made.scores().score[:3], "tflm", "tflite-micro 1")
-    calibration = dataclasses.replace(made.bundle.calibration, reach=1.5)
-    return dataclasses.replace(made, bundle=dataclasses.replace(made.bundle, golden=golden, calibration=calibration))
+@dataclass(frozen=True, eq=False)
+class Script:
+    """A detector, the windows that the sensor gives one after the other, and what the model and Python make of them."""
+
+    bundle: Bundle
+    windows: NDArray[np.int16]
+    outputs: NDArray[np.int8]
+    """[k, 2, 32, 32, 3]"""
+    scores: NDArray[np.float64]
+    scale: float
+    zero_point: int
+    """Of the model's second output."""
+
+    def write(self, folder: Path) -> None:
+        """The file script.bin that firmware/emulated/device.cpp includes."""
+        samples = self.windows.reshape(-1, 3)
+        head = struct.pack("<iifi", len(samples), len(self.windows), self.scale, self.zero_point)
+        parts = [head, samples.tobytes(), bytes(-len(samples.tobytes()) % 4)]
+        images = frontend.images(self.windows, self.bundle.spec)
+        for image, output in zip(images, self.outputs, strict=True):
+            parts += [struct.pack("<I", zlib.crc32(image.tobytes())), output.tobytes()]
+        (folder / "script.bin").write_bytes(b"".join(parts))
 
 
-def write_script(case: firmware.Case, folder: Path, *, pause_us: int = 0) -> None:
-    """The file script.bin that firmware/emulated/device.cpp includes."""
-    samples = case.windows.reshape(-1, 3)
-    parts = [struct.pack("<iiI", len(samples), len(case.windows), pause_us), samples.tobytes()]
-    parts.append(bytes(-len(samples.tobytes()) % 4))
-    for images, output in zip(case.images, case.outputs, strict=True):
-        parts += [struct.pack("<I", zlib.crc32(images.tobytes())), bytes(output.nbytes), output.tobytes()]
-    (folder / "script.bin").write_bytes(b"".join(parts))
+def made_up(seed: int = 8) -> Script:
+    """A detector with golden windows whose model is chance, and windows of all kinds: half of them are alarms."""
+    case = firmware.case(firmware.fitted(WINDOW), firmware.random_windows(WINDOWS, WINDOW, seed), seed=seed)
+    outputs = np.stack([np.zeros_like(case.outputs), case.outputs], axis=1)
+    scores = case.scores().score
+    golden = Golden(case.windows[:3], case.images[:3], outputs[:3], scores[:3], "tflm", "tflite-micro 1")
+    calibration = dataclasses.replace(case.bundle.calibration, reach=1.5)
+    bundle = dataclasses.replace(case.bundle, golden=golden, calibration=calibration)
+    return Script(bundle, case.windows, outputs, scores, float(firmware.SCALE), firmware.ZERO_POINT)
 
 
-def built(folder: Path, case: firmware.Case, *, on: str, pause_us: int = 0) -> list[str | Path]:
+def recorded(bundle: Bundle, windows: NDArray[np.int16]) -> Script:
+    """A real detector, whose model runs here on the kernels that made its golden windows."""
+    assert bundle.golden is not None
+    detector = runtime.Detector(bundle, bundle.golden.kernels)
+    golden = bundle.golden.windows[~(windows == bundle.golden.windows[:, None]).all(axis=(2, 3)).any(axis=1)]
+    both = np.concatenate([windows, golden])
+    outputs = np.stack(detector.model.reconstruct(frontend.images(both, bundle.spec)), axis=1)
+    scores = detector.score_windows(both).score
+    model = detector.model
+    return Script(bundle, both, outputs, scores, float(model.field_scale), int(model.field_zero_point))
+
+
+def built(folder: Path, script: Script, *, on: str) -> list[str | Path]:
     """The command that runs the device in `folder`: `on` is the name of an emulated core, or `host`."""
-    emit_header(case.bundle, folder / "nn_model.h", golden=True)
-    write_script(case, folder, pause_us=pause_us)
+    emit_header(script.bundle, folder / "nn_model.h", golden=True)
+    script.write(folder)
     if on != "host":
         core = firmware.CORES[on]
         component = firmware.component_for(core, folder)
@@ -59,17 +89,8 @@ def built(folder: Path, case: firmware.Case, *, on: str, pause_us: int = 0) -> l
     include = ["-I", folder, "-I", firmware.COMPONENT / "include", f"-Wa,-I{folder}"]
     sources = [firmware.EMULATED / "device.cpp", firmware.EMULATED / "board_host.cpp"]
     objects = firmware.compiled("g++", SANITIZED, folder)
-    command = [
-        firmware.tool("g++"),
-        *firmware.PORTABLE,
-        *SANITIZED,
-        *include,
-        *sources,
-        *objects,
-        "-o",
-        folder / "device",
-    ]
-    firmware.checked(command, folder)
+    command = [firmware.tool("g++"), *firmware.PORTABLE, *SANITIZED, *include, *sources, *objects]
+    firmware.checked([*command, "-o", folder / "device"], folder)
     return [folder / "device"]
 
 
@@ -128,10 +149,3 @@ def running(command: list[str | Path], folder: Path) -> Iterator[Device]:
         process.wait()
         process.stdin.close()
         process.stdout.close()
-
-
-def scores(case: firmware.Case) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """What Python makes of the script's windows."""
-    sums = expected_sums(case.outputs, float(firmware.SCALE), firmware.ZERO_POINT)
-    seen = profiles(case.images, (np.zeros_like(sums), sums), case.bundle.spec, means(case.windows))
-    return score(seen, case.bundle.calibration).score

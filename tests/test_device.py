@@ -9,13 +9,16 @@ from pathlib import Path
 import emulated_device as emulated
 import numpy as np
 import pytest
+from conftest import TINY_MACHINE, Tiny
 
 from gyrovae_tf.device import wire
+from gyrovae_tf.device.simulate import simulate
+from gyrovae_tf.signal import frontend
 
 WINDOW, HOP_S = emulated.WINDOW, emulated.WINDOW / emulated.RATE_HZ
 HOSTS = ("host", "cortex-m4f")
-CASE = emulated.case()
-SCORES = emulated.scores(CASE)
+CASE = emulated.made_up()
+SCORES = CASE.scores
 
 
 @pytest.fixture(scope="module", params=HOSTS)
@@ -94,6 +97,23 @@ def test_verdicts_are_those_of_python(device: emulated.Device) -> None:
     assert [one.window for one in found] == list(range(found[0].window, found[0].window + len(found)))
     assert all(1 <= len(one.reasons) <= 3 for one in found)
     assert device.parser.counts.skipped == 0
+
+
+@pytest.mark.slow
+def test_a_trained_detector_gives_the_numbers_of_the_pc(tiny: Tiny, tmp_path: Path) -> None:
+    """The int8 model's outputs are recorded with TensorFlow Lite Micro; all else runs on the emulated core."""
+    length, spec = tiny.bundle.spec.window, tiny.bundle.spec
+    motion = [simulate(TINY_MACHINE, seconds=8, seed=9, fault=fault) for fault in (None, "imbalance", "off")]
+    counts = [frontend.to_counts(one.samples, spec.lsb) for one in motion]
+    windows = np.concatenate([one[: len(one) // length * length].reshape(-1, length, 3) for one in counts])
+    script = emulated.recorded(tiny.bundle, windows)
+    assert (script.scores < 1).sum() > 10
+    assert (script.scores >= 1).sum() > 10
+    with emulated.running(emulated.built(tmp_path, script, on="cortex-m4f"), tmp_path) as device:
+        found = verdicts(device, len(script.scores))
+        assert found[0].window == 0  # golden windows were all right
+        np.testing.assert_allclose([one.score for one in found], script.scores, rtol=1e-4, atol=5.1e-4)
+        assert [one.alarm for one in found] == (script.scores >= 1).tolist()
 
 
 def test_a_threshold_is_found_on_site_and_kept(command: list[str | Path], tmp_path: Path) -> None:
