@@ -30,3 +30,9 @@ int memcmp(const void *a, const void *b, size_t bytes) {
   }
   return 0;
 }
+
+size_t strlen(const char *text) {
+  size_t length = 0;
+  while (text[length]) length++;
+  return length;
+}

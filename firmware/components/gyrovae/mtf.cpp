@@ -44,6 +44,7 @@ void field(const int16_t *samples, int32_t mean, int axis, const Tables &tables,
   const int32_t gain = tables.field_gain[axis], offset = pixel_offset(tables.field_mean[axis], gain);
   const int32_t shift = tables.field_shift;
   image += axis;
+  const int32_t segment = tables.window / kCells;
   for (const auto &from : scratch.share) {
     // This segment's samples lead to each level, all pairs counted.
     int32_t a = 0, b = 0, c = 0, d = 0, e = 0, f = 0, g = 0, h = 0;
@@ -60,9 +61,12 @@ void field(const int16_t *samples, int32_t mean, int axis, const Tables &tables,
       g += count * to[6];
       h += count * to[7];
     }
+    // A segment's shares sum to its length: all of it at the last level, and what the others differ from that.
+    const int32_t all = segment * h;
+    a -= h, b -= h, c -= h, d -= h, e -= h, f -= h, g -= h;
     for (const uint8_t *share = scratch.share[0]; share < scratch.share[0] + kCells * kLevels; share += kLevels) {
-      const int32_t sum = share[0] * a + share[1] * b + share[2] * c + share[3] * d + share[4] * e + share[5] * f +
-                          share[6] * g + share[7] * h;
+      const int32_t sum =
+          all + share[0] * a + share[1] * b + share[2] * c + share[3] * d + share[4] * e + share[5] * f + share[6] * g;
       *image = pixel(sum >> shift, gain, offset);
       image += kAxes;
     }

@@ -14,28 +14,29 @@ static_assert(1 << kCellsBits == kCells, "the mean over cells is a shift");
 
 void time_sums(const int8_t *image, int16_t *sums) {
   for (int row = 0; row < kBands; row++) {
-    int32_t sum[kAxes] = {};
-    for (int cell = 0; cell < kCells; cell++) {
-      for (int axis = 0; axis < kAxes; axis++) sum[axis] += *image++;
-    }
-    for (int axis = 0; axis < kAxes; axis++) sums[axis * kBands + row] = static_cast<int16_t>(sum[axis]);
+    int32_t x = 0, y = 0, z = 0;
+    for (int cell = 0; cell < kCells; cell++, image += kAxes) x += image[0], y += image[1], z += image[2];
+    sums[row] = static_cast<int16_t>(x);
+    sums[kBands + row] = static_cast<int16_t>(y);
+    sums[2 * kBands + row] = static_cast<int16_t>(z);
   }
 }
 
 void band_profile(const int8_t *scalogram, const Tables &tables, int16_t *profile) {
   constexpr int32_t kZero = (kMantissaBits - kLowest + kCellsBits) * kFraction;
   const uint16_t *const exp2 = tables.exp2_table;
+  const auto power_of = [exp2](int32_t pixel) {
+    const uint32_t index = static_cast<uint32_t>(pixel + 128);
+    return static_cast<uint32_t>(exp2[index % kPixelsAnOctave]) << index / kPixelsAnOctave;
+  };
   for (int band = 0; band < kBands; band++) {
-    uint32_t total[kAxes] = {};  // at most 32 * 2047 << 15: below 2^31
-    for (int cell = 0; cell < kCells; cell++) {
-      for (int axis = 0; axis < kAxes; axis++) {
-        const uint32_t index = static_cast<uint32_t>(*scalogram++ + 128);
-        total[axis] += static_cast<uint32_t>(exp2[index % kPixelsAnOctave]) << index / kPixelsAnOctave;
-      }
+    uint32_t x = 0, y = 0, z = 0;  // at most 32 * 1961 << 15: below 2^31
+    for (int cell = 0; cell < kCells; cell++, scalogram += kAxes) {
+      x += power_of(scalogram[0]), y += power_of(scalogram[1]), z += power_of(scalogram[2]);
     }
-    for (int axis = 0; axis < kAxes; axis++) {
-      profile[axis * kBands + band] = static_cast<int16_t>(log2(0, total[axis], tables.log2_table) - kZero);
-    }
+    profile[band] = static_cast<int16_t>(log2(0, x, tables.log2_table) - kZero);
+    profile[kBands + band] = static_cast<int16_t>(log2(0, y, tables.log2_table) - kZero);
+    profile[2 * kBands + band] = static_cast<int16_t>(log2(0, z, tables.log2_table) - kZero);
   }
 }
 
@@ -71,11 +72,13 @@ void levels(const int16_t *profile, const Tables &tables, int32_t *level) {
 }
 
 void means(const int16_t *window, int length, int32_t *mean) {
-  int32_t sum[kAxes] = {};
-  for (int i = 0; i < length; i++) {
-    for (int axis = 0; axis < kAxes; axis++) sum[axis] += *window++;
+  int32_t x = 0, y = 0, z = 0;
+  for (const int16_t *const end = window + length * kAxes; window != end; window += kAxes) {
+    x += window[0], y += window[1], z += window[2];
   }
-  for (int axis = 0; axis < kAxes; axis++) mean[axis] = floor_divide(2 * sum[axis] + length, 2 * length);
+  mean[0] = floor_divide(2 * x + length, 2 * length);
+  mean[1] = floor_divide(2 * y + length, 2 * length);
+  mean[2] = floor_divide(2 * z + length, 2 * length);
 }
 
 void profiles(const int16_t *window, const int8_t *images, const Tables &tables, Profile &profile) {

@@ -7,6 +7,9 @@ namespace gyrovae::scalogram {
 
 namespace {
 
+constexpr int kCellsBits = 5;
+static_assert(1 << kCellsBits == kCells, "an instant is a product and a shift");
+
 // What one octave of the pyramid computes.
 struct Octave {
   int level;
@@ -72,27 +75,30 @@ static bool is_wide(const int16_t *signal, int length) {
 }
 
 // One column of both folds about an instant.
-template <bool wide>
-static void fold(const int16_t *instant, int pairs, Scratch &scratch, int column) {
-  const int16_t *right = instant, *left = instant;
-  int32_t sum = *instant, difference = 0;
-  uint32_t *to = scratch.fold[0].sum[0] + column;
-  constexpr ptrdiff_t kDifference = sizeof(Folded) / sizeof(uint32_t), kPart = 2 * kDifference;
-  for (int i = 0; i < pairs; i++, to += kTogether) {
-    const int32_t later = right[1], earlier = left[-1];
-    const int32_t next_sum = later + earlier, next_difference = later - earlier;
-    if (wide) {
-      to[0] = pair_of(sum >> 1, next_sum >> 1);
-      to[kDifference] = pair_of(difference >> 1, next_difference >> 1);
-      to[kPart] = pair_of(sum - (sum >> 1), next_sum - (next_sum >> 1));
-      to[kPart + kDifference] = pair_of(difference - (difference >> 1), next_difference - (next_difference >> 1));
-    } else {
-      to[0] = pair_of(sum, next_sum);
-      to[kDifference] = pair_of(difference, next_difference);
-    }
-    right += 2, left -= 2;
-    sum = *right + *left;
-    difference = *right - *left;
+static void fold(const int16_t *instant, int pairs, Scratch::Part &part, int column) {
+  uint32_t *sum = part.sum[0] + column, *difference = part.difference[0] + column;
+  *sum = pair_of(instant[0], instant[1] + instant[-1]);
+  *difference = pair_of(0, instant[1] - instant[-1]);
+  const int16_t *later = instant, *earlier = instant;
+  for (int i = 1; i < pairs; i++) {
+    later += 2, earlier -= 2, sum += kTogether, difference += kTogether;
+    const uint32_t right = pair_of(later[0], later[1]), mirrored = pair_of(earlier[-1], earlier[0]);
+    const uint32_t left = mirrored << 16 | mirrored >> 16;
+    *sum = add_pairs(right, left);
+    *difference = subtract_pairs(right, left);
+  }
+}
+
+// The same where int16 does not hold them: half of each, rounded down, and the other half.
+static void fold_wide(const int16_t *instant, int pairs, Scratch::Part (&part)[2], int column) {
+  for (int i = 0; i < pairs; i++) {
+    const int16_t *const later = instant + 2 * i, *const earlier = instant - 2 * i;
+    const int32_t sum = i ? later[0] + earlier[0] : later[0], next_sum = later[1] + earlier[-1];
+    const int32_t difference = later[0] - earlier[0], next_difference = later[1] - earlier[-1];
+    part[0].sum[i][column] = pair_of(sum >> 1, next_sum >> 1);
+    part[1].sum[i][column] = pair_of((sum + 1) >> 1, (next_sum + 1) >> 1);
+    part[0].difference[i][column] = pair_of(difference >> 1, next_difference >> 1);
+    part[1].difference[i][column] = pair_of((difference + 1) >> 1, (next_difference + 1) >> 1);
   }
 }
 
@@ -110,11 +116,14 @@ static inline void products(const int16_t *tap, int count, const uint32_t *folde
     f = add_products(f, folded[5], taps);
     g = add_products(g, folded[6], taps);
     h = add_products(h, folded[7], taps);
+    folded += kTogether;
   };
-  for (const int16_t *const end = tap + (count & ~1); tap != end; tap += 2, folded += kTogether) {
+  for (const int16_t *const end = tap + (count & ~3); tap != end; tap += 4) {
     add(pair_of(tap[0], tap[1]));
+    add(pair_of(tap[2], tap[3]));
   }
-  if (count & 1) add(pair_of(*tap, 0));
+  if (count & 2) add(pair_of(tap[0], tap[1]));
+  if (count & 1) add(pair_of(tap[count & 2], 0));
   sum[0] = a, sum[1] = b, sum[2] = c, sum[3] = d, sum[4] = e, sum[5] = f, sum[6] = g, sum[7] = h;
 }
 
@@ -127,7 +136,7 @@ static inline int32_t log_of(int32_t real, int32_t imag, const uint8_t *table) {
 
 // The samples of an octave at which a cell's power is taken: its middle.
 static inline int instant_of_cell(int cell, int length, int level) {
-  return ((2 * cell + 1) * length / (2 * kCells)) >> level;
+  return (2 * cell + 1) * length >> (kCellsBits + 1 + level);
 }
 
 // The pixels of all bands of an octave at a batch of instants.
@@ -138,11 +147,11 @@ static void apply(const Octave &octave, const Batch &batch, int32_t unshift, int
     const int count = tables.band_taps_count[band];
     const int16_t *const taps = tables.wavelet_taps + tables.band_taps_offset[band];
     int32_t real[kTogether], imag[kTogether];
-    products<false>(taps, count, scratch.fold[0].sum[0], real);
-    products<false>(taps + count, count, scratch.fold[0].difference[0], imag);
+    products<false>(taps, count, scratch.part[0].sum[0], real);
+    products<false>(taps + count, count, scratch.part[0].difference[0], imag);
     if (octave.wide) {
-      products<true>(taps, count, scratch.fold[1].sum[0], real);
-      products<true>(taps + count, count, scratch.fold[1].difference[0], imag);
+      products<true>(taps, count, scratch.part[1].sum[0], real);
+      products<true>(taps + count, count, scratch.part[1].difference[0], imag);
     }
     // The shift is undone in what the logarithm is compared with.
     const int32_t floor = tables.power_floor[band] + unshift, gain = tables.power_gain[place];
@@ -192,7 +201,11 @@ void log_power(const int16_t *samples, int32_t mean, int axis, const Tables &tab
       const int instant = instant_of_cell(cell, tables.window, level);
       if (instant != last) {
         batch.place[batch.count] = static_cast<uint8_t>(cell * kAxes);
-        (octave.wide ? fold<true> : fold<false>)(signal + instant, octave.pairs, scratch, batch.count);
+        if (octave.wide) {
+          fold_wide(signal + instant, octave.pairs, scratch.part, batch.count);
+        } else {
+          fold(signal + instant, octave.pairs, scratch.part[0], batch.count);
+        }
         batch.count++;
         instants++;
         last = instant;

@@ -21,17 +21,17 @@ constexpr int32_t floor_divide(int32_t value, int32_t divisor) {
 
 // kFraction * log2 of high * 2^32 + low, by its leading one and the seven bits below it; 0 gives what 1 gives.
 inline int32_t log2(uint32_t high, uint32_t low, const uint8_t *table) {
-  if ((high | low) == 0) return 0;
   uint32_t top;  // the leading one is its bit 31
   int exponent;
-  if (high == 0) {
-    const int zeros = __builtin_clz(low);
-    top = low << zeros;
-    exponent = 31 - zeros;
-  } else {
+  if (high != 0) {
     const int zeros = __builtin_clz(high);
     top = high << zeros | low >> 1 >> (31 - zeros);
     exponent = 63 - zeros;
+  } else {
+    if (low == 0) return 0;
+    const int zeros = __builtin_clz(low);
+    top = low << zeros;
+    exponent = 31 - zeros;
   }
   return exponent * kFraction + table[top >> 24 & 0x7f];
 }
@@ -62,6 +62,23 @@ constexpr int32_t low_of(uint32_t pair) {
 
 constexpr int32_t high_of(uint32_t pair) {
   return static_cast<int32_t>(pair) >> 16;
+}
+
+// Lower halves and upper halves, each modulo 2^16.
+inline uint32_t add_pairs(uint32_t a, uint32_t b) {
+#ifdef __ARM_FEATURE_SIMD32
+  return static_cast<uint32_t>(__sadd16(static_cast<int16x2_t>(a), static_cast<int16x2_t>(b)));
+#else
+  return ((a + b) & 0xffffu) | ((a & 0xffff0000u) + (b & 0xffff0000u));
+#endif
+}
+
+inline uint32_t subtract_pairs(uint32_t a, uint32_t b) {
+#ifdef __ARM_FEATURE_SIMD32
+  return static_cast<uint32_t>(__ssub16(static_cast<int16x2_t>(a), static_cast<int16x2_t>(b)));
+#else
+  return ((a - b) & 0xffffu) | ((a & 0xffff0000u) - (b & 0xffff0000u));
+#endif
 }
 
 // To a sum, the product of the lower halves and that of the upper halves of two pairs.

@@ -16,9 +16,9 @@ using Folded = uint32_t[(kLongestWavelet + 1) / 2][kTogether];
 
 // Memory for one axis, beside its signal.
 struct Scratch {
-  struct {
+  struct Part {
     Folded sum, difference;
-  } fold[2];  // where int16 does not hold them, they are the sums of two parts; else the second one is not used
+  } part[2];  // where int16 does not hold them, they are the sums of two parts; else the second one is not used
 };
 
 // int16 samples of one axis, a sample every `kAxes` numbers, and their rounded mean in; the counts about it, shifted
