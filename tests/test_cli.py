@@ -111,6 +111,7 @@ def test_the_group_lists_its_commands_in_the_order_of_use() -> None:
     listed = re.findall(r"^  ([a-z-]+)  ", result.stdout.partition("Commands:")[2], re.MULTILINE)
     assert listed == [
         "demo",
+        "simulate",
         "preprocess",
         "train",
         "quantize",

@@ -1,0 +1,168 @@
+"""The commands that speak with a device: collect and simulate."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .show import as_json, print_json, say
+
+_FILE = click.Path(path_type=Path)
+_SHARE = click.FloatRange(0, 1)
+
+
+@contextlib.contextmanager
+def _stopped() -> Iterator[Callable[[], bool]]:
+    """Yield whether Ctrl-C or SIGTERM has come. A second one ends the program at once."""
+    came = False
+    kinds = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.getsignal(kind) for kind in kinds]
+
+    def note(kind: int, _frame: Any) -> None:
+        nonlocal came
+        came = True
+        signal.signal(kind, signal.default_int_handler if kind == signal.SIGINT else signal.SIG_DFL)
+
+    for kind in kinds:
+        signal.signal(kind, note)
+    try:
+        yield lambda: came
+    finally:
+        for kind, handler in zip(kinds, before, strict=True):
+            signal.signal(kind, handler)
+
+
+def _speed(_ctx: click.Context, _param: click.Parameter, value: str) -> float:
+    try:
+        speed = math.inf if value == "max" else float(value)
+    except ValueError:
+        speed = 0.0
+    if not speed > 0:
+        raise click.BadParameter(f"{value!r} is neither a number above 0 nor max")
+    return speed
+
+
+def _address(_ctx: click.Context, _param: click.Parameter, value: str | None) -> tuple[str, int] | None:
+    """HOST:PORT, or a port alone, which only this computer can reach."""
+    if value is None:
+        return None
+    host, _, port = value.rpartition(":")
+    if not (port.isdecimal() and int(port) < 65536):
+        raise click.BadParameter(f"{value!r} is no HOST:PORT, as in 127.0.0.1:5000")
+    return host.strip("[]") or "127.0.0.1", int(port)
+
+
+def _unplug(_ctx: click.Context, _param: click.Parameter, value: str | None) -> tuple[float, float | None] | None:
+    """S or S:FOR."""
+    if value is None:
+        return None
+    try:
+        seconds = tuple(float(word) for word in value.split(":"))
+    except ValueError:
+        seconds = ()
+    if not (len(seconds) in (1, 2) and all(0 <= s < math.inf for s in seconds)):
+        raise click.BadParameter(f"{value!r} is neither seconds nor SECONDS:SECONDS, as in 10:3")
+    return seconds[0], seconds[1] if len(seconds) == 2 else None
+
+
+@click.command(short_help="A pretend device on a pseudo-terminal, to try everything without hardware.")
+@click.option("--tcp", metavar="[HOST:]PORT", callback=_address, help="Listen here instead (0: any free port).")
+@click.option("--link", type=_FILE, metavar="NAME", help="A name for the pseudo-terminal, which stays the same.")
+@click.option(
+    "--protocol",
+    type=click.Choice(["gyrovae", "stock"]),
+    default="gyrovae",
+    show_default=True,
+    help="Of our firmware, or of Seeed's.",
+)
+@click.option("--model", type=_FILE, metavar="RUN", help="A run or bundle to detect with, as if it were on the device.")
+@click.option("--fault", metavar="KIND", help="imbalance, misalignment, bearing, looseness, blockage or off.")
+@click.option("--severity", type=float, default=1.0, show_default=True, help="Of the fault: 1 is a plain one.")
+@click.option("--recording", type=_FILE, metavar="CSV", help="Say what a recording holds instead, again and again.")
+@click.option("--rate-hz", type=float, help="Samples a second.  [default: 200, or the recording's]")
+@click.option("--true-rate-hz", type=float, help="What the sensor really does where its banner is wrong.")
+@click.option("--sensor-hz", type=float, help="New values a second of a sensor that is asked more often.")
+@click.option("--speed", default="1", show_default=True, callback=_speed, help="Times real time; max: as it is read.")
+@click.option("--seconds", type=click.FloatRange(0, min_open=True), help="Of the device's time, then it ends.")
+@click.option("--drop", type=_SHARE, default=0.0, help="Share of the samples' lines that get lost on the way.")
+@click.option("--duplicate", type=_SHARE, default=0.0, help="Share of them that arrive twice.")
+@click.option("--corrupt", type=_SHARE, default=0.0, help="Share of them that arrive damaged.")
+@click.option("--late", type=_SHARE, default=0.0, help="Share of them that others overtake.")
+@click.option("--reboot-after", type=click.FloatRange(0), metavar="S", help="Boot again after so many seconds.")
+@click.option(
+    "--unplug-after", metavar="S[:FOR]", callback=_unplug, help="Unplug after S seconds, for FOR or for good."
+)
+@click.option("--powered", is_flag=True, help="Keep running while unplugged.")
+@click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Same seed, same samples and faults."
+)
+@click.option("--record", type=_FILE, metavar="JSON", help="Write down at the end what was truly done.")
+@as_json
+def simulate(as_json: bool, **options: Any) -> None:
+    """Pretend to be a device: a simulated machine, the sensor on it, its firmware, and a cable that may be bad.
+
+    The first line tells the port to give to gyrovae-tf collect. Ctrl-C ends it. With --json that line goes to standard
+    error, and the record of what was done is printed at the end.
+    """
+    from gyrovae_tf.bundle import write_json
+    from gyrovae_tf.device import serve
+    from gyrovae_tf.device.link import Faults
+    from gyrovae_tf.device.outlet import Pty, Tcp
+
+    device = _device(**options)
+    faults = Faults(options["drop"], options["duplicate"], options["corrupt"], options["late"])
+    unplug_after_s, unplugged_s = options["unplug_after"] or (None, None)
+    incidents = serve.Incidents(options["reboot_after"], unplug_after_s, unplugged_s, options["powered"])
+    with _stopped() as stopped:
+        outlet = Pty(options["link"]) if options["tcp"] is None else Tcp(*options["tcp"])
+        click.echo(outlet.name, err=as_json)
+        say(f"pretending; in another terminal: gyrovae-tf collect --port {outlet.name} -o normal.csv; Ctrl-C ends it")
+        record = serve.serve(
+            device,
+            outlet,
+            faults=faults,
+            incidents=incidents,
+            speed=options["speed"],
+            seconds=options["seconds"],
+            seed=options["seed"],
+            stop=stopped,
+        )
+    if options["record"] is not None:
+        write_json(options["record"], record.to_dict())
+    if as_json:
+        print_json({"port": outlet.name, **record.to_dict()})
+
+
+def _device(
+    *,
+    protocol: Any,
+    model: Path | None,
+    fault: str | None,
+    severity: float,
+    recording: Path | None,
+    rate_hz: float | None,
+    true_rate_hz: float | None,
+    sensor_hz: float | None,
+    seed: int,
+    **_rest: Any,
+) -> Any:
+    """The device that the options describe."""
+    from gyrovae_tf.device.pretend import Device, Habits, Motion
+    from gyrovae_tf.device.simulate import Machine
+    from gyrovae_tf.runtime import Detector
+
+    if recording is not None:
+        if fault is not None:
+            raise click.UsageError("--fault is for the simulated machine, not for --recording")
+        motion = Motion(recording=recording, rate_hz=rate_hz)
+    else:
+        machine = Machine() if rate_hz is None else Machine(rate_hz=rate_hz)
+        motion = Motion(machine, fault=fault, severity=severity, seed=seed)
+    detector = None if model is None else Detector(model)
+    return Device(motion, protocol=protocol, habits=Habits(true_rate_hz, sensor_hz), detector=detector, seed=seed)
