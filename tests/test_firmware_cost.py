@@ -1,4 +1,4 @@
-"""What a window costs the device: instructions on an emulated Cortex-M4F, and RAM, as benchmarks/firmware.py has them."""
+"""What a window costs the device: instructions on an emulated Cortex-M4F, and RAM, by benchmarks/firmware.py."""
 
 from __future__ import annotations
 
@@ -24,6 +24,6 @@ def test_a_window_of_256_costs_half_of_what_the_reference_needs(tmp_path: Path) 
     assert 100_000 < row["front_end"] <= row["front_end_worst"] <= 820_000
     assert 0 < row["profiles"] + row["score"] < row["front_end"]
     assert row["ram_bytes"] + row["stack_bytes"] <= 16 * 1024
-    assert 8 * 1024 < row["ram_bytes"]
+    assert row["ram_bytes"] > 8 * 1024
     assert 2_000 < row["code_bytes"] < 16 * 1024
     assert 4_000 < row["table_bytes"] < 32 * 1024

@@ -15,13 +15,15 @@ struct Octave {
   int level;
   int pairs;            // of lags: half of the taps of its longest wavelet, rounded up
   bool wide;            // folds need both parts
-  int count;            // bands
+  int count;            // of its bands
   uint8_t band[kBands];
 };
 
-// Instants of an octave, at most `kTogether`: the place in a row of pixels of the first of the cells that share each.
+// Instants of an octave, at most `kTogether`, as samples of it; and where in a row of pixels the first of the cells
+// that share each lies.
 struct Batch {
   int count;
+  uint16_t instant[kTogether];
   uint8_t place[kTogether];
 };
 
@@ -139,6 +141,18 @@ static inline int instant_of_cell(int cell, int length, int level) {
   return (2 * cell + 1) * length >> (kCellsBits + 1 + level);
 }
 
+// Every column is filled, as all are multiplied: those that a batch has no instant for like the first.
+static void fold_all(const Octave &octave, const Batch &batch, const int16_t *signal, Scratch &scratch) {
+  for (int column = 0; column < kTogether; column++) {
+    const int16_t *const instant = signal + batch.instant[column < batch.count ? column : 0];
+    if (octave.wide) {
+      fold_wide(instant, octave.pairs, scratch.part, column);
+    } else {
+      fold(instant, octave.pairs, scratch.part[0], column);
+    }
+  }
+}
+
 // The pixels of all bands of an octave at a batch of instants.
 static void apply(const Octave &octave, const Batch &batch, int32_t unshift, int axis, const Tables &tables,
                   const Scratch &scratch, int8_t *image) {
@@ -153,7 +167,8 @@ static void apply(const Octave &octave, const Batch &batch, int32_t unshift, int
       products<true>(taps, count, scratch.part[1].sum[0], real);
       products<true>(taps + count, count, scratch.part[1].difference[0], imag);
     }
-    // The shift is undone in what the logarithm is compared with.
+    // The shift, of 2 bits to the right to 13 to the left, is undone in what the logarithm is compared with. That adds
+    // 26 octaves to the 55 of the tables: int32 holds all three numbers of a pixel still.
     const int32_t floor = tables.power_floor[band] + unshift, gain = tables.power_gain[place];
     const int32_t offset = pixel_offset(tables.power_mean[place] + unshift, gain);
     int8_t *const row = image + band * kCells * kAxes + axis;
@@ -200,17 +215,14 @@ void log_power(const int16_t *samples, int32_t mean, int axis, const Tables &tab
     for (int cell = 0; octave.count && cell < kCells; cell++) {
       const int instant = instant_of_cell(cell, tables.window, level);
       if (instant != last) {
+        batch.instant[batch.count] = static_cast<uint16_t>(instant);
         batch.place[batch.count] = static_cast<uint8_t>(cell * kAxes);
-        if (octave.wide) {
-          fold_wide(signal + instant, octave.pairs, scratch.part, batch.count);
-        } else {
-          fold(signal + instant, octave.pairs, scratch.part[0], batch.count);
-        }
         batch.count++;
         instants++;
         last = instant;
       }
       if (batch.count == kTogether || (cell == kCells - 1 && batch.count)) {
+        fold_all(octave, batch, signal, scratch);
         apply(octave, batch, unshift, axis, tables, scratch, image);
         batch.count = 0;
       }

@@ -20,12 +20,21 @@ bool all_within(const T *table, int count, int32_t least, int32_t most) {
   return true;
 }
 
+// By a float's bits: flags such as -ffast-math let a compiler take it for granted that no number is infinite.
+constexpr uint32_t kInfinity = 0x7f800000u;
+
+uint32_t bits_of(float value) {
+  uint32_t bits;
+  __builtin_memcpy(&bits, &value, sizeof bits);
+  return bits;
+}
+
 bool is_finite(float value) {
-  return value - value == 0.0f;
+  return (bits_of(value) & kInfinity) != kInfinity;
 }
 
 bool is_positive(float value) {
-  return value > 0.0f && is_finite(value);
+  return bits_of(value) - 1 < kInfinity - 1;  // neither 0 nor with a sign
 }
 
 const char *problem_of_bands(const Tables &tables) {
