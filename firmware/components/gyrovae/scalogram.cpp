@@ -78,16 +78,15 @@ static bool is_wide(const int16_t *signal, int length) {
 
 // One column of both folds about an instant.
 static void fold(const int16_t *instant, int pairs, Scratch::Part &part, int column) {
-  uint32_t *sum = part.sum[0] + column, *difference = part.difference[0] + column;
-  *sum = pair_of(instant[0], instant[1] + instant[-1]);
-  *difference = pair_of(0, instant[1] - instant[-1]);
+  uint32_t *to_sum = part.sum[0] + column, *to_difference = part.difference[0] + column;
   const int16_t *later = instant, *earlier = instant;
-  for (int i = 1; i < pairs; i++) {
-    later += 2, earlier -= 2, sum += kTogether, difference += kTogether;
-    const uint32_t right = pair_of(later[0], later[1]), mirrored = pair_of(earlier[-1], earlier[0]);
-    const uint32_t left = mirrored << 16 | mirrored >> 16;
-    *sum = add_pairs(right, left);
-    *difference = subtract_pairs(right, left);
+  int32_t sum = *instant, difference = 0;
+  for (int i = 0; i < pairs; i++, to_sum += kTogether, to_difference += kTogether) {
+    *to_sum = pair_of(sum, later[1] + earlier[-1]);
+    *to_difference = pair_of(difference, later[1] - earlier[-1]);
+    later += 2, earlier -= 2;
+    sum = *later + *earlier;
+    difference = *later - *earlier;
   }
 }
 
@@ -104,12 +103,14 @@ static void fold_wide(const int16_t *instant, int pairs, Scratch::Part (&part)[2
   }
 }
 
-// Sums of products of one part of a wavelet with one of the folds, at each of the instants.
+// Sums of products of one part of a wavelet with one of the folds, at each of the instants; added to what `sum` holds
+// where there is `more`.
 template <bool more>
 static inline void products(const int16_t *tap, int count, const uint32_t *folded, int32_t *sum) {
   int32_t a = 0, b = 0, c = 0, d = 0, e = 0, f = 0, g = 0, h = 0;
   if (more) a = sum[0], b = sum[1], c = sum[2], d = sum[3], e = sum[4], f = sum[5], g = sum[6], h = sum[7];
-  const auto add = [&](uint32_t taps) {
+  // Inlined, or else its eight sums would be in memory.
+  const auto add = [&](uint32_t taps) __attribute__((always_inline)) {
     a = add_products(a, folded[0], taps);
     b = add_products(b, folded[1], taps);
     c = add_products(c, folded[2], taps);

@@ -64,23 +64,6 @@ constexpr int32_t high_of(uint32_t pair) {
   return static_cast<int32_t>(pair) >> 16;
 }
 
-// Lower halves and upper halves, each modulo 2^16.
-inline uint32_t add_pairs(uint32_t a, uint32_t b) {
-#ifdef __ARM_FEATURE_SIMD32
-  return static_cast<uint32_t>(__sadd16(static_cast<int16x2_t>(a), static_cast<int16x2_t>(b)));
-#else
-  return ((a + b) & 0xffffu) | ((a & 0xffff0000u) + (b & 0xffff0000u));
-#endif
-}
-
-inline uint32_t subtract_pairs(uint32_t a, uint32_t b) {
-#ifdef __ARM_FEATURE_SIMD32
-  return static_cast<uint32_t>(__ssub16(static_cast<int16x2_t>(a), static_cast<int16x2_t>(b)));
-#else
-  return ((a - b) & 0xffffu) | ((a & 0xffff0000u) - (b & 0xffff0000u));
-#endif
-}
-
 // To a sum, the product of the lower halves and that of the upper halves of two pairs.
 inline int32_t add_products(int32_t sum, uint32_t a, uint32_t b) {
 #ifdef __ARM_FEATURE_SIMD32
