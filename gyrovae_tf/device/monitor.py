@@ -1,0 +1,340 @@
+"""What a device says in, decisions out: its own verdicts, or those of the same detector on this computer.
+
+Without port, clock or thread: `watch` gives it those.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gyrovae_tf.device import wire
+from gyrovae_tf.device.live import RATE_TOLERANCE, Ended, Intake, Rate, Traffic, Windows
+from gyrovae_tf.errors import GyrovaeError
+from gyrovae_tf.signal import frontend
+from gyrovae_tf.signal.profile import means
+from gyrovae_tf.signal.score import reasons, vote
+
+if TYPE_CHECKING:
+    from gyrovae_tf.runtime import Detector
+
+Source = Literal["device", "host"]
+_MOST_ASKED = 3  # times that a device is told a mode
+_AGAIN_S = 1.0  # until a device that has not said who it is is asked again
+_MOST_LOST_WINDOWS = 100_000
+_LONGEST_VOTE = 64
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What was made of one window."""
+
+    window: int
+    """Decisions before this one."""
+    time: float
+    """Of this computer when it was made, Unix seconds."""
+    number: int | None
+    """Of the window's last sample, since the device's boot; None from the stock firmware."""
+    t_us: int | None
+    """The device's clock then, microseconds since its boot, modulo 2^32."""
+    score: float
+    """Higher is more abnormal."""
+    threshold: float
+    """The score from which it is an alarm."""
+    alarm: bool
+    event: bool
+    """With this window the vote makes an event of the alarms."""
+    begins: bool
+    """The event begins with this window."""
+    reasons: tuple[wire.Reason, ...]
+    """What makes it abnormal, the most important first."""
+    source: Source
+    """Who decided."""
+    frontend_us: int | None = None
+    """What the device's front end took; None where this computer decided."""
+    inference_us: int | None = None
+    score_us: int | None = None
+    images: NDArray[np.int8] | None = field(default=None, compare=False, repr=False)
+    """int8 [2, 32, 32, 3], what the model was given; None where the device decided."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """All but the images, JSON-ready: a score that is no finite number is None."""
+        record = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "images"}
+        record["score"] = self.score if math.isfinite(self.score) else None
+        record["reasons"] = [reason._asdict() for reason in self.reasons]
+        return record
+
+
+def in_words(reason: wire.Reason) -> str:
+    """A reason in, as "x 48-55 Hz louder: 61 %", out."""
+    digits = 0 if reason.low_hz >= 10 else 1
+    low, high = f"{reason.low_hz:.{digits}f}", f"{reason.high_hz:.{digits}f}"
+    return f"{reason.axis} {low}-{high} Hz {reason.direction}: {100 * reason.share:.0f} %"
+
+
+class Monitor:
+    """Events of `wire.Parser` in, `Decision`s out."""
+
+    def __init__(
+        self,
+        detector: Detector | None = None,
+        *,
+        on_device: bool | None = None,
+        hop: int | None = None,
+        threshold: float = 1.0,
+    ) -> None:
+        """With a detector this computer decides, unless `on_device`: then it is only compared with the device's.
+
+        `hop` (samples from one window to the next; a window, unless given) and `threshold` are for what this computer
+        decides.
+        """
+        self.source: Source = "device" if on_device or (on_device is None and detector is None) else "host"
+        if self.source == "host" and detector is None:
+            raise GyrovaeError("who is to decide", expected="a model, or a device with a detector", received="neither")
+        if self.source == "device" and (hop is not None or threshold != 1.0):
+            raise GyrovaeError(
+                "hop and threshold are for what this computer decides",
+                received="a device that decides itself",
+                remedy="Give --model without --on-device; or calibrate the device on site for a threshold of its own.",
+            )
+        if not (math.isfinite(threshold) and threshold > 0):
+            raise GyrovaeError("the threshold is not usable", expected="above 0", received=threshold)
+        self.detector = detector
+        self.threshold = threshold
+        """From what score on a window is an alarm; of a device, what it last said."""
+        self.banner: wire.Banner | None = None
+        """The latest of this connection."""
+        self.protocol: wire.Protocol | None = None
+        """What is spoken; None until it is known."""
+        self.made = 0
+        """Decisions so far."""
+        self.alarms = 0
+        self.events = 0
+        """Events that began."""
+        self.lost_windows = 0
+        """Verdicts of the device that never came."""
+        self.traffic = Traffic()
+        self._rate = Rate()
+        self._intake: Intake | None = None
+        if self.source == "host":
+            assert detector is not None
+            spec = detector.bundle.spec
+            self._intake = Intake(spec, Windows(spec.window, hop), self.traffic, rate=self._rate)
+        self._notes: list[str] = []
+        self._commands: list[bytes] = []
+        self._said: set[str] = set()
+        self._recent: deque[bool] = deque(maxlen=_LONGEST_VOTE)
+        self._event = False
+        self._asked = 0
+        self._asked_at = 0.0
+        self._error = ""  # the device's last word of error
+        self._expected: int | None = None  # number of the device's next window
+
+    @property
+    def rate_hz(self) -> float | None:
+        """Samples a second by the device's clock, over the latest some thousands; None while it is not known."""
+        return self._rate.hz
+
+    def connected(self, now: float) -> None:
+        """The port was opened, for the first time or anew: what follows does not join what came before."""
+        self.traffic.connections += 1
+        self._restart()
+        self.protocol = None
+        self._ask()
+        self._asked_at = now
+
+    def tick(self, now: float) -> None:
+        """Time passes: a device that has not said who it is is asked again."""
+        if self.banner is None and self.protocol != "stock" and now - self._asked_at >= _AGAIN_S:
+            self._asked_at = now
+            self._commands.append(b"\n" + self._command())  # the empty line ends what it may have got before
+
+    def notes(self) -> list[str]:
+        """What a person should know and was not told yet; each once."""
+        found, self._notes = self._notes, []
+        if self._intake is not None:
+            found += self._intake.notes
+            self._intake.notes.clear()
+        return found
+
+    def commands(self) -> list[bytes]:
+        """Lines that are to be sent to the device, and were not yet."""
+        found, self._commands = self._commands, []
+        return found
+
+    def take(self, events: Iterable[wire.Event], now: float) -> list[Decision]:
+        """Events and this computer's time (Unix seconds) in, what was decided by them out.
+
+        `GyrovaeError` when the device, its sensor or its detector is none that can be monitored so.
+        """
+        return [decision for event in events for decision in self._take(event, now)]
+
+    def _take(self, event: wire.Event, now: float) -> Iterable[Decision]:
+        if isinstance(event, wire.Sample):
+            self.protocol = "gyrovae"
+            if self._intake is not None:
+                return self._decide(self._intake.sample(event), now)
+        elif isinstance(event, wire.StockSample):
+            self.protocol = "stock"
+            if self._intake is None:
+                raise GyrovaeError(
+                    "the stock firmware sends samples, no verdicts",
+                    remedy="Decide on this computer: --model RUN",
+                )
+            return self._decide(self._intake.stock(event), now)
+        elif isinstance(event, wire.Verdict):
+            self.protocol = "gyrovae"
+            if self._intake is None:
+                return [self._verdict(event, now)]
+            self._ask()
+        elif isinstance(event, wire.Banner):
+            self.protocol = "gyrovae"
+            self._banner(event)
+        elif isinstance(event, wire.Status):
+            self._error = event.text if event.level == "error" else self._error
+            self._note(f"the device says: {event.text}", again=True)
+        else:
+            self.traffic.boots += 1
+            self._note("the device boots", again=True)
+            self._restart()
+        return []
+
+    def _restart(self) -> None:
+        """Nothing of what came before is known any more."""
+        if self._intake is not None:
+            self._intake.restart()
+        self._rate.restart()
+        self._recent.clear()
+        self.banner, self._expected, self._event, self._asked, self._error = None, None, False, 0, ""
+
+    def _note(self, text: str, *, again: bool = False) -> None:
+        if again or text not in self._said:
+            self._notes.append(text)
+        self._said.add(text)
+
+    def _ask(self) -> None:
+        """Tell the device its mode, unless it has been told often enough."""
+        if self._asked < _MOST_ASKED:
+            self._asked += 1
+            self._commands.append(self._command())
+        elif self.source == "host":
+            self._note("the device goes on deciding itself: it does not hear `stream`; leave out --model to read it")
+
+    def _command(self) -> bytes:
+        return wire.command_line("stream" if self.source == "host" else "detect")
+
+    def _banner(self, banner: wire.Banner) -> None:
+        if banner.version != wire.VERSION:
+            raise GyrovaeError(
+                "the device speaks another version of the protocol",
+                expected=wire.VERSION,
+                received=banner.version,
+                remedy="Use a gyrovae-tf and a firmware of the same version.",
+            )
+        if self.banner is not None and self.banner.boot != banner.boot:  # its ROM's words were lost
+            self.traffic.boots += 1
+            self._note("the device has booted", again=True)
+            self._restart()
+        self.banner = banner
+        self._compare(banner)
+        if self._intake is not None:
+            self._intake.banner(banner)
+            if banner.mode != "stream":
+                self._ask()
+            return
+        self.threshold = banner.threshold
+        if banner.mode == "detect":
+            return
+        if banner.model == "none":
+            raise GyrovaeError(
+                "the device has no detector",
+                remedy="Flash one (gyrovae-tf flash-image RUN), or decide on this computer: --model RUN",
+            )
+        if self._asked >= _MOST_ASKED or (self._asked and self._error):
+            raise GyrovaeError(
+                f"the device does not detect: {self._error or 'it stays in stream mode'}",
+                remedy="Flash a detector that was made for its sensor, or decide on this computer: --model RUN",
+            )
+        self._ask()
+
+    def _compare(self, banner: wire.Banner) -> None:
+        """Say whether the device's detector is the model that was given."""
+        if self.detector is None or banner.spec is None:
+            return
+        digest = self.detector.bundle.spec.digest
+        if banner.spec != digest:
+            self._note(f"the device's detector is another one than --model: its spec is {banner.spec}, not {digest}")
+        elif self.source == "host" and banner.site_windows and banner.threshold != self.threshold:
+            self._note(
+                f"the device was calibrated on site: its threshold is {banner.threshold:g}, here it is "
+                f"{self.threshold:g} (--threshold {banner.threshold:g} makes it the same)"
+            )
+
+    def _verdict(self, verdict: wire.Verdict, now: float) -> Decision:
+        if self._expected is not None:
+            missing = (verdict.window - self._expected) % wire.WRAP
+            if missing > _MOST_LOST_WINDOWS:  # it began anew
+                self._rate.restart()
+                self._event = False
+            else:
+                self.lost_windows += missing
+        self._expected = (verdict.window + 1) % wire.WRAP
+        self._rate.add(verdict.number, verdict.t_us)
+        self.threshold = verdict.threshold
+        return self._made(
+            Decision(
+                self.made,
+                now,
+                verdict.number,
+                verdict.t_us,
+                verdict.score,
+                verdict.threshold,
+                verdict.alarm,
+                verdict.event,
+                verdict.event and not self._event,
+                verdict.reasons,
+                "device",
+                verdict.frontend_us,
+                verdict.inference_us,
+                verdict.score_us,
+            )
+        )
+
+    def _decide(self, ended: Ended | None, now: float) -> Iterable[Decision]:
+        if ended is None:
+            return []
+        assert self.detector is not None
+        bundle, hz = self.detector.bundle, self.rate_hz
+        if hz is not None and not abs(hz / bundle.spec.rate_hz - 1) <= RATE_TOLERANCE:
+            self._note(f"samples come at {hz:.4g} Hz; the model was made for {bundle.spec.rate_hz:g} Hz")
+        windows = ended.counts[None]
+        images = frontend.images(windows, bundle.spec)
+        scores = self.detector.score_images(images, means(windows))
+        score = float(scores.score[0])
+        alarm = not score < self.threshold  # as on the device: what is no number is an alarm
+        self._recent.append(alarm)
+        event = bool(vote(np.array(self._recent), bundle.calibration.vote_alarms, bundle.calibration.vote_windows)[-1])
+        named = tuple(
+            wire.Reason(r.axis, r.low_hz, r.high_hz, "louder" if r.direction == "louder" else "quieter", r.share)
+            for r in reasons(scores.deviation[0], bundle.spec)
+        )
+        begins = event and not self._event
+        made = Decision(
+            self.made, now, ended.number, ended.t_us, score, self.threshold, alarm, event, begins, named, "host",
+            images=images[0],
+        )  # fmt: skip
+        return [self._made(made)]
+
+    def _made(self, decision: Decision) -> Decision:
+        self.made += 1
+        self.alarms += decision.alarm
+        self.events += decision.begins
+        self._event = decision.event
+        return decision

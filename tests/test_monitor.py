@@ -1,0 +1,606 @@
+"""The monitor: what a device says in, decisions out, and what is done with them."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import time
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from conftest import TINY_MACHINE, Tiny
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from gyrovae_tf.device.live import Intake, Windows
+from gyrovae_tf.device.monitor import Decision, Monitor, in_words
+from gyrovae_tf.device.simulate import simulate
+from gyrovae_tf.device.wire import (
+    WRAP,
+    Banner,
+    Event,
+    Reason,
+    Rebooted,
+    Sample,
+    Status,
+    StockSample,
+    Verdict,
+)
+from gyrovae_tf.errors import GyrovaeError
+from gyrovae_tf.runtime import Detector
+from gyrovae_tf.signal import frontend
+from gyrovae_tf.signal.score import Scores
+
+if TYPE_CHECKING:
+    from gyrovae_tf.spec import Spec
+
+WINDOW, RATE_HZ, LSB = 64, 200.0, 0.5
+STEP_US = 5000
+BOOT = Rebooted("rst:0x1 (POWERON)")
+
+
+@pytest.fixture(scope="session")
+def spec() -> Spec:
+    rng = np.random.default_rng(1)
+    motion = rng.normal(0, 300, (40, WINDOW, 3)).astype(np.int16)
+    return frontend.fit(motion, rate_hz=RATE_HZ, lsb=LSB, units="m/s^2")
+
+
+@pytest.fixture
+def detector(spec: Spec) -> Any:
+    """Its score is the mean of x over 100 (counts), so that a test can say it; an event is 2 alarms of 3 windows."""
+    return SimpleNamespace(
+        bundle=SimpleNamespace(spec=spec, calibration=SimpleNamespace(vote_alarms=2, vote_windows=3)),
+        score_images=_mean_of_x,
+    )
+
+
+def _mean_of_x(_images: NDArray[np.int8], means: NDArray[np.int64]) -> Scores:
+    score = np.where(means[:, 0] < 0, np.nan, means[:, 0] / 100)
+    return Scores(score, {}, np.zeros(1, np.intp), np.zeros((1, 3, 32)))
+
+
+def banner(**changes: Any) -> Banner:
+    return Banner(**{"sensor": "test", "rate_hz": RATE_HZ, "lsb": LSB, "boot": 7, **changes})
+
+
+def samples(first: int, stop: int, x: int = 0) -> list[Sample]:
+    return [Sample(n % WRAP, n * STEP_US % WRAP, x, 1, -1) for n in range(first, stop)]
+
+
+def started(detector: Any, **settings: Any) -> Monitor:
+    monitor = Monitor(detector, **settings)
+    monitor.connected(0.0)
+    assert monitor.commands() == [b"stream\n"]
+    monitor.take([banner()], 0.0)
+    assert monitor.commands() == []
+    return monitor
+
+
+def numbers(decisions: list[Decision]) -> list[int | None]:
+    return [decision.number for decision in decisions]
+
+
+# --- windows
+
+
+def test_windows_begin_with_the_first_sample_and_follow_one_another() -> None:
+    windows = Windows(64)
+    found = [(i, made) for i in range(200) if (made := windows.push((i, 2 * i, -i))) is not None]
+    assert [i for i, _ in found] == [63, 127, 191]
+    assert found[1][1].dtype == np.int16
+    assert found[1][1].tolist() == [[i, 2 * i, -i] for i in range(64, 128)]
+
+
+def test_a_hop() -> None:
+    windows = Windows(64, 16)
+    assert [i for i in range(120) if windows.push((i, 0, 0)) is not None] == [63, 79, 95, 111]
+
+
+def test_no_window_spans_a_gap() -> None:
+    windows = Windows(64, 16)
+    assert [i for i in range(70) if windows.push((i, 0, 0)) is not None] == [63]
+    windows.gap()
+    found = [made for i in range(70, 150) if (made := windows.push((i, 0, 0))) is not None]
+    assert [made[0, 0] for made in found] == [70, 86]
+
+
+@pytest.mark.parametrize("hop", [0, -1, 1 << 21])
+def test_hops_that_cannot_be(hop: int) -> None:
+    with pytest.raises(GyrovaeError, match="the hop is not usable; expected 1 to 1,048,576 samples"):
+        Windows(64, hop)
+
+
+# --- this computer decides
+
+
+def test_windows_are_decided_as_they_end(detector: Any) -> None:
+    monitor = started(detector)
+    assert monitor.take(samples(0, 63, 40), 1.0) == []
+    (decision,) = monitor.take(samples(63, 100, 40), 2.0)
+    assert decision == Decision(
+        window=0,
+        time=2.0,
+        number=63,
+        t_us=63 * STEP_US,
+        score=0.4,
+        threshold=1.0,
+        alarm=False,
+        event=False,
+        begins=False,
+        reasons=(),
+        source="host",
+    )
+    assert numbers(monitor.take(samples(100, 300, 40), 3.0)) == [127, 191, 255]
+    assert monitor.made == 4
+    assert monitor.rate_hz == pytest.approx(200)
+
+
+def test_a_missing_number_begins_a_new_window(detector: Any) -> None:
+    monitor = started(detector)
+    assert numbers(monitor.take([*samples(0, 100), *samples(103, 240)], 0.0)) == [63, 166, 230]
+    traffic = monitor.traffic
+    assert (traffic.samples, traffic.lost, traffic.gaps, traffic.repeated, traffic.late) == (237, 3, 1, 0, 0)
+
+
+def test_numbers_and_times_begin_again_after_the_largest(detector: Any) -> None:
+    monitor = started(detector)
+    assert numbers(monitor.take(samples(WRAP - 32, WRAP + 96), 0.0)) == [31, 95]
+    assert (monitor.traffic.lost, monitor.traffic.gaps) == (0, 0)
+    assert monitor.rate_hz == pytest.approx(200)
+
+
+def test_a_sample_that_comes_twice_is_taken_once(detector: Any) -> None:
+    monitor = started(detector)
+    twice = [sample for sample in samples(0, 64) for _ in range(2)]
+    assert numbers(monitor.take(twice, 0.0)) == [63]
+    assert (monitor.traffic.samples, monitor.traffic.repeated, monitor.traffic.gaps) == (64, 64, 0)
+
+
+def test_a_late_sample_is_a_gap_but_not_lost(detector: Any) -> None:
+    monitor = started(detector)
+    order = samples(0, 140)
+    order.insert(15, order.pop(10))
+    assert numbers(monitor.take(order, 0.0)) == [74, 138]
+    assert (monitor.traffic.late, monitor.traffic.lost, monitor.traffic.repeated, monitor.traffic.gaps) == (1, 0, 0, 1)
+
+
+@pytest.mark.parametrize("told", [[BOOT, banner(boot=8)], [BOOT], [banner(boot=8)], []])
+@pytest.mark.parametrize("after", [100, 5000])
+def test_a_reboot_begins_a_new_window(detector: Any, told: list[Event], after: int) -> None:
+    """Whether its ROM's text and its banner arrive or not."""
+    monitor = started(detector)
+    monitor.take(samples(0, after), 0.0)
+    before = monitor.made
+    found = monitor.take([*told, *samples(0, 600)], 0.0)
+    assert found[0].number == (463 if told == [BOOT] else 63)  # without a banner two seconds are waited for one
+    assert monitor.traffic.boots == (1 if told else 0)
+    assert monitor.made == before + len(found)
+    assert monitor.traffic.lost == 0
+
+
+def test_a_device_that_has_not_said_who_it_is_is_asked_again(detector: Any) -> None:
+    monitor = Monitor(detector)
+    monitor.connected(10.0)
+    assert monitor.commands() == [b"stream\n"]
+    monitor.tick(10.9)
+    assert monitor.commands() == []
+    monitor.tick(11.0)
+    monitor.tick(11.1)
+    assert monitor.commands() == [b"\nstream\n"]
+    monitor.take([banner()], 11.2)
+    monitor.tick(20.0)
+    assert monitor.commands() == []
+
+
+def test_opened_anew(detector: Any) -> None:
+    monitor = started(detector)
+    monitor.take(samples(0, 100), 0.0)
+    monitor.connected(0.0)
+    assert monitor.commands() == [b"stream\n"]
+    assert numbers(monitor.take([banner(), *samples(100, 200)], 0.0)) == [163]
+    assert (monitor.traffic.connections, monitor.traffic.lost) == (2, 0)
+
+
+def test_an_event_is_two_alarms_of_three_windows(detector: Any) -> None:
+    monitor = started(detector)
+    high = [0, 1, 0, 0, 1, 1, 0, 1, 0, 0, 1]
+    stream = [s for i, alarm in enumerate(high) for s in samples(64 * i, 64 * i + 64, 100 if alarm else 99)]
+    found = monitor.take(stream, 0.0)
+    assert [decision.alarm for decision in found] == [bool(alarm) for alarm in high]
+    assert [int(decision.event) for decision in found] == [0, 0, 0, 0, 0, 1, 1, 1, 0, 0, 0]
+    assert [int(decision.begins) for decision in found] == [0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0]
+    assert (monitor.alarms, monitor.events) == (5, 1)
+
+
+def test_the_vote_goes_on_over_a_gap_and_begins_anew_after_a_boot(detector: Any) -> None:
+    monitor = started(detector)
+    first, second = monitor.take([*samples(0, 64, 200), *samples(70, 134, 200)], 0.0)
+    assert (first.event, second.event) == (False, True)
+    after = monitor.take([BOOT, banner(boot=9), *samples(0, 128, 200)], 0.0)
+    assert [(decision.event, decision.begins) for decision in after] == [(False, False), (True, True)]
+    assert monitor.events == 2
+
+
+def test_a_threshold_of_its_own(detector: Any) -> None:
+    monitor = started(detector, threshold=1.5)
+    low, high = monitor.take([*samples(0, 64, 149), *samples(64, 128, 150)], 0.0)
+    assert (low.alarm, high.alarm) == (False, True)
+    assert (low.threshold, monitor.threshold) == (1.5, 1.5)
+
+
+def test_a_score_that_is_no_number_is_an_alarm(detector: Any) -> None:
+    """As on the device; and JSON knows no NaN."""
+    (decision,) = started(detector).take(samples(0, 64, -100), 0.0)
+    assert math.isnan(decision.score)
+    assert decision.alarm
+    assert decision.to_dict()["score"] is None
+    json.dumps(decision.to_dict(), allow_nan=False)
+
+
+def test_as_json(detector: Any) -> None:
+    (decision,) = started(detector).take(samples(0, 64, 40), 1.5)
+    assert decision.images is not None
+    assert decision.images.shape == (2, 32, 32, 3)
+    assert decision.to_dict() == {
+        "window": 0,
+        "time": 1.5,
+        "number": 63,
+        "t_us": 315000,
+        "score": 0.4,
+        "threshold": 1.0,
+        "alarm": False,
+        "event": False,
+        "begins": False,
+        "reasons": [],
+        "source": "host",
+        "frontend_us": None,
+        "inference_us": None,
+        "score_us": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"rate_hz": 205.0}, "another sample rate than this sensor's; expected 200 Hz, received 205 Hz"),
+        ({"lsb": 0.501}, r"another size of a count \(lsb\) than this sensor's; expected 0.5 m/s\^2, received 0.501"),
+        ({"units": "rad/s"}, r"another units than this sensor's; expected m/s\^2, received rad/s"),
+        ({"version": 2}, "another version of the protocol; expected 1, received 2"),
+    ],
+)
+def test_a_sensor_that_the_model_was_not_made_for(detector: Any, changes: dict[str, Any], message: str) -> None:
+    monitor = Monitor(detector)
+    monitor.connected(0.0)
+    with pytest.raises(GyrovaeError, match=message):
+        monitor.take([banner(**changes)], 0.0)
+
+
+def test_a_sensor_that_is_a_little_off(detector: Any) -> None:
+    monitor = started(detector)
+    monitor.take([banner(rate_hz=203.9, lsb=0.5004)], 0.0)
+
+
+def test_a_device_that_decides_is_told_to_stream(detector: Any) -> None:
+    monitor = Monitor(detector)
+    monitor.connected(0.0)
+    assert monitor.commands() == [b"stream\n"]
+    digest = detector.bundle.spec.digest
+    monitor.take([BOOT, banner(mode="detect", model="compiled", spec=digest)], 0.0)
+    assert monitor.commands() == [b"stream\n"]
+    assert numbers(monitor.take([banner(mode="stream", model="compiled", spec=digest), *samples(0, 64)], 0.0)) == [63]
+    assert monitor.notes() == ["the device boots"]
+
+
+def test_one_that_does_not_hear(detector: Any) -> None:
+    monitor = started(detector)
+    for _ in range(5):
+        assert monitor.take([verdict(0)], 0.0) == []
+    assert monitor.commands() == [b"stream\n"] * 2
+    assert len(monitor.notes()) == 1
+
+
+def test_a_detector_of_another_kind_is_told(detector: Any) -> None:
+    monitor = started(detector)
+    monitor.take([banner(model="partition", spec="ab" * 32)] * 2, 0.0)
+    (note,) = monitor.notes()
+    assert "its spec is " + "ab" * 32 in note
+    assert detector.bundle.spec.digest in note
+
+
+def test_a_threshold_of_the_site_is_told(detector: Any) -> None:
+    monitor = started(detector)
+    digest = detector.bundle.spec.digest
+    monitor.take([banner(model="compiled", spec=digest, threshold=1.3, site_windows=60)], 0.0)
+    (note,) = monitor.notes()
+    assert "its threshold is 1.3, here it is 1" in note
+
+
+def test_the_device_s_words_are_passed_on(detector: Any) -> None:
+    monitor = started(detector)
+    monitor.take([Status("warning", "queue full"), Status("warning", "queue full")], 0.0)
+    assert monitor.notes() == ["the device says: queue full"] * 2
+    assert monitor.notes() == []
+
+
+def test_without_a_banner_two_seconds_tell_the_rate(detector: Any) -> None:
+    monitor = Monitor(detector)
+    monitor.connected(0.0)
+    found = monitor.take(samples(0, 600), 0.0)
+    assert numbers(found) == [463, 527, 591]  # 2 s are 400 steps
+    assert "no banner came" in monitor.notes()[0]
+
+
+def test_without_a_banner_a_wrong_rate_is_seen(detector: Any) -> None:
+    monitor = Monitor(detector)
+    monitor.connected(0.0)
+    slow = [Sample(n, n * 10_000, 0, 0, 0) for n in range(600)]
+    with pytest.raises(
+        GyrovaeError, match="another rate than the model was made for; expected 200 Hz.*received 100 Hz"
+    ):
+        monitor.take(slow, 0.0)
+
+
+def test_a_banner_that_is_wrong_about_the_rate_is_told(detector: Any) -> None:
+    monitor = started(detector)
+    monitor.take([Sample(n, n * 5200, 0, 0, 0) for n in range(600)], 0.0)
+    assert monitor.notes() == ["samples come at 192.3 Hz; the model was made for 200 Hz"]
+
+
+# --- the stock firmware
+
+
+def stock(count: int, x: float = 20.0, dt_ms: int = 5) -> list[Event]:
+    return [StockSample(x, 0.0, 0.0, dt_ms) for _ in range(count)]
+
+
+def test_the_stock_firmware_s_samples_become_counts(detector: Any) -> None:
+    monitor = Monitor(detector)
+    monitor.connected(0.0)
+    found = monitor.take([*stock(401), *stock(63), *stock(64, 20.2), *stock(64, -1e5)], 0.0)
+    # 20.0 / 0.5 = 40 counts; 20.2 / 0.5 = 40.4, rounded to 40; what int16 does not hold is clipped
+    assert [decision.score for decision in found[:2]] == [0.4, 0.4]
+    assert [decision.number for decision in found] == [None, None, None]
+    assert found[2].alarm
+    assert monitor.rate_hz == pytest.approx(200)
+    assert "stock firmware" in monitor.notes()[0]
+
+
+def test_a_long_step_of_the_stock_firmware_is_a_gap(detector: Any) -> None:
+    monitor = Monitor(detector)
+    monitor.connected(0.0)
+    monitor.take(stock(401), 0.0)  # the last of which begins a window
+    assert monitor.take([*stock(62), StockSample(0, 0, 0, 20), *stock(62)], 0.0) == []
+    assert len(monitor.take(stock(1), 0.0)) == 1
+    assert (monitor.traffic.gaps, monitor.traffic.lost) == (1, 3)
+
+
+def test_a_stock_firmware_of_another_rate(detector: Any) -> None:
+    monitor = Monitor(detector)
+    with pytest.raises(GyrovaeError, match="expected 200 Hz, to 5 %, received 100 Hz"):
+        monitor.take(stock(300, dt_ms=10), 0.0)
+
+
+def test_a_model_of_other_units(spec: Spec) -> None:
+    intake = Intake(dataclasses.replace(spec, units="rad/s"), Windows(64))
+    with pytest.raises(GyrovaeError, match=r"expected rad/s, received m/s\^2"):
+        for _ in range(500):
+            intake.stock(StockSample(0.0, 0.0, 0.0, 5))
+
+
+# --- the device decides
+
+
+def verdict(window: int, **changes: Any) -> Verdict:
+    given = {
+        "window": window,
+        "number": 64 * window + 63,
+        "t_us": (64 * window + 63) * STEP_US,
+        "score": 0.5,
+        "threshold": 1.0,
+        "alarm": False,
+        "event": False,
+        "reasons": (Reason("x", 48.5, 55.0, "louder", 0.61),),
+        "frontend_us": 5102,
+        "inference_us": 2533,
+        "score_us": 410,
+    }
+    return Verdict(**{**given, **changes})
+
+
+def detecting(**changes: Any) -> Banner:
+    return banner(mode="detect", model="compiled", spec="cd" * 32, window=64, hop=64, **changes)
+
+
+def test_verdicts_of_the_device() -> None:
+    monitor = Monitor()
+    monitor.connected(0.0)
+    assert monitor.commands() == [b"detect\n"]
+    (decision,) = monitor.take([detecting(threshold=1.2), verdict(17, score=1.25, threshold=1.2, alarm=True)], 5.0)
+    assert decision == Decision(
+        window=0,
+        time=5.0,
+        number=1151,
+        t_us=5_755_000,
+        score=1.25,
+        threshold=1.2,
+        alarm=True,
+        event=False,
+        begins=False,
+        reasons=(Reason("x", 48.5, 55.0, "louder", 0.61),),
+        source="device",
+        frontend_us=5102,
+        inference_us=2533,
+        score_us=410,
+    )
+    assert monitor.threshold == 1.2
+    more = monitor.take([verdict(18, event=True), verdict(19, event=True), verdict(22), verdict(23, event=True)], 6.0)
+    assert [decision.begins for decision in more] == [True, False, False, True]
+    assert (monitor.lost_windows, monitor.events) == (2, 2)
+    assert monitor.rate_hz == pytest.approx(200)
+
+
+def test_in_words() -> None:
+    assert in_words(Reason("x", 48.5, 55.0, "louder", 0.61)) == "x 48-55 Hz louder: 61 %"
+    assert in_words(Reason("z", 2.25, 4.5, "quieter", 0.04)) == "z 2.2-4.5 Hz quieter: 4 %"
+
+
+def test_a_device_without_a_detector() -> None:
+    monitor = Monitor()
+    monitor.connected(0.0)
+    with pytest.raises(GyrovaeError, match="the device has no detector"):
+        monitor.take([Status("error", "there is no detector"), banner()], 0.0)
+
+
+def test_a_device_whose_detector_does_not_fit() -> None:
+    monitor = Monitor()
+    monitor.connected(0.0)
+    idle = dataclasses.replace(detecting(), mode="stream")
+    with pytest.raises(GyrovaeError, match="the device does not detect: the detector was made for another sample rate"):
+        monitor.take([Status("error", "the detector was made for another sample rate"), idle], 0.0)
+
+
+def test_a_device_that_streams_is_told_to_detect() -> None:
+    monitor = Monitor()
+    monitor.connected(0.0)
+    idle = dataclasses.replace(detecting(), mode="stream")
+    monitor.take([idle, *samples(0, 100)], 0.0)
+    assert monitor.commands() == [b"detect\n"] * 2
+    with pytest.raises(GyrovaeError, match="it stays in stream mode"):
+        monitor.take([idle] * 3, 0.0)
+
+
+def test_the_stock_firmware_gives_no_verdicts() -> None:
+    with pytest.raises(GyrovaeError, match="no verdicts\nDecide on this computer: --model RUN"):
+        Monitor().take(stock(1), 0.0)
+
+
+def test_a_model_beside_a_device_that_decides(detector: Any) -> None:
+    monitor = Monitor(detector, on_device=True)
+    monitor.connected(0.0)
+    assert monitor.commands() == [b"detect\n"]
+    assert len(monitor.take([detecting(), verdict(0)], 0.0)) == 1
+    assert "another one than --model" in monitor.notes()[0]
+
+
+def test_settings_that_cannot_be(detector: Any) -> None:
+    with pytest.raises(GyrovaeError, match="for what this computer decides"):
+        Monitor(hop=32)
+    with pytest.raises(GyrovaeError, match="the threshold is not usable"):
+        Monitor(detector, threshold=math.nan)
+    with pytest.raises(GyrovaeError, match="who is to decide"):
+        Monitor(on_device=False)
+
+
+# --- whatever comes
+
+_EVENTS = st.one_of(
+    st.builds(Sample, *[st.integers(0, 200) | st.integers(WRAP - 50, WRAP - 1)] * 2, *[st.integers(-32768, 32767)] * 3),
+    st.integers(1, 150).map(lambda n: ("run", n)),
+    st.integers(1, 9).map(lambda n: ("lose", n)),
+    st.builds(StockSample, *[st.floats(-1e6, 1e6)] * 3, st.integers(0, 50)),
+    st.sampled_from([BOOT, banner(), banner(boot=8), detecting(), Status("error", "no"), verdict(3), verdict(2**31)]),
+    st.just("connected"),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(_EVENTS, max_size=40), st.sampled_from([None, 16, 100]))
+def test_no_window_spans_a_gap_whatever_comes(spec: Spec, script: list[Any], hop: int | None) -> None:
+    """x tells where a sample stands in what was sent; a window's must be neighbours."""
+    decided: list[NDArray[np.int16]] = []
+    intake = Intake(spec, Windows(WINDOW, hop))
+    sent: list[tuple[int, int]] = []  # boot and number of each sample that was sent
+    boot, number = 0, 0
+
+    def send(sample: Sample) -> None:
+        place = len(sent) % 32768
+        sent.append((boot, sample.number))
+        ended = intake.sample(sample._replace(x=place))
+        if ended is not None:
+            decided.append(ended.counts)
+
+    intake.banner(banner())
+    for step in script:
+        if isinstance(step, Sample):
+            send(step)
+            number = (step.number + 1) % WRAP
+        elif type(step) is tuple and step[0] == "run":
+            for _ in range(step[1]):
+                send(Sample(number, number * STEP_US % WRAP, 0, 0, 0))
+                number = (number + 1) % WRAP
+        elif type(step) is tuple and step[0] == "lose":
+            number = (number + step[1]) % WRAP
+        elif step in (BOOT, "connected"):
+            intake.restart()
+            intake.banner(banner())
+            boot, number = boot + 1, 0
+    for window in decided:
+        taken = [sent[place] for place in window[:, 0].tolist()]
+        assert len({which for which, _ in taken}) == 1
+        assert all((b - a) % WRAP == 1 for (_, a), (_, b) in zip(taken, taken[1:], strict=False))
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(_EVENTS, max_size=40), st.booleans())
+def test_nothing_but_our_error_whatever_comes(spec: Spec, script: list[Any], host: bool) -> None:
+    fake = SimpleNamespace(
+        bundle=SimpleNamespace(spec=spec, calibration=SimpleNamespace(vote_alarms=2, vote_windows=3)),
+        score_images=_mean_of_x,
+    )
+    monitor = Monitor(fake if host else None)  # type: ignore[arg-type]
+    number, made = 0, 0
+    for step in script:
+        events = [step]
+        if step == "connected":
+            monitor.connected(0.0)
+            continue
+        monitor.tick(1.0)
+        if type(step) is tuple:
+            events = samples(number, number + step[1]) if step[0] == "run" else []
+            number += step[1]
+        try:
+            found = monitor.take(events, 1.0)
+        except GyrovaeError:
+            return
+        assert [decision.window for decision in found] == list(range(made, made + len(found)))
+        made += len(found)
+        for decision in found:
+            json.dumps(decision.to_dict(), allow_nan=False)
+    assert monitor.made == made
+    assert monitor.traffic.lost >= 0
+    assert len(monitor.commands()) <= 3 * (1 + len(script))
+
+
+# --- the very same numbers
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("hop", [None, 32])
+def test_what_it_decides_is_what_the_detector_says_of_the_same_windows(tiny: Tiny, hop: int | None) -> None:
+    from gyrovae_tf.signal.score import reasons, vote
+
+    detector, spec = Detector(tiny.bundle), tiny.bundle.spec
+    recording = simulate(TINY_MACHINE, seconds=20, seed=9, fault="imbalance", severity=2.0)
+    counts = frontend.to_counts(recording.samples, spec.lsb)
+    monitor = Monitor(detector, hop=hop)
+    monitor.connected(0.0)
+    stream = [Sample(n, n * STEP_US, *xyz) for n, xyz in enumerate(counts.tolist())]
+    began = time.time()
+    found = monitor.take([banner(lsb=spec.lsb), *stream[:1000], *stream[1003:]], began)
+    ends = np.array(numbers(found))
+    step = hop or spec.window
+    assert ends.tolist() == [*range(spec.window - 1, 1000, step), *range(1002 + spec.window, len(counts), step)]
+    windows = np.stack([counts[end - spec.window + 1 : end + 1] for end in ends])
+    scores = detector.score_windows(windows)
+    assert [decision.score for decision in found] == scores.score.tolist()
+    calibration = tiny.bundle.calibration
+    events = vote(scores.score >= 1, calibration.vote_alarms, calibration.vote_windows)
+    assert [decision.event for decision in found] == events.tolist()
+    for decision, deviation in zip(found, scores.deviation, strict=True):
+        named = [(r.axis, r.low_hz, r.high_hz, r.direction, r.share) for r in reasons(deviation, spec)]
+        assert [tuple(reason) for reason in decision.reasons] == named
