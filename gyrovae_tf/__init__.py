@@ -45,6 +45,7 @@ _HOMES = {
     "quantize": "learn.quantize",
     "report": "learn.report",
     "simulate": "device.simulate",
+    "stock_images": "signal.stock",
     "train": "learn.train",
 }
 """Public name -> the module it lives in, imported when the name is first used."""
@@ -75,6 +76,7 @@ if TYPE_CHECKING:
     from gyrovae_tf.recording import Recording as Recording
     from gyrovae_tf.runtime import Detector as Detector
     from gyrovae_tf.signal.frontend import images as images
+    from gyrovae_tf.signal.stock import stock_images as stock_images
     from gyrovae_tf.spec import Spec as Spec
 
 

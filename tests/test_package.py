@@ -38,6 +38,7 @@ NAMES = [
     "quantize",
     "report",
     "simulate",
+    "stock_images",
     "train",
 ]
 
