@@ -1,6 +1,6 @@
-"""The contract and the version in, the two generated headers of firmware/ out: `python -m gyrovae_tf.firmware firmware`.
+"""The contract and the version in, the two generated headers of firmware/ out.
 
-They are committed, and a test compares them with what this module makes.
+`python -m gyrovae_tf.firmware firmware` writes them. They are committed, and a test compares.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ void Clock::start(double rate_hz, bool has_fifo) {
   has_fifo_ = has_fifo;
 }
 
-void Clock::batch(int64_t now_us, int count, bool lost) {
+void Clock::batch(int64_t now_us, int count, bool lost, bool more) {
   const double now = static_cast<double>(now_us), took = count * period_us_;
   first_ = next_;
   if (!begun_) {
@@ -32,7 +32,7 @@ void Clock::batch(int64_t now_us, int count, bool lost) {
     behind -= missing * period_us_;
   }
   // No sample is of the future; none comes before the one before it.
-  const double pull = behind < 0.0 ? behind : kPull * behind;
+  const double pull = behind < 0.0 ? behind : more ? 0.0 : kPull * behind;
   before_us_ = last_us_ + (pull > -0.5 * period_us_ ? pull : -0.5 * period_us_);
   last_us_ = before_us_ + took;
   next_ = first_ + static_cast<uint32_t>(count);

@@ -171,7 +171,7 @@ void run(void *) {
         gap = true;
       }
       if (batch.count) {
-        clock.batch(now, batch.count, gap);
+        clock.batch(now, batch.count, gap, batch.more);
         gap = false;
         heard = now;
         pass(batch, clock);

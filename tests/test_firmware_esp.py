@@ -1,0 +1,395 @@
+"""The ESP32's part of the firmware: compiled for syntax only (tests/stubs), its drivers run on a pretended bus."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import itertools
+import os
+import re
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import portable_firmware as firmware
+import pytest
+
+from gyrovae_tf import contract
+from gyrovae_tf.cgen import emit_header
+from gyrovae_tf.firmware import OPERATORS, headers
+from gyrovae_tf.golden_npz import Golden
+
+MAIN = firmware.FIRMWARE / "main"
+TFLM = firmware.FIRMWARE / "components" / "gyrovae_tflm"
+STUBS = Path(__file__).parent / "stubs"
+KCONFIGS = (MAIN / "Kconfig.projbuild", TFLM / "Kconfig")
+INCLUDE = (MAIN, TFLM / "include", firmware.COMPONENT / "include", STUBS)
+FROM_IDF = {"ESP_CONSOLE_UART", "ESP_CONSOLE_UART_NUM", "ESP_CONSOLE_USB_SERIAL_JTAG", "FREERTOS_HZ"}
+"""Settings of ESP-IDF's own that the code looks at: they are there in 5.3 and 5.5."""
+USB = "#define CONFIG_ESP_CONSOLE_USB_SERIAL_JTAG 1\n"
+UART = "#define CONFIG_ESP_CONSOLE_UART 1\n#define CONFIG_ESP_CONSOLE_UART_NUM 0\n"
+MODULES = {
+    "kconfcheck": "esp-idf-kconfig",
+    "kconfgen": "esp-idf-kconfig",
+    "idf_component_manager": "idf-component-manager",
+}
+G = 9.80665
+
+
+def module(name: str) -> str:
+    """A Python module of Espressif's tools, which has to be there in CI; elsewhere the test is skipped."""
+    if importlib.util.find_spec(name) is None:
+        message = f"there is no {name} here: pip install {MODULES[name]}"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+    return name
+
+
+def sources() -> list[Path]:
+    found = sorted([*MAIN.glob("*.cpp"), *TFLM.glob("*.cpp")])
+    assert len(found) > 10
+    return found
+
+
+# --- compiled ---------------------------------------------------------------------------------------------------
+
+
+def sdkconfig(folder: Path, settings: str, console: str) -> Path:
+    """A folder in, and sdkconfig.h in it as ESP-IDF makes it of our Kconfig files and of settings."""
+    folder.mkdir(parents=True, exist_ok=True)
+    kconfig, defaults, header = folder / "Kconfig", folder / "defaults", folder / "sdkconfig.h"
+    kconfig.write_text('mainmenu "test"\n' + "".join(f'source "{path}"\n' for path in KCONFIGS))
+    defaults.write_text(settings)
+    command = [sys.executable, "-m", module("kconfgen"), "--kconfig", kconfig, "--defaults", defaults]
+    firmware.checked([*command, "--output", "header", header], folder)
+    with header.open("a") as file:
+        file.write(f"#define CONFIG_FREERTOS_HZ 1000\n{console}")
+    return folder
+
+
+def check_syntax(folder: Path, files: list[Path]) -> None:
+    """Files that a compiler finds no fault with; `folder` holds their sdkconfig.h, and nn_model.h if there is one."""
+    flags = ["-fsyntax-only", "-std=c++17", "-fno-exceptions", "-fno-rtti", "-Wall", "-Wextra", "-Wconversion"]
+    include = [option for path in (folder, *INCLUDE) for option in ("-I", path)]
+    for path in files:
+        firmware.checked(
+            [firmware.tool("g++"), *flags, "-Wshadow", "-Werror", "-Wfatal-errors", *include, path], folder
+        )
+
+
+@pytest.mark.parametrize("console", [USB, UART], ids=["usb", "uart"])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        "",
+        "CONFIG_GYROVAE_SENSOR_QMA7981=y\nCONFIG_GYROVAE_READY_GPIO=7\nCONFIG_GYROVAE_RANGE_2G=y\n",
+        "CONFIG_GYROVAE_SENSOR_LSM6DS3=y\nCONFIG_GYROVAE_DETECT_AT_BOOT=n\nCONFIG_GYROVAE_RANGE_8G=y\n",
+        "CONFIG_GYROVAE_SENSOR_LSM6DSO=y\nCONFIG_GYROVAE_LONGEST_WINDOW=1024\nCONFIG_GYROVAE_RANGE_16G=y\n",
+    ],
+    ids=["any sensor", "qma7981", "lsm6ds3", "lsm6dso"],
+)
+def test_the_code_is_correct_cpp_with_each_setting(tmp_path: Path, settings: str, console: str) -> None:
+    check_syntax(sdkconfig(tmp_path, settings, console), sources())
+
+
+@pytest.mark.parametrize("golden", [False, True])
+def test_the_code_takes_a_generated_header(tmp_path: Path, golden: bool) -> None:
+    made = firmware.case(firmware.fitted(256), firmware.random_windows(20, 256, seed=3))
+    outputs = np.zeros((2, 2, 32, 32, 3), np.int8)
+    windows = Golden(made.windows[:2], made.images[:2], outputs, np.array([0.5, 2.0]), "tflm", "tflite-micro 1")
+    emit_header(dataclasses.replace(made.bundle, golden=windows), tmp_path / "nn_model.h", golden=golden)
+    folder = sdkconfig(tmp_path, "", USB)
+    check_syntax(folder, [MAIN / "detectors.cpp"])
+    probe = tmp_path / "probe.cpp"
+    probe.write_text(f'#include "{MAIN / "detectors.cpp"}"\nstatic_assert(GYROVAE_COMPILED->id != 0);\n')
+    check_syntax(folder, [probe])
+
+
+def test_a_window_that_is_no_multiple_of_32_does_not_compile(tmp_path: Path) -> None:
+    folder = sdkconfig(tmp_path, "CONFIG_GYROVAE_LONGEST_WINDOW=100\n", USB)
+    with pytest.raises(AssertionError, match="no length of a window"):
+        check_syntax(folder, [MAIN / "app_main.cpp"])
+
+
+def test_another_console_does_not_compile(tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match="the protocol goes over it"):
+        check_syntax(sdkconfig(tmp_path, "", ""), [MAIN / "link.cpp"])
+
+
+def test_cppcheck_finds_nothing(tmp_path: Path) -> None:
+    folder = sdkconfig(tmp_path, "", USB)
+    command = [firmware.tool("cppcheck"), "--enable=warning,performance,portability", "--error-exitcode=1", "--quiet"]
+    include = [option for path in (folder, *INCLUDE) for option in ("-I", path)]
+    quiet = ["--inline-suppr", "--std=c++17", f"--suppress=*:{STUBS}/*"]
+    firmware.checked([*command, *quiet, *include, *sources()], tmp_path)
+
+
+# --- files of the project ---------------------------------------------------------------------------------------
+
+
+def test_the_generated_headers_are_those_of_this_version() -> None:
+    for name, text in headers().items():
+        assert (firmware.FIRMWARE / name).read_text() == text, f"python -m gyrovae_tf.firmware firmware  # {name}"
+
+
+def test_the_resolver_has_the_contracts_operators_and_no_others() -> None:
+    text = (firmware.FIRMWARE / OPERATORS).read_text()
+    methods = re.findall(r"X\(Add(\w+)\)", text)
+    assert [name.lower() for name in methods] == [name.replace("_", "").lower() for name in contract.OPS]
+    assert f"kOperators = {len(contract.OPS)};" in text
+    stub = (STUBS / "tensorflow/lite/micro/micro_mutable_op_resolver.h").read_text()
+    assert sorted(re.findall(r"TfLiteStatus Add(\w+)\(\)", stub)) == sorted(methods)
+
+
+def declared() -> set[str]:
+    return {name for path in KCONFIGS for name in re.findall(r"^\s*config (\w+)$", path.read_text(), re.MULTILINE)}
+
+
+def test_each_setting_is_declared_and_used() -> None:
+    code = "".join(path.read_text() for path in [*sources(), *MAIN.glob("*.h"), *TFLM.rglob("*.h")])
+    used = set(re.findall(r"\bCONFIG_(\w+)", code))
+    assert used - FROM_IDF <= declared()
+    assert FROM_IDF - {"FREERTOS_HZ"} <= used
+    text = "".join(path.read_text() for path in KCONFIGS)
+    for name in declared() - used - {"GYROVAE_SENSOR_ANY"}:
+        assert re.search(rf"default \d+ if {name}$", text, re.MULTILINE), f"nothing looks at {name}"
+
+
+def test_the_defaults_are_settings_once_each() -> None:
+    lines = (firmware.FIRMWARE / "sdkconfig.defaults").read_text().splitlines()
+    names = [line.split("=", 1)[0] for line in lines if line and not line.startswith("#")]
+    assert all(re.fullmatch(r"CONFIG_[A-Z0-9_]+", name) for name in names)
+    assert len(names) == len(set(names))
+    assert "CONFIG_FREERTOS_HZ=1000" in lines
+    assert "CONFIG_ESP_TASK_WDT_PANIC=y" in lines
+
+
+@pytest.mark.parametrize("folder", [MAIN, TFLM], ids=["main", "gyrovae_tflm"])
+def test_the_build_lists_all_of_a_component(folder: Path) -> None:
+    listed = (folder / "CMakeLists.txt").read_text().split("SRCS", 1)[1].split("INCLUDE_DIRS", 1)[0]
+    assert sorted(listed.replace('"', "").split()) == sorted(path.name for path in folder.glob("*.cpp"))
+
+
+@pytest.mark.parametrize("folder", [MAIN, TFLM], ids=["main", "gyrovae_tflm"])
+def test_the_component_manager_takes_the_manifest(folder: Path) -> None:
+    module("idf_component_manager")
+    compote = [sys.executable, "-c", "from idf_component_manager.cli import safe_cli; safe_cli()"]
+    firmware.checked([*compote, "manifest", "lint"], folder)
+
+
+def test_the_versions_of_others_components_are_fixed() -> None:
+    text = (TFLM / "idf_component.yml").read_text()
+    assert re.findall(r'(espressif/\S+): "==(\d+\.\d+\.\d+)"', text) == [
+        ("espressif/esp-tflite-micro", "1.4.0"),
+        ("espressif/esp-nn", "1.2.9"),
+    ]
+    assert text.count("espressif/") == 2
+
+
+@pytest.mark.parametrize("path", KCONFIGS, ids=["main", "gyrovae_tflm"])
+def test_kconfcheck_takes_the_settings(tmp_path: Path, path: Path) -> None:
+    copy = tmp_path / path.name  # kconfcheck writes its suggestions beside the file
+    copy.write_bytes(path.read_bytes())
+    firmware.checked([sys.executable, "-m", module("kconfcheck"), copy], tmp_path)
+
+
+def test_the_partitions_do_not_overlap_and_fit_the_flash() -> None:
+    table = (firmware.FIRMWARE / "partitions.csv").read_text()
+    rows = [[cell.strip() for cell in line.split(",")] for line in table.splitlines() if not line.startswith("#")]
+    parts = {row[0]: (row[1], row[2], int(row[3], 0), int(row[4], 0)) for row in rows}
+    assert list(parts) == ["nvs", "phy_init", "factory", "detector"]
+    end = 0x9000  # behind the bootloader and the table itself
+    for kind, _, offset, size in parts.values():
+        assert offset >= end
+        assert offset % (0x10000 if kind == "app" else 0x1000) == 0
+        assert size % 0x1000 == 0
+        end = offset + size
+    assert end <= 4 << 20
+    kind, subtype, offset, size = parts["detector"]
+    assert (kind, int(subtype, 0)) == ("data", 0x40)
+    assert offset % 0x10000 == 0 == size % 0x10000  # whole pages of the MMU
+    assert "static_cast<esp_partition_subtype_t>(0x40)" in (MAIN / "detectors.cpp").read_text()
+
+
+# --- drivers ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Chip:
+    """A sensor as its datasheet has it."""
+
+    identity: int
+    address: int
+    other_address: int
+    rates: tuple[float, ...]
+    lsb_at_4g: float
+    counts: tuple[int, int]
+    registers: dict[int, int] = field(default_factory=dict)
+    """What has to stand in them at 200 Hz and 4 g."""
+
+
+LSM6_RATES = (12.5, 26, 52, 104, 208, 416, 833)
+LSM6 = (0x6A, 0x6B, LSM6_RATES, 0.122e-3 * G, (-32768, 32767))
+CHIPS = {
+    "QMA7981": Chip(
+        *(0xE7, 0x12, 0x13, (200e3 / 7695, 500e3 / 3855, 200e3 / 975, 500e3 / 975), 4 * G / 8192, (-8192, 8191)),
+        {0x0F: 0x02, 0x10: 0xE3, 0x11: 0x82},
+    ),
+    "LSM6DS3": Chip(0x6A, *LSM6, {0x08: 0x01, 0x0A: 5 << 3 | 6, 0x10: 5 << 4 | 2 << 2, 0x12: 0x44}),
+    "LSM6DSO": Chip(0x6C, *LSM6, {0x09: 5, 0x0A: 6, 0x10: 5 << 4 | 2 << 2, 0x12: 0x44, 0x18: 0xE2}),
+}
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One that a driver has read."""
+
+    number: int
+    t_us: int
+    which: int
+    """Of all that the pretended sensor has made."""
+    counts: tuple[int, int, int]
+    late: float
+    """Its time less the true one, in periods."""
+
+
+class Run:
+    """What tests/stubs/sensors.cpp says."""
+
+    def __init__(self, text: str) -> None:
+        self.lines = [line.split() for line in text.splitlines()]
+        self.problem = " ".join(next((line[1:] for line in self.lines if line[0] == "problem"), []))
+        self.losses = sum(line[0] == "lost" for line in self.lines)
+        self.registers = {int(line[1]): int(line[2]) for line in self.lines if line[0] == "register"}
+        self.samples = [
+            Sample(*map(int, line[1:4]), (int(line[4]), int(line[5]), int(line[6])), float(line[7]))
+            for line in self.lines
+            if line[0] == "sample"
+        ]
+
+    def numbers(self, word: str) -> list[float]:
+        return next([float(value) for value in line[1:]] for line in self.lines if line[0] == word)
+
+
+@pytest.fixture(scope="module")
+def sensors(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("sensors")
+    drivers = [MAIN / f"{name}.cpp" for name in ("clock", "imu", "lsm6", "lsm6ds3", "lsm6dso", "qma7981")]
+    flags = ["-std=c++17", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+    include = ["-I", MAIN, "-I", firmware.COMPONENT / "include"]
+    target = folder / "sensors"
+    firmware.checked([firmware.tool("g++"), *flags, *include, STUBS / "sensors.cpp", *drivers, "-o", target], folder)
+    return target
+
+
+def run(sensors: Path, chip: str, **settings: float) -> Run:
+    facts = {"identity": CHIPS[chip].identity, "address": CHIPS[chip].address, **settings}
+    words = [f"chip={chip}", *(f"{name}={value}" for name, value in facts.items())]
+    return Run(firmware.checked([sensors, *words], sensors.parent))
+
+
+@pytest.mark.parametrize("chip", CHIPS)
+def test_a_driver_says_and_does_what_the_datasheet_says(sensors: Path, chip: str) -> None:
+    told, wanted = run(sensors, chip), CHIPS[chip]
+    assert told.problem == ""
+    assert told.numbers("lsb")[0] == pytest.approx(wanted.lsb_at_4g, rel=1e-6)
+    assert tuple(told.numbers("counts")) == wanted.counts
+    assert {place: told.registers[place] for place in wanted.registers} == wanted.registers
+
+
+@pytest.mark.parametrize("chip", CHIPS)
+@pytest.mark.parametrize(("range_g", "ratio"), [(2, 0.5), (4, 1), (8, 2), (16, 4)])
+def test_a_range_scales_a_count(sensors: Path, chip: str, range_g: int, ratio: float) -> None:
+    lsb = run(sensors, chip, range=range_g).numbers("lsb")[0]
+    assert lsb == pytest.approx(CHIPS[chip].lsb_at_4g * ratio, rel=1e-6)
+
+
+@pytest.mark.parametrize("chip", CHIPS)
+def test_the_nearest_rate_is_taken_and_measured(sensors: Path, chip: str) -> None:
+    for rate_hz in CHIPS[chip].rates:
+        for off in (-0.05, 0.0, 0.03):
+            told = run(sensors, chip, rate=1.02 * rate_hz, off=off)
+            assert told.problem == ""
+            assert told.numbers("nominal")[0] == pytest.approx(rate_hz, rel=1e-6)
+            assert told.numbers("measured")[0] == pytest.approx(rate_hz * (1 + off), rel=5e-3)
+
+
+@pytest.mark.parametrize("chip", CHIPS)
+def test_every_sample_is_read_numbered_and_timed(sensors: Path, chip: str) -> None:
+    told = run(sensors, chip, seconds=20, off=0.03)
+    samples = told.samples
+    assert len(samples) == pytest.approx(20 * told.numbers("real")[0], abs=5)
+    assert [s.number for s in samples] == list(range(len(samples)))
+    assert [s.which for s in samples] == list(range(samples[0].which, samples[0].which + len(samples)))
+    for s in samples:
+        most = 8192 if chip == "QMA7981" else 32768
+        assert s.counts == (s.which % most, -(s.which % most) - 1, 1000)
+    steps = [b.t_us - a.t_us for a, b in itertools.pairwise(samples)]
+    assert min(steps) > 0
+    assert min(s.late for s in samples) > -0.2
+    assert max(s.late for s in samples) < 1.0
+
+
+@pytest.mark.parametrize("chip", CHIPS)
+@pytest.mark.parametrize("pause_ms", [50, 1500, 5000])
+def test_samples_that_are_lost_leave_a_gap_of_their_number(sensors: Path, chip: str, pause_ms: int) -> None:
+    told = run(sensors, chip, seconds=10, pause_after=3, pause_ms=pause_ms)
+    places = [(a, b) for a, b in itertools.pairwise(told.samples) if b.which != a.which + 1]
+    kept = chip != "QMA7981" and pause_ms < 2000  # its FIFO holds more than two seconds
+    assert len(places) == (0 if kept else 1)
+    assert told.losses == (1 if chip != "QMA7981" and not kept else 0)
+    for before, after in places:
+        assert after.number - before.number == pytest.approx(after.which - before.which, abs=1)
+    assert max(s.late for s in told.samples) < 1.0  # also of those that had waited in the FIFO
+    missing = sum(b.which - a.which - 1 for a, b in places)
+    assert missing == pytest.approx(0 if kept else pause_ms * 1e-3 * told.numbers("real")[0], abs=8)
+
+
+def test_a_fifo_that_does_not_begin_with_a_sample_is_begun_anew(sensors: Path) -> None:
+    told = run(sensors, "LSM6DS3", seconds=3, skew=1)
+    assert told.losses == 1
+    assert all(s.counts[1] == -s.counts[0] - 1 for s in told.samples)
+    assert len(told.samples) > 600
+
+
+@pytest.mark.parametrize("chip", CHIPS)
+def test_each_transfer_that_fails_is_an_error(sensors: Path, chip: str) -> None:
+    for transfer in range(1, 31):  # all of `open`, and the first ones of `measure`
+        assert run(sensors, chip, fail_open=transfer).problem == "I2C: test", transfer
+
+
+@pytest.mark.parametrize("chip", CHIPS)
+def test_a_register_that_does_not_keep_its_value_is_an_error(sensors: Path, chip: str) -> None:
+    for place in CHIPS[chip].registers:
+        problem = run(sensors, chip, sticky=place, range=8, rate=130).problem
+        assert problem == "the sensor does not keep what is written into it", hex(place)
+
+
+@pytest.mark.parametrize("chip", CHIPS)
+def test_a_rate_that_is_not_the_one_that_was_set_is_an_error(sensors: Path, chip: str) -> None:
+    for off in (-0.15, 0.15):
+        assert run(sensors, chip, off=off).problem == "the sensor's rate is not the one that was set"
+    assert run(sensors, chip, silent=1).problem == "the sensor gives no samples"
+
+
+@pytest.mark.parametrize("chip", CHIPS)
+@pytest.mark.parametrize("rate_hz", [5, 3000])
+def test_a_rate_that_a_sensor_does_not_have_is_an_error(sensors: Path, chip: str, rate_hz: int) -> None:
+    assert "has no such rate: take" in run(sensors, chip, rate=rate_hz).problem
+
+
+@pytest.mark.parametrize("chip", CHIPS)
+def test_a_sensor_is_found_by_what_it_says_it_is(sensors: Path, chip: str) -> None:
+    facts = CHIPS[chip]
+    assert run(sensors, chip).lines[0] == ["found", chip, str(facts.address)]
+    assert run(sensors, chip, address=facts.other_address).lines[0] == ["found", chip, str(facts.other_address)]
+    assert run(sensors, chip, address=0x50).problem.startswith("no sensor answers on I2C")
+    assert run(sensors, chip, identity=0x11).problem.startswith("a device answers on I2C, but it is none")
+
+
+def test_the_ready_line_is_asked_for_only_where_there_is_one(sensors: Path) -> None:
+    assert run(sensors, "QMA7981", line=0).registers[0x17] == 0
+    with_line = run(sensors, "QMA7981", line=1).registers
+    assert (with_line[0x17], with_line[0x1A]) == (0x10, 0x10)
