@@ -15,6 +15,7 @@ from gyrovae_tf.errors import GyrovaeError
 
 _COMMANDS = {
     "demo": ("learn", "The whole way on a simulated machine, in a few minutes."),
+    "monitor": ("monitor", "A device -> live verdicts, alarms and a page for browsers."),
     "simulate": ("device", "A pretend device, to try everything without hardware."),
     "preprocess": ("learn", "Recordings of normal motion -> a dataset of images."),
     "train": ("learn", "A dataset -> a trained VAE."),

@@ -31,6 +31,7 @@ PACKAGES = {
     "matplotlib",
     "numpy",
     "pandas",
+    "paho",
     "serial",
     "sklearn",
     "tensorflow",
@@ -99,7 +100,7 @@ def test_heavy_packages_are_imported_where_they_are_used(module: str) -> None:
     if home(module) != "learn":
         assert not everywhere & {"tensorflow_model_optimization"}
         assert not at_import & {"pandas", "ai_edge_litert", "serial"}
-    assert not at_import & {"sklearn", "tflite_micro"}, "optional: only who uses it needs it"
+    assert not at_import & {"paho", "sklearn", "tflite_micro"}, "optional: only who uses it needs it"
     assert "matplotlib" not in at_import, "half a second that only reports need"
     if home(module) in ("cli", "__init__", "errors"):
         assert "numpy" not in at_import

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import math
 import time
@@ -340,7 +341,7 @@ def test_without_a_banner_a_wrong_rate_is_seen(detector: Any) -> None:
     monitor.connected(0.0)
     slow = [Sample(n, n * 10_000, 0, 0, 0) for n in range(600)]
     with pytest.raises(
-        GyrovaeError, match="another rate than the model was made for; expected 200 Hz.*received 100 Hz"
+        GyrovaeError, match=r"another rate than the model was made for; expected 200 Hz.*received 100 Hz"
     ):
         monitor.take(slow, 0.0)
 
@@ -387,9 +388,10 @@ def test_a_stock_firmware_of_another_rate(detector: Any) -> None:
 
 def test_a_model_of_other_units(spec: Spec) -> None:
     intake = Intake(dataclasses.replace(spec, units="rad/s"), Windows(64))
+    for _ in range(400):
+        assert intake.stock(StockSample(0.0, 0.0, 0.0, 5)) is None
     with pytest.raises(GyrovaeError, match=r"expected rad/s, received m/s\^2"):
-        for _ in range(500):
-            intake.stock(StockSample(0.0, 0.0, 0.0, 5))
+        intake.stock(StockSample(0.0, 0.0, 0.0, 5))
 
 
 # --- the device decides
@@ -542,7 +544,7 @@ def test_no_window_spans_a_gap_whatever_comes(spec: Spec, script: list[Any], hop
     for window in decided:
         taken = [sent[place] for place in window[:, 0].tolist()]
         assert len({which for which, _ in taken}) == 1
-        assert all((b - a) % WRAP == 1 for (_, a), (_, b) in zip(taken, taken[1:], strict=False))
+        assert all((b - a) % WRAP == 1 for (_, a), (_, b) in itertools.pairwise(taken))
 
 
 @settings(max_examples=150, deadline=None)
