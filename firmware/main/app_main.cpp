@@ -1,8 +1,10 @@
 // The device on an ESP32-S3: the sampling task on core 0, and everything else in one task on core 1, which alone writes
 // to the serial port.
 #include "detectors.h"
+#include "esp_attr.h"
 #include "esp_log.h"
 #include "esp_random.h"
+#include "esp_system.h"
 #include "esp_task_wdt.h"
 #include "esp_timer.h"
 #include "firmware_version.h"
@@ -24,10 +26,12 @@ constexpr UBaseType_t kPriority = 5;
 constexpr BaseType_t kCore = 1;
 constexpr uint32_t kWaitMs = 20;
 constexpr int64_t kSecond = 1'000'000;
+constexpr uint32_t kTrialMark = 0x47590000, kTrialBits = 0xffff;  // what stands in `trials` is ours
 constexpr gyrovae::app::Sensor kNoSensor = {"none", "m/s^2", 0.0, 1.0, -1, 1};
 
 gyrovae::app::App<CONFIG_GYROVAE_LONGEST_WINDOW> app;
 gyrovae::app::Model model;
+RTC_NOINIT_ATTR uint32_t trials;  // sources of detectors that are being tried: outlives a crash, not a loss of power
 StackType_t stack[kStackBytes];
 StaticTask_t memory;
 
@@ -50,8 +54,15 @@ const char *watched_run() {
   return invoke();
 }
 
+// After a boot; only a crash leaves trials behind.
+void forget_trials() {
+  const esp_reset_reason_t reason = esp_reset_reason();
+  const bool crash = reason == ESP_RST_PANIC || reason == ESP_RST_INT_WDT || reason == ESP_RST_TASK_WDT;
+  if (!crash || (trials & ~kTrialBits) != kTrialMark) trials = kTrialMark;
+}
+
 // Null, or why the detector is not used.
-const char *install(const gyrovae::Detector &detector, gyrovae::wire::Source source) {
+const char *prove(const gyrovae::Detector &detector, gyrovae::wire::Source source) {
   if (const char *problem = gyrovae::tflm::open(detector, model)) return problem;
   invoke = model.run;
   model.run = watched_run;
@@ -59,6 +70,18 @@ const char *install(const gyrovae::Detector &detector, gyrovae::wire::Source sou
           app.install(detector, model, source, CONFIG_GYROVAE_HOP, gyrovae::storage::kept(detector.id))) {
     return problem;
   }
+  return nullptr;
+}
+
+// The same, with what there is to be said. A model that the kernels cannot cope with ends in a crash, and would again:
+// what was being tried then is not tried until the power was off.
+const char *install(const gyrovae::Detector &detector, gyrovae::wire::Source source) {
+  const uint32_t trial = 1u << static_cast<int>(source);
+  if (trials & trial) return "the device crashed when it was tried: switch it off and on to try again";
+  trials |= trial;
+  const char *const problem = prove(detector, source);
+  trials &= ~trial;
+  if (problem) return problem;
   app.say(Level::kInformation, "golden windows passed:", detector.golden.count);
   app.say(Level::kInformation, "arena bytes used:", static_cast<int32_t>(gyrovae::tflm::arena_used_bytes()));
   return nullptr;
@@ -71,13 +94,13 @@ void install() {
     problem = install(*detector, gyrovae::wire::Source::kPartition);
     if (!problem) return;
   }
-  app.say(Level::kWarning, "the detector in the partition is not used");
+  app.say(Level::kWarning, "the detector in the partition is not used, because:");
   app.say(Level::kWarning, problem);
   const gyrovae::Detector *const detector = gyrovae::detectors::compiled();
   if (!detector) return app.say(Level::kWarning, "no detector is compiled in: the device only streams");
   problem = install(*detector, gyrovae::wire::Source::kCompiled);
   if (!problem) return;
-  app.say(Level::kWarning, "the compiled-in detector is not used");
+  app.say(Level::kWarning, "the compiled-in detector is not used, because:");
   app.say(Level::kWarning, problem);
 }
 
@@ -101,6 +124,7 @@ void run(void *) {
     esp_task_wdt_reset();
   }
   app.start(kBoard, sensor, GYROVAE_FIRMWARE_VERSION, boot);
+  forget_trials();
   install();
   // From here on what goes wrong is said in the protocol's words.
   esp_log_level_set("*", ESP_LOG_NONE);

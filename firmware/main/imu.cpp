@@ -5,7 +5,7 @@ namespace gyrovae::imu {
 namespace {
 
 constexpr int64_t kSettling = 100'000, kMeasuring = 2'000'000, kSilence = 1'000'000;  // us
-constexpr double kMostOff = 0.1;   // of the nominal rate
+constexpr double kMostOff = 0.1;                                                      // of the nominal rate
 constexpr double kMostApart = 1.25;  // ratio of wanted and nearest rate
 
 }  // namespace

@@ -10,7 +10,7 @@ constexpr uint8_t kFifoControl3 = 0x09, kFifoControl4 = 0x0a, kControl9 = 0x18, 
 constexpr uint8_t kNoI3c = 0xe2;  // the default with I3C_disable
 constexpr uint8_t kContinuous = 0x06, kBypass = 0x00;
 constexpr uint8_t kOverrun = 0x40;
-constexpr int kWord = 1 + 2 * kAxes;       // a tag before each sample
+constexpr int kWord = 1 + 2 * kAxes;      // a tag before each sample
 constexpr uint8_t kAccelerometer = 0x02;  // TAG_SENSOR, bits 7:3
 
 bool known(uint8_t identity) {

@@ -14,9 +14,9 @@ constexpr double kCountsAG = 8192.0;  // 14 bits with a sign: +-8192 counts are 
 
 // Master clock (register 0x11, bits 3:0) over divider (0x10, bits 4:0): code = clock << 4 | divider.
 constexpr Rate kRates[] = {
-    {200e3 / 7695, 0x20}, {333e3 / 7695, 0x10}, {200e3 / 3855, 0x21}, {500e3 / 7695, 0x00}, {333e3 / 3855, 0x11},
-    {200e3 / 1935, 0x22}, {500e3 / 3855, 0x01}, {333e3 / 1935, 0x12}, {200e3 / 975, 0x23},  {500e3 / 1935, 0x02},
-    {333e3 / 975, 0x13},  {500e3 / 975, 0x03},
+    {200e3 / 7695, 0x20}, {333e3 / 7695, 0x10}, {200e3 / 3855, 0x21}, {500e3 / 7695, 0x00},
+    {333e3 / 3855, 0x11}, {200e3 / 1935, 0x22}, {500e3 / 3855, 0x01}, {333e3 / 1935, 0x12},
+    {200e3 / 975, 0x23},  {500e3 / 1935, 0x02}, {333e3 / 975, 0x13},  {500e3 / 975, 0x03},
 };
 
 bool known(uint8_t identity) {
@@ -24,7 +24,10 @@ bool known(uint8_t identity) {
 }
 
 const char *open(const Bus &bus, uint8_t address, const Settings &settings, app::Sensor &sensor) {
-  const uint8_t range = settings.range_g == 2 ? 0x01 : settings.range_g == 4 ? 0x02 : settings.range_g == 8 ? 0x04 : 0x08;
+  const uint8_t range = settings.range_g == 2   ? 0x01
+                        : settings.range_g == 4 ? 0x02
+                        : settings.range_g == 8 ? 0x04
+                                                : 0x08;
   const Rate *const rate = nearest(kRates, static_cast<int>(sizeof kRates / sizeof *kRates), settings.rate_hz);
   if (!rate) return "the QMA7981 has no such rate: take 26 to 513 Hz";
   if (const char *problem = bus.write(address, kReset, 0xb6)) return problem;

@@ -26,7 +26,7 @@ constexpr UBaseType_t kNotices = 8;
 constexpr uint32_t kFifoMs = 10, kRetryMs = 500;
 constexpr TickType_t kLineWait = pdMS_TO_TICKS(50);  // longer than a sample takes
 constexpr int64_t kSecond = 1'000'000;
-constexpr int kMostErrors = 5;     // in a row, then the sensor is opened anew
+constexpr int kMostErrors = 5;         // in a row, then the sensor is opened anew
 constexpr int64_t kSilence = kSecond;  // without a sample, the same
 
 const imu::Driver *const kDrivers[] = {
@@ -37,7 +37,9 @@ const imu::Driver *const kDrivers[] = {
 #elif CONFIG_GYROVAE_SENSOR_LSM6DSO
     &imu::kLsm6dso,
 #else
-    &imu::kQma7981, &imu::kLsm6ds3, &imu::kLsm6dso,
+    &imu::kQma7981,
+    &imu::kLsm6ds3,
+    &imu::kLsm6dso,
 #endif
 };
 constexpr imu::Settings kSettings = {CONFIG_GYROVAE_RATE_HZ, CONFIG_GYROVAE_RANGE_G, CONFIG_GYROVAE_READY_GPIO >= 0};

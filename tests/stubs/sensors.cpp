@@ -1,5 +1,6 @@
-// firmware/main's drivers on a bus with a pretended sensor, whose registers, FIFO and clock behave as its datasheet says.
-// Arguments are key=value; what the drivers find and read goes to standard output, a word and numbers a line.
+// firmware/main's drivers on a bus with a pretended sensor, whose registers,
+// FIFO and clock behave as its datasheet says. Arguments are key=value; what
+// the drivers find and read goes to standard output, a word and numbers a line.
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -31,13 +32,15 @@ struct Taken {
 double clock_us = 0.0;
 int transfers = 0;
 uint8_t registers[256];
-int32_t index_ = 0;        // of the next sample
-double next_us = 0.0;      // when it is there
-std::deque<Taken> fifo;    // or the only sample that a chip without it has
+int32_t index_ = 0;      // of the next sample
+double next_us = 0.0;    // when it is there
+std::deque<Taken> fifo;  // or the only sample that a chip without it has
 bool fresh = false, overrun = false;
-int words_read = 0;        // of the sample at the FIFO's front
+int words_read = 0;  // of the sample at the FIFO's front
 std::string chip;
-size_t depth() { return chip == "QMA7981" ? 1 : chip == "LSM6DS3" ? 682 : 512; }
+size_t depth() {
+  return chip == "QMA7981" ? 1 : chip == "LSM6DS3" ? 682 : 512;
+}
 
 double nominal_hz() {
   if (chip == "QMA7981") {
@@ -52,7 +55,8 @@ double nominal_hz() {
 
 bool storing() {
   if (chip == "QMA7981") return true;
-  if (chip == "LSM6DS3") return (registers[0x0a] & 7) == 6 && (registers[0x08] & 7) == 1 && registers[0x0a] >> 3 == registers[0x10] >> 4;
+  if (chip == "LSM6DS3")
+    return (registers[0x0a] & 7) == 6 && (registers[0x08] & 7) == 1 && registers[0x0a] >> 3 == registers[0x10] >> 4;
   return (registers[0x0a] & 7) == 6 && (registers[0x09] & 15) == registers[0x10] >> 4;
 }
 
@@ -131,7 +135,8 @@ const char *read(uint8_t address, uint8_t first, uint8_t *bytes, size_t count) {
   }
   if (chip == "LSM6DSO" && first == 0x78) {
     for (size_t i = 0; i < count; i++) {
-      bytes[i] = i % 7 == 0 ? static_cast<uint8_t>(fifo.empty() ? 0 : 0x02 << 3 | 0x04) : fifo_byte(static_cast<int>(i % 7) - 1);
+      bytes[i] = i % 7 == 0 ? static_cast<uint8_t>(fifo.empty() ? 0 : 0x02 << 3 | 0x04)
+                            : fifo_byte(static_cast<int>(i % 7) - 1);
       if (i % 7 == 6 && !fifo.empty()) fifo.pop_front();
     }
     return nullptr;
@@ -186,7 +191,8 @@ int main(int count, char **words) {
   std::printf("found %s %d\n", device.driver->name, device.address);
   const imu::Settings settings = {number("rate", 200), static_cast<int>(number("range", 4)), number("line", 0) != 0};
   app::Sensor sensor = {};
-  if (arguments.count("fail_open")) arguments["fail"] = std::to_string(transfers + static_cast<int>(number("fail_open", 0)));
+  if (arguments.count("fail_open"))
+    arguments["fail"] = std::to_string(transfers + static_cast<int>(number("fail_open", 0)));
   if (const char *problem = device.driver->open(kFake, device.address, settings, sensor)) return stop(problem);
   std::printf("nominal %.6f\nlsb %.9f\ncounts %d %d\n", sensor.rate_hz, sensor.lsb, sensor.least, sensor.most);
   if (const char *problem = imu::measure(kFake, device, sensor)) return stop(problem);
@@ -209,7 +215,8 @@ int main(int count, char **words) {
       gap = false;
     }
     for (int i = 0; i < batch.count; i++) {
-      // Which sample it is, and how much later than the truth its time is, in periods.
+      // Which sample it is, and how much later than the truth its time is, in
+      // periods.
       const int32_t wrapped = batch.counts[i][0], most = chip == "QMA7981" ? 8192 : 32768;
       int32_t which = index_ - index_ % most + wrapped;
       if (which > index_) which -= most;

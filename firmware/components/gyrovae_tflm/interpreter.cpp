@@ -18,6 +18,7 @@ constexpr int32_t kInputShape[] = {2, kBands, kCells, kAxes};
 constexpr int32_t kOutputShape[] = {1, kBands, kCells, kAxes};
 constexpr float kInputScale = 1.0f / kPixel;
 constexpr int kRank = 4;
+constexpr int32_t kMostBytes = 1 << 24;  // of a tensor
 
 using Resolver = tflite::MicroMutableOpResolver<kOperators>;
 
@@ -48,6 +49,34 @@ bool within(const flatbuffers::Vector<int32_t> *indices, int32_t least, int32_t 
   return true;
 }
 
+int32_t element_bytes(tflite::TensorType type) {
+  switch (type) {
+    case tflite::TensorType_INT8:
+      return 1;
+    case tflite::TensorType_INT16:
+      return 2;
+    case tflite::TensorType_INT32:
+      return 4;
+    default:
+      return 0;
+  }
+}
+
+// Whether a tensor has a shape, and as many bytes as that says if it is a constant.
+bool fits(const tflite::Tensor &tensor, const tflite::Model &model) {
+  if (tensor.buffer() >= model.buffers()->size()) return false;
+  int64_t bytes = element_bytes(tensor.type());
+  if (tensor.shape()) {
+    for (const int32_t length : *tensor.shape()) {
+      if (length < 1 || length > kMostBytes) return false;
+      bytes *= length;
+      if (bytes > kMostBytes) return false;
+    }
+  }
+  const flatbuffers::Vector<uint8_t> *const data = model.buffers()->Get(tensor.buffer())->data();
+  return !data || data->size() == 0 || data->size() == bytes;
+}
+
 // What the flatbuffer's own verifier does not look at and the interpreter takes for granted.
 const char *misbuilt(const tflite::Model &model, const tflite::MicroOpResolver &operators) {
   if (model.version() != TFLITE_SCHEMA_VERSION) return "the model is of another version of TensorFlow Lite";
@@ -60,7 +89,7 @@ const char *misbuilt(const tflite::Model &model, const tflite::MicroOpResolver &
   if (!graph.tensors() || !graph.operators()) return "the model is not whole";
   const int32_t tensors = static_cast<int32_t>(graph.tensors()->size());
   for (const tflite::Tensor *tensor : *graph.tensors()) {
-    if (tensor->buffer() >= model.buffers()->size()) return "the model's tensors are not usable";
+    if (!fits(*tensor, model)) return "the model's tensors are not usable";
   }
   for (const tflite::Operator *op : *graph.operators()) {
     if (op->opcode_index() >= model.operator_codes()->size()) return "the model's operators are not usable";

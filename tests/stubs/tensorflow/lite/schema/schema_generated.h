@@ -34,8 +34,13 @@ class Vector {
 namespace tflite {
 enum BuiltinOperator : int32_t { BuiltinOperator_ADD = 0 };
 struct OperatorCode {};
-struct Buffer {};
+struct Buffer {
+  const flatbuffers::Vector<uint8_t> *data() const;
+};
+enum TensorType : int8_t { TensorType_INT32 = 2, TensorType_INT16 = 7, TensorType_INT8 = 9 };
 struct Tensor {
+  const flatbuffers::Vector<int32_t> *shape() const;
+  TensorType type() const;
   uint32_t buffer() const;
 };
 struct Operator {
