@@ -157,6 +157,22 @@ def test_each_setting_is_declared_and_used() -> None:
         assert re.search(rf"default \d+ if {name}$", text, re.MULTILINE), f"nothing looks at {name}"
 
 
+def test_what_the_guide_quotes_is_what_the_firmware_has() -> None:
+    guide = (firmware.FIRMWARE / "README.md").read_text()
+    choices = {re.sub(r"_[A-Z0-9]+$", "", name) for name in declared()} | {"GYROVAE_RANGE"}
+    assert set(re.findall(r"GYROVAE_[A-Z_]+", guide)) <= declared() | choices
+    code = "".join(
+        path.read_text() for path in [*sources(), *firmware.COMPONENT.glob("*.cpp"), *firmware.COMPONENT.rglob("*.h")]
+    )
+    said = re.sub(r'"\s*"', "", code)
+    words = re.findall(r"`#[EIW] ([^`*]+?)(?:: \.\.\.)?`", guide) + re.findall(
+        r"^    #[IW] ([^*\d]+)", guide, re.MULTILINE
+    )
+    assert len(words) > 12
+    for text in words:
+        assert f'"{text.strip()}' in said, text
+
+
 def test_the_defaults_are_settings_once_each() -> None:
     lines = (firmware.FIRMWARE / "sdkconfig.defaults").read_text().splitlines()
     names = [line.split("=", 1)[0] for line in lines if line and not line.startswith("#")]

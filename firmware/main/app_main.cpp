@@ -111,11 +111,12 @@ void listen() {
 }
 
 void run(void *) {
-  esp_task_wdt_add(nullptr);
+  const bool watched = esp_task_wdt_add(nullptr) == ESP_OK;
   const uint32_t boot = esp_random();
   const char *const problem = gyrovae::link::open();
   app.start(kBoard, kNoSensor, GYROVAE_FIRMWARE_VERSION, boot);
   if (problem) app.say(Level::kError, problem);
+  if (!watched) app.say(Level::kWarning, "the watchdog does not watch the app");
   if (const char *wrong = gyrovae::storage::open()) app.say(Level::kError, wrong);
   if (const char *wrong = gyrovae::sampling::start()) app.say(Level::kError, wrong);
   gyrovae::app::Sensor sensor = kNoSensor;

@@ -10,7 +10,7 @@ namespace gyrovae::bus {
 
 namespace {
 
-constexpr int kTimeoutMs = 20;   // the longest read takes 6
+constexpr int kTimeoutMs = 50;   // the longest read takes 21 at 100 kHz
 constexpr int kMostDevices = 4;  // addresses that the sensors may have
 
 struct Connection {

@@ -141,7 +141,8 @@ void wait(const imu::Device &device) {
 
 void run(void *) {
   task = xTaskGetCurrentTaskHandle();
-  esp_task_wdt_add(nullptr);
+  if (esp_task_wdt_add(nullptr) != ESP_OK)
+    errors.happened(wire::Level::kWarning, "the watchdog does not watch sampling");
   for (const char *problem = bus::open(); problem; vTaskDelay(pdMS_TO_TICKS(kRetryMs))) {
     esp_task_wdt_reset();
     errors.happened(wire::Level::kError, problem);
