@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 import re
@@ -51,18 +52,27 @@ def plot(
     for row in reversed(range(_ROWS)):
         at = low * (high / low) ** ((row + 0.5) / _ROWS)
         label = f"{threshold:.2f}" if row == line else f"{at:.3g}" if row in (0, _ROWS - 1) else ""
+        empty = ("-" if plain else "─") if row == line else " "
         cells = []
         for tall, (_, alarm) in zip(heights, shown, strict=True):
             cell = blocks[min(max(tall - row * eighths, 0), eighths)]
-            if cell == " " and row == line:
-                cell = "-" if plain else "─"
-            elif colour and cell != " ":
-                cell = f"{_RED if alarm else _GREEN}{cell}{_END}"
-            cells.append(cell)
-        empty = ("-" if plain else "─") if row == line else " "
+            if cell == " ":
+                cells.append(("", empty))
+            else:
+                cells.append((_RED if alarm else _GREEN, cell))
         axis = "|" if plain else "┤"
-        rows.append(f"{label[:_LABEL]:>{_LABEL}}{axis}" + empty * (places - len(shown)) + "".join(cells))
+        bars = _joined(cells, colour=colour)
+        rows.append(f"{label[:_LABEL]:>{_LABEL}}{axis}" + empty * (places - len(shown)) + bars)
     return rows
+
+
+def _joined(cells: list[tuple[str, str]], *, colour: bool) -> str:
+    """Characters, each with its colour or none, in; text that changes colour as seldom as it can out."""
+    text = ""
+    for shade, run in itertools.groupby(cells, key=lambda cell: cell[0]):
+        plain = "".join(character for _, character in run)
+        text += f"{shade}{plain}{_END}" if colour and shade else plain
+    return text
 
 
 def line_for(decision: Decision) -> str:
@@ -86,7 +96,7 @@ class View:
         self._colour = not os.environ.get("NO_COLOR")
         encoding = (getattr(stream, "encoding", None) or "ascii").lower().replace("-", "")
         self._plain = not encoding.startswith("utf")
-        self._drawn = 0  # lines
+        self._shown: list[str] = []
         self._at = -math.inf
 
     def draw(self, now: float, *, at_once: bool = False) -> None:
@@ -96,7 +106,8 @@ class View:
         self._at = now
         columns, height = shutil.get_terminal_size()
         lines = [_cut(line, columns - 1) for line in self.lines(columns - 1)][: max(height - 1, 1)]
-        self._write(lines)
+        if lines != self._shown:
+            self._write(lines)
 
     def say(self, text: str) -> None:
         """A line above the view, which stays."""
@@ -108,13 +119,13 @@ class View:
     def close(self) -> None:
         """Leave the view where it is."""
         self._stream.flush()
-        self._drawn = 0
+        self._shown = []
 
     def _write(self, lines: list[str]) -> None:
-        up = f"\x1b[{self._drawn}A" if self._drawn else ""
+        up = f"\x1b[{len(self._shown)}A" if self._shown else ""
         self._stream.write(up + "\r\x1b[J" + "".join(line + "\n" for line in lines))
         self._stream.flush()
-        self._drawn = len(lines)
+        self._shown = lines
 
     def lines(self, width: int) -> list[str]:
         """The view, line by line."""
@@ -140,12 +151,14 @@ class View:
         return [*lines, *self._counts(width)]
 
     def _counts(self, width: int) -> list[str]:
+        from gyrovae_tf.device.watched import many
+
         watched = self._watched
         monitor, counters = watched.monitor, watched.counters()
         rate = "rate not known yet" if monitor.rate_hz is None else f"{monitor.rate_hz:.1f} samples/s"
-        parts = [rate, *(f"{counters[name]:,} {name}" for name in ("windows", "alarms", "events"))]
+        parts = [rate, *(many(counters[f"{name}s"], name) for name in ("window", "alarm", "event"))]
         if monitor.source == "host":
-            parts.append(f"{counters['lost']:,} lost in {counters['gaps']:,} gaps")
+            parts.append(f"{counters['lost']:,} lost in {many(counters['gaps'], 'gap')}")
             parts += [f"{counters[name]:,} {text}" for name, text in _SELDOM.items() if counters.get(name)]
         else:
             parts += [f"{counters[name]:,} {text}" for name, text in _SELDOM_DEVICE.items() if counters.get(name)]

@@ -216,7 +216,7 @@ class Mqtt:
             ) from None
         self._where = f"{host}:{port}"
         self._notes: deque[str] = deque()
-        self._down = False
+        self._down = self._full = False
         self._was_event = False
         self._sent: deque[Any] = deque(maxlen=_MOST_WAITING)
         self._client = paho.Client(CallbackAPIVersion.VERSION2)
@@ -241,8 +241,10 @@ class Mqtt:
         content = json.dumps({"state": state, **decision.to_dict()}, allow_nan=False)
         message = self._client.publish(self._topic, content, qos=1, retain=False)
         self._sent.append(message)
-        if message.rc == 15:  # MQTT_ERR_QUEUE_SIZE
-            self._notes.append(f"MQTT: a message is lost, {_MOST_WAITING} wait for the broker already")
+        full = message.rc == 15  # MQTT_ERR_QUEUE_SIZE
+        if full and not self._full:
+            self._notes.append(f"MQTT: messages are lost, {_MOST_WAITING} wait for the broker already")
+        self._full = full
 
     def _on_connect(self, _client: Any, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
         if reason.is_failure:

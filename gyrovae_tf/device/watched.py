@@ -83,17 +83,18 @@ class Watched:
     def summary(self) -> str:
         """One line for the end."""
         monitor, traffic = self.monitor, self.monitor.traffic
-        parts = [_many(monitor.made, "window"), _many(monitor.alarms, "alarm"), _many(monitor.events, "event")]
+        parts = [many(monitor.made, "window"), many(monitor.alarms, "alarm"), many(monitor.events, "event")]
         if monitor.source == "host":
-            parts.append(f"{_many(traffic.samples, 'sample')}, {traffic.lost:,} lost in {_many(traffic.gaps, 'gap')}")
+            parts.append(f"{many(traffic.samples, 'sample')}, {traffic.lost:,} lost in {many(traffic.gaps, 'gap')}")
         elif monitor.lost_windows:
-            parts.append(f"{_many(monitor.lost_windows, 'verdict')} lost")
+            parts.append(f"{many(monitor.lost_windows, 'verdict')} lost")
         if traffic.boots:
-            parts.append(_many(traffic.boots, "boot"))
+            parts.append(many(traffic.boots, "boot"))
         if traffic.connections > 1:
             parts.append(f"connected {traffic.connections} times")
         return "; ".join([", ".join(parts[:3]), *parts[3:]])
 
 
-def _many(count: int, what: str) -> str:
+def many(count: int, what: str) -> str:
+    """A count and what is counted in, as in "1 gap" and "1,200 gaps", out."""
     return f"{count:,} {what}" + ("" if count == 1 else "s")
