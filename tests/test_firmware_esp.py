@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 import itertools
-import os
 import re
 import sys
 from dataclasses import dataclass, field
@@ -14,37 +12,16 @@ from pathlib import Path
 import numpy as np
 import portable_firmware as firmware
 import pytest
+from esp_firmware import INCLUDE, KCONFIGS, MAIN, STUBS, TFLM, UART, USB, module, sdkconfig
 
 from gyrovae_tf import contract
 from gyrovae_tf.cgen import emit_header
 from gyrovae_tf.firmware import OPERATORS, headers
 from gyrovae_tf.golden_npz import Golden
 
-MAIN = firmware.FIRMWARE / "main"
-TFLM = firmware.FIRMWARE / "components" / "gyrovae_tflm"
-STUBS = Path(__file__).parent / "stubs"
-KCONFIGS = (MAIN / "Kconfig.projbuild", TFLM / "Kconfig")
-INCLUDE = (MAIN, TFLM / "include", firmware.COMPONENT / "include", STUBS)
 FROM_IDF = {"ESP_CONSOLE_UART", "ESP_CONSOLE_UART_NUM", "ESP_CONSOLE_USB_SERIAL_JTAG", "FREERTOS_HZ"}
 """Settings of ESP-IDF's own that the code looks at: they are there in 5.3 and 5.5."""
-USB = "#define CONFIG_ESP_CONSOLE_USB_SERIAL_JTAG 1\n"
-UART = "#define CONFIG_ESP_CONSOLE_UART 1\n#define CONFIG_ESP_CONSOLE_UART_NUM 0\n"
-MODULES = {
-    "kconfcheck": "esp-idf-kconfig",
-    "kconfgen": "esp-idf-kconfig",
-    "idf_component_manager": "idf-component-manager",
-}
 G = 9.80665
-
-
-def module(name: str) -> str:
-    """A Python module of Espressif's tools, which has to be there in CI; elsewhere the test is skipped."""
-    if importlib.util.find_spec(name) is None:
-        message = f"there is no {name} here: pip install {MODULES[name]}"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
-    return name
 
 
 def sources() -> list[Path]:
@@ -54,19 +31,6 @@ def sources() -> list[Path]:
 
 
 # --- compiled ---------------------------------------------------------------------------------------------------
-
-
-def sdkconfig(folder: Path, settings: str, console: str) -> Path:
-    """A folder in, and sdkconfig.h in it as ESP-IDF makes it of our Kconfig files and of settings."""
-    folder.mkdir(parents=True, exist_ok=True)
-    kconfig, defaults, header = folder / "Kconfig", folder / "defaults", folder / "sdkconfig.h"
-    kconfig.write_text('mainmenu "test"\n' + "".join(f'source "{path}"\n' for path in KCONFIGS))
-    defaults.write_text(settings)
-    command = [sys.executable, "-m", module("kconfgen"), "--kconfig", kconfig, "--defaults", defaults]
-    firmware.checked([*command, "--output", "header", header], folder)
-    with header.open("a") as file:
-        file.write(f"#define CONFIG_FREERTOS_HZ 1000\n{console}")
-    return folder
 
 
 def check_syntax(folder: Path, files: list[Path]) -> None:
