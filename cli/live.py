@@ -136,7 +136,7 @@ class View:
         who = f"{watched.model} on this computer" if monitor.source == "host" else "the device decides"
         lines = [self._painted(_DIM, f"{watched.port}: {who}; Ctrl-C ends it")]
         if not watched.connected:
-            lines.append(self._painted(_YELLOW, f"not connected: {watched.trouble or 'waiting for the port'}"))
+            lines.append(self._painted(_YELLOW, "not connected: the port is waited for"))
         elif latest is None:
             lines.append("no verdict yet")
         else:

@@ -61,7 +61,7 @@ def monitor(
     windows are an event. Ctrl-C ends it.
     """
     from gyrovae_tf.device.monitor import Monitor
-    from gyrovae_tf.device.watch import SerialLine, watch
+    from gyrovae_tf.device.watch import Line, watch
     from gyrovae_tf.device.watched import Watched
 
     detector = None
@@ -75,7 +75,7 @@ def monitor(
     watched = Watched(core, port, "" if model is None else str(model))
     with contextlib.ExitStack() as stack:
         listeners = _listeners(watched, stack, **options)
-        line = stack.enter_context(contextlib.closing(SerialLine(port, baud)))
+        line = stack.enter_context(contextlib.closing(Line(port, baud)))
         stopped = stack.enter_context(_stopped())
         output = _Output(watched, as_json=as_json)
         stack.callback(output.close)

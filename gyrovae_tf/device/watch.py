@@ -2,38 +2,57 @@
 
 from __future__ import annotations
 
-import contextlib
-import math
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 from gyrovae_tf.device.monitor import Decision
+from gyrovae_tf.device.port import BAUD, GoneError, Port, reopen
 from gyrovae_tf.device.watched import Watched
 from gyrovae_tf.device.wire import Parser
-from gyrovae_tf.errors import GyrovaeError
 
-_WAIT_S = 0.05  # for the first byte
+_WAIT_S = 0.05  # for bytes
 _AGAIN_S = 0.5  # from one try to open to the next
-_MOST = 1 << 16
 
 
-class Line(Protocol):
-    """A port that is opened again and again until it is there."""
+class Line:
+    """A port that is opened again when it was gone."""
+
+    def __init__(self, name: str, baud: int = BAUD) -> None:
+        """Open it; `GyrovaeError` when it cannot be at first."""
+        self._name, self._baud = name, baud
+        self._port: Port | None = Port(name, baud)
+        self._identity = self._port.identity
+        self._tried = 0.0
+        self.opened = 1
+        """How often it was opened."""
 
     def read(self) -> bytes | None:
-        """What has come, perhaps after a short wait; None while it is not open."""
+        """What has come, after a tenth of a second at most; None while it is gone."""
+        if self._port is None:
+            if time.monotonic() - self._tried >= _AGAIN_S:
+                self._port, self._tried = reopen(self._name, self._identity, self._baud), time.monotonic()
+            if self._port is None:
+                time.sleep(_WAIT_S)
+                return None
+            self.opened += 1
+        try:
+            return self._port.read(_WAIT_S)
+        except GoneError:
+            self.close()
+            self._tried = time.monotonic()
+            return None
 
     def write(self, data: bytes) -> None:
         """Send bytes; what cannot be sent is lost."""
+        if self._port is not None:
+            self._port.write(data)
 
-    @property
-    def opened(self) -> int:
-        """How often it was opened."""
-
-    @property
-    def trouble(self) -> str:
-        """Why it is not open."""
+    def close(self) -> None:
+        """Close it."""
+        port, self._port = self._port, None
+        if port is not None:
+            port.close()
 
 
 class Listener(Protocol):
@@ -68,10 +87,9 @@ def watch(
         if connected != watched.connected:
             watched.connected = connected
             if not connected:
-                told(f"{watched.port}: {line.trouble or 'lost'}; waiting for it")
-            elif opened:
+                told(f"{watched.port} is gone; waiting for it")
+            elif opened:  # not for the first time
                 told(f"{watched.port} is back")
-        watched.trouble = line.trouble
         if line.opened != opened:
             opened = line.opened
             parser.restart()
@@ -94,74 +112,3 @@ def watch(
         tick()
         if windows is not None and monitor.made >= windows:
             return
-
-
-class SerialLine:
-    """A serial port, or a URL of pyserial's, that is opened again when it was lost."""
-
-    def __init__(self, port: str, baud: int = 115200) -> None:
-        """Open it; `GyrovaeError` when it cannot be at first."""
-        self._name, self._baud = port, baud
-        self._port: Any = None
-        self._tried = -math.inf
-        self.opened = 0
-        self.trouble = ""
-        self._open()
-        if self._port is None:
-            raise GyrovaeError(
-                f"cannot open {port}: {self.trouble}",
-                remedy="Is the device plugged in, and no other program using it? gyrovae-tf collect --list-ports",
-            )
-
-    def _open(self) -> None:
-        import serial
-
-        self._tried = time.monotonic()
-        try:
-            self._port = serial.serial_for_url(self._name, self._baud, timeout=_WAIT_S, write_timeout=1.0)
-        except (serial.SerialException, OSError, ValueError) as error:
-            self.trouble = str(error)
-            return
-        self.opened, self.trouble = self.opened + 1, ""
-
-    def read(self) -> bytes | None:
-        """What has come, after a twentieth of a second at most; None while it is not open."""
-        import serial
-
-        if self._port is None:
-            if time.monotonic() - self._tried < _AGAIN_S:
-                time.sleep(_WAIT_S)
-                return None
-            self._open()
-            if self._port is None:
-                return None
-        try:
-            found: bytes = self._port.read(max(1, min(self._port.in_waiting, _MOST)))
-            if not found or len(found) > 1:
-                return found
-            return found + self._port.read(min(self._port.in_waiting, _MOST))
-        except (serial.SerialException, OSError, TypeError) as error:
-            self._lose(str(error))
-            return None
-
-    def write(self, data: bytes) -> None:
-        """Send bytes; what cannot be sent is lost."""
-        import serial
-
-        if self._port is None:
-            return
-        try:
-            self._port.write(data)
-        except (serial.SerialException, OSError) as error:
-            self._lose(str(error))
-
-    def _lose(self, why: str) -> None:
-        self.close()
-        self.trouble, self._tried = why, time.monotonic()
-
-    def close(self) -> None:
-        """Close it."""
-        port, self._port = self._port, None
-        if port is not None:
-            with contextlib.suppress(OSError):
-                port.close()

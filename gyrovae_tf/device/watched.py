@@ -39,8 +39,6 @@ class Watched:
     """Name of the model that was given."""
     lines: Counts = field(default_factory=Counts)
     connected: bool = False
-    trouble: str = ""
-    """Why the port is not open."""
     latest: Decision | None = None
     history: deque[tuple[int, float, float, bool, bool]] = field(default_factory=lambda: deque(maxlen=HISTORY))
     """Window, time, score, alarm and event of the latest decisions."""

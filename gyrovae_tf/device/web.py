@@ -161,7 +161,6 @@ class Page:
             "source": monitor.source,
             "sensor": None if banner is None else banner.sensor,
             "connected": watched.connected,
-            "trouble": watched.trouble,
             "protocol": monitor.protocol,
             "rate_hz": monitor.rate_hz,
             "threshold": monitor.threshold,

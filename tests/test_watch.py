@@ -1,0 +1,371 @@
+"""`gyrovae-tf monitor` on a pretend device: through pseudo-terminals and TCP, unplugged and plugged in again."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import TINY_MACHINE, Tiny
+from gyrovae_tf.cli.live import View, line_for, plot
+from test_alarm import decision
+
+from gyrovae_tf.device.link import Faults
+from gyrovae_tf.device.monitor import Decision, Monitor
+from gyrovae_tf.device.pretend import Device, Motion
+from gyrovae_tf.device.serve import Incidents, Pretended, pretend
+from gyrovae_tf.device.watch import Line, watch
+from gyrovae_tf.device.watched import Watched
+from gyrovae_tf.runtime import Detector
+
+PROGRAM = [sys.executable, "-m", "gyrovae_tf.cli.main"]
+ESCAPES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+slow = pytest.mark.slow
+
+
+@pytest.fixture(params=["pty", "tcp"])
+def outlet(request: pytest.FixtureRequest) -> tuple[str, int] | None:
+    return ("127.0.0.1", 0) if request.param == "tcp" else None
+
+
+def watched_for(monitor: Monitor, port: str, **settings: Any) -> tuple[Watched, list[Decision], list[str]]:
+    """What is known after watching, the decisions, and what was told."""
+    watched, found, told = Watched(monitor, port), [], []
+    line = Line(port)
+    try:
+        watch(watched, line, decided=found.append, told=told.append, **settings)
+    finally:
+        line.close()
+    return watched, found, told
+
+
+def over(it: Pretended, monitor: Monitor) -> Callable[[], bool]:
+    """Whether the device has ended, and nothing of what it said comes any more."""
+    seen, since = -1, time.monotonic()
+
+    def ended() -> bool:
+        nonlocal seen, since
+        if it.thread.is_alive() or monitor.traffic.samples != seen:
+            seen, since = monitor.traffic.samples, time.monotonic()
+        return time.monotonic() - since > 1.0
+
+    return ended
+
+
+# --- the library, with a detector
+
+
+@slow
+def test_unplugged_and_plugged_in_again(tiny: Tiny, outlet: tuple[str, int] | None) -> None:
+    detector, motion = Detector(tiny.bundle), Motion(TINY_MACHINE, seed=4)
+    device = Device(motion, seed=1)
+    incidents = Incidents(unplug_after_s=2.0, unplugged_s=0.3)
+    with pretend(device, tcp=outlet, incidents=incidents, speed=math.inf, seconds=4.0) as it:
+        monitor = Monitor(detector)
+        watched, found, told = watched_for(monitor, it.port, stop=over(it, monitor), seconds=60)
+    assert it.record.unplugged == 1
+    boots = [boot.samples for boot in it.record.boots]
+    assert len(boots) == 2
+    assert monitor.traffic.connections >= 2
+    assert f"{it.port} is gone; waiting for it" in told
+    assert f"{it.port} is back" in told
+    window = tiny.bundle.spec.window
+    ends = [one.number or 0 for one in found]
+    turn = 1 + int(np.flatnonzero(np.diff(ends) < 0)[0])  # the numbers begin again with the second boot
+    assert turn >= 3
+    assert len(found) - turn >= 3
+    for before, some in ((0, found[:turn]), (boots[0], found[turn:])):
+        ends = [one.number or 0 for one in some]
+        assert np.diff(ends).tolist() == [window] * (len(ends) - 1)
+        counts = np.stack([motion(before + np.arange(end - window + 1, end + 1)) for end in ends])
+        assert [one.score for one in some] == detector.score_windows(counts).score.tolist()
+    assert watched.latest == found[-1]
+
+
+@slow
+@pytest.mark.parametrize("seed", [1, 2])
+def test_every_loss_is_counted(tiny: Tiny, seed: int) -> None:
+    """Against the record of the cable that lost them."""
+    device = Device(Motion(TINY_MACHINE, seed=seed), seed=seed)
+    faults = Faults(drop=0.01, duplicate=0.01, corrupt=0.01, late=0.01)
+    with pretend(device, faults=faults, speed=math.inf, seconds=60, seed=seed) as it:
+        monitor = Monitor(Detector(tiny.bundle))
+        watched, _, _ = watched_for(monitor, it.port, stop=over(it, monitor), seconds=120)
+    (boot,) = it.record.boots
+    assert boot.samples == 12_000
+    unsent = sum(last - first + 1 for first, last in boot.unsent)
+    traffic = monitor.traffic
+    assert traffic.lost == len(boot.lost)
+    assert traffic.late == len(boot.late)
+    assert traffic.repeated == len(boot.duplicated)
+    assert traffic.samples == boot.samples - unsent - len(boot.lost) - len(boot.late)
+    assert watched.counters()["bad_lines"] <= it.record.bad_lines
+    assert monitor.made > 20
+    assert monitor.notes() == []
+
+
+@slow
+def test_the_device_s_verdicts(tiny: Tiny) -> None:
+    """Its scores are the detector's, rounded to thousandths on the wire."""
+    detector, motion = Detector(tiny.bundle), Motion(TINY_MACHINE, seed=7, fault="imbalance", severity=2.0)
+    with pretend(Device(motion, detector=Detector(tiny.bundle)), speed=math.inf) as it:
+        watched, found, told = watched_for(Monitor(detector, on_device=True), it.port, windows=30, seconds=60)
+    assert [one.source for one in found] == ["device"] * 30
+    counts = np.stack([motion(np.arange((one.number or 0) - 63, (one.number or 0) + 1)) for one in found])
+    assert [one.score for one in found] == pytest.approx(detector.score_windows(counts).score, abs=5e-4)
+    assert watched.monitor.lost_windows == 0
+    assert set(told) <= {"the device boots"}, "it is the same detector"
+
+
+# --- the command
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Start the command with these words; what still runs at the end is ended."""
+    running: list[subprocess.Popen[str]] = []
+
+    def start(*words: object, **settings: Any) -> subprocess.Popen[str]:
+        command = [*PROGRAM, *map(str, words)]
+        running.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **settings))
+        return running[-1]
+
+    yield start
+    for process in running:
+        process.kill()
+        process.communicate()
+
+
+def port_of(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+@slow
+@pytest.mark.parametrize("tcp", [[], ["--tcp", "0"]])
+def test_json_log_and_command(
+    start: Callable[..., subprocess.Popen[str]], tiny: Tiny, tmp_path: Path, tcp: list[str]
+) -> None:
+    port = port_of(start("simulate", "--fault", "imbalance", "--severity", 3, "--seed", 2, *tcp))
+    log, out = tmp_path / "log.jsonl", tmp_path / "event.json"
+    process = start(
+        *("monitor", "--port", port, "--model", tiny.run.path, "--windows", 8, "--json"),
+        *("--log", log, "--exec", f"cp /dev/stdin {out}"),
+    )
+    printed, told = process.communicate(timeout=120)
+    assert process.returncode == 0, told
+    lines = [json.loads(line) for line in printed.splitlines()]
+    assert [line["window"] for line in lines] == list(range(8))
+    assert [json.loads(line) for line in log.read_text().splitlines()] == lines
+    numbers = [line["number"] for line in lines]
+    assert np.diff(numbers).tolist() == [64] * 7
+    motion = Motion(fault="imbalance", severity=3.0, seed=2)
+    windows = np.stack([motion(np.arange(number - 63, number + 1)) for number in numbers])
+    assert [line["score"] for line in lines] == Detector(tiny.bundle).score_windows(windows).score.tolist()
+    assert all(line["source"] == "host" for line in lines)
+    needed = tiny.bundle.calibration.vote_alarms
+    assert [line["alarm"] for line in lines] == [True] * 8
+    assert [line["begins"] for line in lines] == [i == needed - 1 for i in range(8)]
+    assert json.loads(out.read_text()) == lines[needed - 1]
+    assert told == f"8 windows, 8 alarms, 1 event; {numbers[-1] - numbers[0] + 64} samples, 0 lost in 0 gaps\n"
+
+
+@slow
+def test_the_device_decides_and_ctrl_c_ends_it(start: Callable[..., subprocess.Popen[str]], tiny: Tiny) -> None:
+    port = port_of(start("simulate", "--model", tiny.run.path))
+    process = start("monitor", "--port", port)
+    assert process.stdout is not None
+    lines = [process.stdout.readline() for _ in range(3)]
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=30)
+    assert process.returncode == 0
+    pattern = r"\d\d:\d\d:\d\d  window \d  score \d+\.\d{3}  threshold 1\.000  (normal|alarm|EVENT)(  [xyz] .*%)?\n"
+    assert all(re.fullmatch(pattern, line) for line in lines), lines
+    assert re.fullmatch(r"\d+ windows, \d+ alarms?, \d+ events?\n", told)
+
+
+@slow
+def test_a_port_that_is_gone_for_good(start: Callable[..., subprocess.Popen[str]], tiny: Tiny) -> None:
+    port = port_of(start("simulate", "--unplug-after", 4))
+    process = start("monitor", "--port", port, "--model", tiny.run.path)
+    assert process.stderr is not None
+    assert process.stderr.readline() == f"{port} is gone; waiting for it\n"
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)
+    assert process.returncode == 0
+
+
+@slow
+def test_who_reads_along_may_stop(start: Callable[..., subprocess.Popen[str]], tiny: Tiny) -> None:
+    port = port_of(start("simulate"))
+    process = start("monitor", "--port", port, "--model", tiny.run.path, "--hop", 16)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.wait(30) == 0
+    assert re.fullmatch(r"\d+ windows, .* gaps\n", process.stderr.read())
+
+
+@slow
+@pytest.mark.parametrize(
+    ("device", "words", "message"),
+    [
+        (
+            ["--rate-hz", "400"],
+            ["--model", "RUN"],
+            "another sample rate than this sensor's; expected 200 Hz, received 400",
+        ),
+        ([], [], "the device has no detector"),
+        (["--protocol", "stock"], [], "the stock firmware sends samples, no verdicts"),
+        (["--protocol", "stock", "--rate-hz", "100"], ["--model", "RUN"], "expected 200 Hz, to 5 %, received 100 Hz"),
+    ],
+)
+def test_devices_that_cannot_be_monitored_so(
+    start: Callable[..., subprocess.Popen[str]], tiny: Tiny, device: list[str], words: list[str], message: str
+) -> None:
+    port = port_of(start("simulate", *device))
+    words = [str(tiny.run.path) if word == "RUN" else word for word in words]
+    process = start("monitor", "--port", port, *words, "--seconds", 30)
+    printed, told = process.communicate(timeout=60)
+    assert (process.returncode, printed) == (2, "")
+    assert message in told
+    assert len(told.splitlines()) <= 3
+
+
+@slow
+def test_the_stock_firmware(start: Callable[..., subprocess.Popen[str]], tiny: Tiny) -> None:
+    port = port_of(start("simulate", "--protocol", "stock"))
+    process = start("monitor", "--port", port, "--model", tiny.run.path, "--windows", 3, "--json")
+    printed, told = process.communicate(timeout=60)
+    assert process.returncode == 0, told
+    assert [json.loads(line)["number"] for line in printed.splitlines()] == [None] * 3
+    assert "the stock firmware: without numbers and checksums not every loss is seen" in told
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--port", "/dev/none"], "cannot open /dev/none: there is no such port"),
+        (["--port", "x", "--hop", "3"], "--hop and --threshold are for --model"),
+        (["--port", "x", "--web-bind", "0.0.0.0"], "--web-bind is for --web PORT"),
+        (["--port", "x", "--exec-shell"], "--exec-shell is for --exec CMD"),
+        (["--port", "x", "--web", "0", "--web-bind", "0.0.0.0"], "whoever reaches 0.0.0.0 could read along"),
+        (["--port", "x", "--mqtt", "http://a/b"], "the address of the MQTT broker"),
+        (["--port", "x", "--model", "none"], "there is no none"),
+        ([], "Missing option '--port'"),
+    ],
+)
+def test_refusals(start: Callable[..., subprocess.Popen[str]], words: list[str], message: str) -> None:
+    process = start("monitor", *words)
+    printed, told = process.communicate(timeout=60)
+    assert (process.returncode, printed) == (2, "")
+    assert message in " ".join(told.split())
+
+
+# --- the terminal
+
+
+def test_the_plot() -> None:
+    """The scale goes from 1/8 to 4, five octaves in 64 steps: 1 is three octaves up, 38 steps, four rows and 6/8."""
+    assert plot([(0.125, False), (0.5, False), (1.0, True), (4.0, True)], 1.0, 16) == [
+        "   3.22┤       █",
+        "       ┤       █",
+        "       ┤       █",
+        "   1.00┤──────▆█",
+        "       ┤     ▂██",
+        "       ┤     ███",
+        "       ┤     ███",
+        "  0.155┤    ▁███",
+    ]
+
+
+def test_the_plot_shows_the_latest_and_takes_any_score() -> None:
+    rows = plot([(float(i), False) for i in range(1000)], 1.0, 20)
+    assert all(len(row) == 20 for row in rows)
+    odd = plot([(math.nan, True), (math.inf, True), (0.0, False), (-1.0, False), (1e300, True)], 1.0, 20, plain=True)
+    assert all(row.isascii() and len(row) == 20 for row in odd)
+    assert all(row[-5] == "#" for row in odd), "what is no number reaches the top"
+
+
+def test_a_plain_line() -> None:
+    text = line_for(decision(3))
+    assert re.fullmatch(
+        r"\d\d:\d\d:\d\d  window 3  score 1\.734  threshold 1\.000  EVENT  "
+        r"x 48-55 Hz louder: 61 %; z 2\.0-4\.0 Hz quieter: 20 %",
+        text,
+    )
+
+
+@pytest.mark.parametrize("columns", [20, 40, 80, 200])
+def test_the_view_fits_the_terminal(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("LINES", "24")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True)
+    watched = Watched(Monitor(), "/dev/tty\x1b[31mACM0")
+    view = View(out, watched)
+    watched.connected = True
+    view.draw(0.0)
+    for window in range(50):
+        one = decision(window, score=0.3 + 0.05 * window, source="device", frontend_us=5102, inference_us=1, score_us=0)
+        watched(one)
+        view.draw(float(window + 1))
+        view.draw(window + 1.05)  # too soon
+    view.say("a word \x1b[2J that stays")
+    view.close()
+    written = out.buffer.getvalue().decode()  # type: ignore[attr-defined]
+    assert written.count("\x1b[J") == 1 + 50 + 1
+    assert "\x1b[2J" not in written
+    plain = ESCAPES.sub("", written).replace("\r", "")
+    assert max(len(line) for line in plain.splitlines() if "stays" not in line) < columns
+    assert "\x1b[31m" in written
+    if columns >= 80:
+        assert "x 48-55 Hz louder: 61 %; z 2.0-4.0 Hz quieter: 20 %" in plain
+        assert "device: front end 5.1 ms, model 0.0 ms, score 0.0 ms" in plain
+
+
+@slow
+@pytest.mark.skipif(os.name != "posix", reason="pseudo-terminals")
+def test_in_a_terminal(start: Callable[..., subprocess.Popen[str]], tiny: Tiny) -> None:
+    import pty
+
+    port = port_of(start("simulate", "--fault", "imbalance", "--severity", 3))
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm", "NO_COLOR": "1", "COLUMNS": "80", "LINES": "24", "PYTHONUTF8": "1"}
+    words = [*PROGRAM, "monitor", "--port", port, "--model", str(tiny.run.path), "--seconds", "5"]
+    process = subprocess.Popen(words, stdin=theirs, stdout=theirs, stderr=theirs, env=environment)
+    os.close(theirs)
+    written = b""
+    while select.select([ours], [], [], 60)[0]:
+        try:
+            chunk = os.read(ours, 65536)
+        except OSError:
+            break
+        if not chunk:
+            break
+        written += chunk
+    os.close(ours)
+    assert process.wait(30) == 0
+    text = written.decode()
+    assert set(ESCAPES.findall(text)) <= {"\x1b[J", *(f"\x1b[{n}A" for n in range(30))}, "NO_COLOR"
+    last = ESCAPES.sub("", text.split("\x1b[J")[-1])
+    assert re.search(r"^EVENT   score \d", last, re.MULTILINE)
+    assert "█" in last
+    assert "200.0 samples/s" in last
+    plain = ESCAPES.sub("", text).replace("\r", "")
+    assert len(re.findall(r"^\d\d:\d\d:\d\d  window \d+  .*  EVENT", plain, re.MULTILINE)) == 1, (
+        "it stays above the view"
+    )
