@@ -115,8 +115,8 @@ class Page:
 
     def allowed_host(self, name: str | None) -> bool:
         """Whether a request's Host header means this server."""
-        parts = urlsplit(f"//{name or ''}")
         try:
+            parts = urlsplit(f"//{name or ''}")
             host, _port = parts.hostname, parts.port  # of a tunnel it may be another
         except ValueError:
             return False
@@ -184,8 +184,12 @@ class Page:
 
     def answer(self, request: _Handler) -> None:
         """Answer a GET."""
-        parts = urlsplit(request.path)
-        query = parse_qs(parts.query, max_num_fields=8) if len(parts.query) < 1000 else {}
+        path, _, words = request.path.partition("?")
+        try:
+            query = parse_qs(words, max_num_fields=8)
+        except ValueError:
+            request.reply(400, "text/plain", b"This is no question of the page.\n")
+            return
         if not self.allowed_host(request.headers.get("Host")):
             request.reply(403, "text/plain", b"This name is not that of the monitor.\n")
             return
@@ -196,13 +200,13 @@ class Page:
                 403, "text/plain", b"A token is needed: open the page with ?token=TOKEN behind its address.\n"
             )
             return
-        if parts.path == "/" and from_query and self._token is not None:
+        if path == "/" and from_query and self._token is not None:
             # The token goes out of the address, which is shown and remembered, into a cookie.
             cookie = f"{_COOKIE}={self._token}; HttpOnly; SameSite=Strict; Path=/"
             request.reply(303, "text/plain", b"", {"Location": "/", "Set-Cookie": cookie})
-        elif parts.path == "/":
+        elif path == "/":
             request.reply(200, "text/html; charset=utf-8", self._text, {"Content-Security-Policy": self._policy})
-        elif parts.path == "/state.json":
+        elif path == "/state.json":
             found = self.state(_whole(query.get("since")), _whole(query.get("picture")))
             request.reply(200, "application/json", json.dumps(found, allow_nan=False).encode())
         else:
