@@ -2,40 +2,31 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import signal
+import textwrap
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from .show import as_json, print_json, say
+from gyrovae_tf.device.stopping import stopped_by
+
+from .show import WIDTH, as_json, print_json, say
+from .standing import live_line
+
+if TYPE_CHECKING:
+    from gyrovae_tf.device.collect import Collected
 
 _FILE = click.Path(path_type=Path)
 _SHARE = click.FloatRange(0, 1)
 
 
-@contextlib.contextmanager
-def _stopped() -> Iterator[Callable[[], bool]]:
-    """Yield whether Ctrl-C or SIGTERM has come. A second one ends the program at once."""
-    came = False
-    kinds = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.getsignal(kind) for kind in kinds]
-
-    def note(kind: int, _frame: Any) -> None:
-        nonlocal came
-        came = True
-        signal.signal(kind, signal.default_int_handler if kind == signal.SIGINT else signal.SIG_DFL)
-
-    for kind in kinds:
-        signal.signal(kind, note)
-    try:
-        yield lambda: came
-    finally:
-        for kind, handler in zip(kinds, before, strict=True):
-            signal.signal(kind, handler)
+def _stopped() -> AbstractContextManager[Callable[[], bool]]:
+    """Whether Ctrl-C or SIGTERM has come. A second one ends the program at once."""
+    return stopped_by(signal.SIGINT, signal.SIGTERM)
 
 
 def _speed(_ctx: click.Context, _param: click.Parameter, value: str) -> float:
@@ -69,6 +60,98 @@ def _unplug(_ctx: click.Context, _param: click.Parameter, value: str | None) -> 
     if not (len(seconds) in (1, 2) and all(0 <= s < math.inf for s in seconds)):
         raise click.BadParameter(f"{value!r} is neither seconds nor SECONDS:SECONDS, as in 10:3")
     return seconds[0], seconds[1] if len(seconds) == 2 else None
+
+
+def _ports(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+    """List the ports and end."""
+    if not value or ctx.resilient_parsing:
+        return
+    from gyrovae_tf.device.port import list_ports
+
+    for port in list_ports():
+        click.echo("  ".join(filter(None, (port.name, port.description, port.identity))))
+    ctx.exit()
+
+
+@click.command(short_help="A device's samples -> a recording.")
+@click.option("--port", required=True, help="/dev/ttyACM0, COM3, socket://HOST:PORT, rfc2217://HOST:PORT ...")
+@click.option("-o", "--output", type=_FILE, required=True, metavar="CSV", help="The recording to write.")
+@click.option("--baud", type=click.IntRange(1), default=115_200, show_default=True, help="Of a UART; USB needs none.")
+@click.option("--seconds", type=click.FloatRange(0, min_open=True), help="Collect so much motion (gaps do not count).")
+@click.option("--samples", type=click.IntRange(1), help="Collect so many.  [default: until Ctrl-C]")
+@click.option("--label", help="What this is, for the file's metadata: fan, low speed.")
+@click.option("--append", is_flag=True, help="Go on with a file that an earlier collect wrote, in a new segment.")
+@click.option("--overwrite", is_flag=True, help="Replace a file that is there.")
+@click.option("--accept-anyway", is_flag=True, help="Keep what is not good enough to train on.")
+@click.option(
+    "--wait",
+    "wait_s",
+    type=click.FloatRange(0),
+    default=60.0,
+    show_default=True,
+    help="Seconds, for a device to return.",
+)
+@click.option(
+    "--window", type=int, default=256, show_default=True, help="Samples a window, to count how many there are."
+)
+@click.option(
+    "--list-ports", is_flag=True, is_eager=True, expose_value=False, callback=_ports, help="Name the ports and end."
+)
+@as_json
+def collect(port: str, output: Path, as_json: bool, **options: Any) -> None:
+    """Record what a device streams, with our firmware or Seeed's (in its sampling mode).
+
+    The file grows as samples come, and whatever ends the collection, it can be read. A device that is unplugged is
+    waited for; what comes then is a new segment, and no window crosses a gap. At the end the recording is judged: what
+    is not good enough to train on is kept beside the name, with .rejected behind it.
+
+    Exit status: 0 when what was asked for is there, also after Ctrl-C; 2 when it is not or was refused.
+    """
+    from gyrovae_tf.device import collect as library
+
+    with _stopped() as stopped, live_line() as progress:
+        done = library.collect(port, output, progress=progress, stop=stopped, **options)
+    if as_json:
+        print_json(done.to_dict())
+    else:
+        click.echo("\n".join(_summary(done)))
+    if done.problem is not None:
+        raise done.problem
+
+
+def _summary(done: Collected) -> Iterator[str]:
+    """What was collected, as text."""
+    recording, facts, verdict = done.recording, done.facts, done.judgement
+    rate = f" at {facts['measured_rate_hz']:.5g} Hz" if facts["measured_rate_hz"] else ""
+    if verdict.nominal_rate_hz is not None and rate:
+        rate += f" (the device says {verdict.nominal_rate_hz:g} Hz)"
+    yield f"{done.path}: {len(recording):,} samples, {facts['seconds']:.1f} s{rate}"
+    yield f"segments: {len(recording.segments)}; windows of {verdict.window} samples: {verdict.windows:,}"
+    links = [f"lost {facts['lost']:,} in {facts['gaps']:,} gaps"] if verdict.lost is not None else []
+    links += [f"{facts[name]:,} {text}" for name, text in _LINK if facts[name]]
+    yield f"link: {', '.join(links) or 'no faults seen'}"
+    clipped = "" if verdict.clipped is None else f", clipped {100 * verdict.clipped:.2g} %"
+    jitter = "" if verdict.jitter is None else f", jitter {100 * verdict.jitter:.2g} %"
+    yield f"samples: duplicates {100 * verdict.duplicates:.2g} %{clipped}{jitter}"
+    told = [flaw for flaw in verdict.flaws if done.problem is None or not flaw.refused]
+    for flaw in told:
+        yield from textwrap.wrap(f"warning: {flaw.reason}. {flaw.remedy}", WIDTH, subsequent_indent="  ")
+    if verdict.good:
+        yield "verdict: can be trained on" + (", see the warnings" if told else "")
+    else:
+        yield "verdict: not good enough to train on" + (", kept anyway" if facts.get("accepted_anyway") else "")
+
+
+_LINK = (
+    ("repeated", "lines twice"),
+    ("late", "late"),
+    ("too_late", "too late"),
+    ("stray", "stray"),
+    ("pauses", "pauses"),
+    ("bad_lines", "damaged lines"),
+    ("reboots", "reboots"),
+    ("reconnects", "reconnections"),
+)
 
 
 @click.command(short_help="A pretend device on a pseudo-terminal, to try everything without hardware.")

@@ -15,8 +15,8 @@ from gyrovae_tf.errors import GyrovaeError
 
 _COMMANDS = {
     "demo": ("learn", "The whole way on a simulated machine, in a few minutes."),
-    "monitor": ("monitor", "A device -> live verdicts, alarms and a page for browsers."),
     "simulate": ("device", "A pretend device, to try everything without hardware."),
+    "collect": ("device", "A device's samples -> a recording, judged."),
     "preprocess": ("learn", "Recordings of normal motion -> a dataset of images."),
     "train": ("learn", "A dataset -> a trained VAE."),
     "quantize": ("learn", "A trained VAE -> a calibrated int8 detector."),
@@ -27,6 +27,7 @@ _COMMANDS = {
     "emit-header": ("deploy", "A detector -> a C header for the firmware."),
     "check": ("check", "Any .tflite, run or bundle -> what its target cannot run, or runs slowly."),
     "flash-image": ("deploy", "A detector -> an image for the device's flash."),
+    "monitor": ("monitor", "A device -> live verdicts, alarms and a page for browsers."),
     "info": ("deploy", "What a run, a bundle or a .tflite holds."),
 }
 """Command -> file in this folder and one line of help: known without importing the command's file."""

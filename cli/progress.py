@@ -53,7 +53,7 @@ def _clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-class _Screen:
+class Screen:
     """Redraws one line at the foot of a terminal."""
 
     def __init__(self, stream: TextIO) -> None:
@@ -89,7 +89,7 @@ def progress_bar(name: str | None = None) -> Iterator[Callable[[int, int, str], 
     if not sys.stderr.isatty():
         yield None
         return
-    screen = _Screen(sys.stderr)
+    screen = Screen(sys.stderr)
     stage: _Stage | None = None
     began = time.monotonic()
 

@@ -31,6 +31,8 @@ _AXES: tuple[tuple[tuple[str, str, str], str | None, float], ...] = (  # names, 
 )
 _NUMBER = re.compile(rb"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _EXPECTED = "columns x,y,z or accX,accY,accZ or gyrX,gyrY,gyrZ"
+JOURNAL = b'# {"journal": 1, '
+"""How a file begins that `device.journal` writes, line by line as samples come: its last line may be cut."""
 FLATTENED = 15  # values a row; fewer could be an accelerometer beside a gyroscope
 
 
@@ -80,6 +82,10 @@ def read_text(path: Path) -> bytes:
     except (OSError, ValueError) as error:
         reason = "no such file" if isinstance(error, FileNotFoundError) else getattr(error, "strerror", None) or error
         raise GyrovaeError(f"cannot read {path}: {reason}") from error
+    if raw.startswith(JOURNAL):
+        # A power failure may leave zeros where the end was to be.
+        raw = raw.rstrip(b"\0")
+        raw = raw[: raw.rfind(b"\n") + 1]
     try:
         # Windows PowerShell's `>` writes UTF-16.
         text = raw.decode("utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
@@ -108,6 +114,22 @@ def read_head(text: bytes, source: str) -> tuple[dict[str, Any], int, int]:
             metadata = json_object(comment, f"{source}, row {line}: the metadata line")
         position, line = end + 1, line + 1
     raise _no_samples(source)
+
+
+def read_notes(text: bytes, line: int, source: str) -> dict[str, Any]:
+    """What the JSON objects in a journal's later `#` lines say, the last one counting most.
+
+    `text` begins at line `line` of the file.
+    """
+    notes: dict[str, Any] = {}
+    for found in re.finditer(rb"(?m)^#[ \t]*(\{.*)$", text):
+        row = line + text.count(b"\n", 0, found.start())
+        what = f"{source}, row {row}: the metadata line"
+        note = json_object(found[1], what)
+        if fixed := {"journal", "units", "lsb"} & set(note):
+            raise GyrovaeError(f"{what} must not change {sorted(fixed)[0]}")
+        notes |= note
+    return notes
 
 
 def _no_samples(source: str) -> GyrovaeError:

@@ -34,6 +34,7 @@ import numpy as np
 
 from gyrovae_tf.csvtable import (
     FLATTENED,
+    JOURNAL,
     LARGEST,
     Floats,
     columns,
@@ -41,6 +42,7 @@ from gyrovae_tf.csvtable import (
     json_object,
     positive,
     read_head,
+    read_notes,
     read_table,
     read_text,
 )
@@ -116,6 +118,9 @@ class Recording:
         given = None if rate_hz is None else positive(rate_hz, "rate_hz")
         text = read_text(path)
         metadata, start, line = read_head(text, source)
+        if text.startswith(JOURNAL):
+            del metadata["journal"]
+            metadata |= read_notes(text[start:], line, source)
         stated, lsb = (
             None if metadata.get(key) is None else positive(metadata[key], f"{source}: {key} in its metadata line")
             for key in ("rate_hz", "lsb")

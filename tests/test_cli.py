@@ -112,6 +112,7 @@ def test_the_group_lists_its_commands_in_the_order_of_use() -> None:
     assert listed == [
         "demo",
         "simulate",
+        "collect",
         "preprocess",
         "train",
         "quantize",
@@ -121,6 +122,8 @@ def test_the_group_lists_its_commands_in_the_order_of_use() -> None:
         "report",
         "emit-header",
         "check",
+        "flash-image",
+        "monitor",
         "info",
     ]
 

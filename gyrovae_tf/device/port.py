@@ -1,0 +1,215 @@
+"""The name of a serial port, a pseudo-terminal or a URL in, chunks of bytes out, until it is gone.
+
+Names: /dev/ttyACM0, COM3, socket://host:port, rfc2217://host:port and whatever else pyserial's `serial_for_url` knows.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import queue
+import re
+import select
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+from gyrovae_tf.errors import GyrovaeError
+
+BAUD = 115_200
+_CHUNK = 1 << 16
+_MOST_CHUNKS = 256  # read ahead, so that a slow disk stops nobody
+_WAIT_S = 0.1
+_MOST_NAMED = 6
+
+
+class GoneError(Exception):
+    """The port was unplugged, or the other end hung up."""
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A serial port that is there."""
+
+    name: str
+    """What to give as the port."""
+    description: str
+    identity: str | None
+    """Vendor, product and serial number on the USB, which stay when the name changes; None for other ports."""
+
+
+def list_ports() -> list[Listed]:
+    """The serial ports of this computer, those on the USB first."""
+    from serial.tools import list_ports
+
+    found = []
+    for info in list_ports.comports():
+        identity = None if info.vid is None else f"{info.vid:04X}:{info.pid:04X} {info.serial_number or info.location}"
+        found.append(Listed(info.device, info.description or "", identity))
+    return sorted(found, key=lambda port: (port.identity is None, port.name))
+
+
+class Port:
+    """An open port. A thread reads it, so that nothing is lost while the reader does something else."""
+
+    def __init__(self, name: str, baud: int = BAUD) -> None:
+        """Open it; `GyrovaeError` says why it cannot be, and what to do."""
+        self.name = name
+        self.identity = next((port.identity for port in _listed() if port.name == name), None)
+        self._serial = _open(name, baud)
+        self._chunks: queue.Queue[bytes | None] = queue.Queue(_MOST_CHUNKS)
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"reads {name}", daemon=True)
+        self._thread.start()
+
+    def read(self, timeout_s: float = _WAIT_S) -> bytes:
+        """What has come, or nothing after `timeout_s`; `GoneError` once all has been read and no more can come."""
+        try:
+            first = self._chunks.get(timeout=timeout_s)
+        except queue.Empty:
+            return b""
+        chunks = [first]
+        with contextlib.suppress(queue.Empty):
+            while chunks[-1] is not None:
+                chunks.append(self._chunks.get_nowait())
+        if chunks[-1] is None and len(chunks) > 1:
+            chunks.pop()
+            with contextlib.suppress(queue.Full):  # to be found at the next call
+                self._chunks.put_nowait(None)
+        if chunks[-1] is None:
+            raise GoneError(self.name)
+        return b"".join(chunk for chunk in chunks if chunk is not None)
+
+    def write(self, data: bytes) -> bool:
+        """Send; False where it does not go (whoever reads will learn why)."""
+        import serial
+
+        if not data:
+            return True
+        try:
+            self._serial.write(data)
+        except (serial.SerialException, OSError):
+            return False
+        return True
+
+    def close(self) -> None:
+        self._closing.set()
+        with contextlib.suppress(queue.Empty):  # the thread may wait for room
+            while True:
+                self._chunks.get_nowait()
+        self._thread.join(timeout=5)
+        with contextlib.suppress(OSError):  # it may be gone
+            self._serial.close()
+
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            try:
+                chunk = _chunk(self._serial)
+            except (OSError, TypeError, ValueError):  # pyserial's own is an OSError; others where it lost its handle
+                break
+            if chunk:
+                self._put(chunk)
+        self._put(None)
+
+    def _put(self, chunk: bytes | None) -> None:
+        while not self._closing.is_set():
+            with contextlib.suppress(queue.Full):
+                self._chunks.put(chunk, timeout=_WAIT_S)
+                return
+
+
+def reopen(name: str, identity: str | None, baud: int) -> Port | None:
+    """A port that was gone, by its name or else by what it is, if it is there again."""
+    with contextlib.suppress(GyrovaeError):
+        return Port(name, baud)
+    if identity is not None and not os.path.exists(name):  # noqa: PTH110  # may be no path
+        for port in _listed():
+            if port.identity == identity:
+                with contextlib.suppress(GyrovaeError):
+                    return Port(port.name, baud)
+    return None
+
+
+def _listed() -> list[Listed]:
+    try:
+        return list_ports()
+    except (OSError, ImportError):  # sysfs is not there, or the system is one that pyserial does not know
+        return []
+
+
+def _chunk(line: Any) -> bytes:
+    """What has come, after at most `_WAIT_S`; an OSError when the other end is gone."""
+    descriptor = _descriptor(line)
+    if descriptor is None:
+        return bytes(line.read(max(1, min(line.in_waiting, _CHUNK))))
+    # pyserial's own `read` drops what it has got when the other end hangs up in the middle.
+    if not select.select([descriptor], [], [], _WAIT_S)[0]:
+        return b""
+    chunk = os.read(descriptor, _CHUNK)
+    if not chunk:
+        raise OSError(errno.EIO, "hung up")
+    return chunk
+
+
+def _descriptor(line: Any) -> int | None:
+    """What `os.read` can read; None on Windows and for protocols that pyserial decodes."""
+    if os.name != "posix" or type(line).__module__ not in ("serial.serialposix", "serial.urlhandler.protocol_socket"):
+        return None
+    return int(line.fileno())
+
+
+def _open(name: str, baud: int) -> Any:
+    import serial
+
+    # Two readers of one port would steal each other's bytes. DTR and RTS stay as pyserial sets them, both on: the
+    # reset circuit of ESP32 boards then does nothing, and boards with native USB know that somebody listens.
+    own: dict[str, Any] = {} if "://" in name or os.name != "posix" else {"exclusive": True}
+    try:
+        return serial.serial_for_url(name, baudrate=baud, timeout=_WAIT_S, write_timeout=1.0, **own)
+    except (serial.SerialException, OSError, ValueError, OverflowError) as error:
+        raise _refusal(name, baud, error) from None
+
+
+def _refusal(name: str, baud: int, error: Exception) -> GyrovaeError:
+    """Why a port cannot be opened, in words, and what to do."""
+    code = getattr(error, "errno", None)
+    if code is None:
+        told = re.search(r"\[Errno (\d+)\]", str(error))
+        code = int(told[1]) if told else None
+    problem = f"cannot open {name or 'a port without a name'}"
+    if code in (errno.EACCES, errno.EPERM) or "PermissionError" in str(error):
+        if os.name == "posix":
+            return GyrovaeError(
+                f"{problem}: you may not use it",
+                remedy="Become a member of the group that may: sudo usermod -a -G dialout $USER (on Arch: uucp); "
+                "then log in again.",
+            )
+        return GyrovaeError(f"{problem}: another program uses it", remedy="Close the serial monitor, IDE or collector.")
+    if code in (errno.EBUSY, errno.EAGAIN):
+        return GyrovaeError(
+            f"{problem}: another program uses it", remedy="Close the serial monitor, IDE or other collector."
+        )
+    if code == errno.ECONNREFUSED:
+        return GyrovaeError(f"{problem}: nobody listens there", remedy="Check host and port, and that the server runs.")
+    if code == errno.ENOENT or "FileNotFoundError" in str(error):
+        return GyrovaeError(f"{problem}: there is no such port", remedy=_there())
+    if "://" in name:
+        reason = str(error).rpartition(": ")[2]
+        if "not supported between" in reason or "port not in range" in str(error):
+            reason = "it names no port"
+        return GyrovaeError(f"{problem}: {reason}", expected="a URL as in socket://127.0.0.1:5000")
+    if code in (errno.ENOTTY, errno.EISDIR, errno.ENXIO, errno.ENODEV) or "Inappropriate ioctl" in str(error):
+        return GyrovaeError(f"{problem}: it is no serial port", remedy=_there())
+    if "baud" in str(error).lower():
+        return GyrovaeError(f"{problem} at {baud} baud", remedy="Use the baud rate of the firmware, mostly 115200.")
+    return GyrovaeError(f"{problem}: {error}", remedy=_there())
+
+
+def _there() -> str:
+    """Which ports there are, in words."""
+    names = [port.name for port in _listed()]
+    if not names:
+        return "There is no serial port here now: is the board plugged in, with a cable that carries data?"
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    return f"There are: {', '.join(names[:_MOST_NAMED])}{more} (gyrovae-tf collect --list-ports)."
