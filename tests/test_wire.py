@@ -155,7 +155,7 @@ def test_commands() -> None:
         b"forget\n",
     ]
     assert command_line("calibrate", 10) == b"calibrate 10\n"
-    with pytest.raises(GyrovaeError, match="unknown command for a device; expected stream, detect, .*, received reset"):
+    with pytest.raises(GyrovaeError, match=r"unknown command for a device; expected stream, detect, .*, received reset"):
         command_line("reset")
 
 
@@ -204,6 +204,12 @@ def test_once_ours_was_spoken_a_stock_line_is_text() -> None:
     parser = begun()
     assert len(parser.feed(SAMPLE + b"0.14000 -0.30000 9.81000 5\n")) == 1
     assert (parser.protocol, parser.counts.text) == ("gyrovae", 1)
+
+
+def test_once_the_stock_firmware_spoke_a_line_of_ours_is_text() -> None:
+    parser = begun()
+    assert len(parser.feed(b"0.14000 -0.30000 9.81000 5\n" + SAMPLE + BANNER)) == 1
+    assert (parser.protocol, parser.counts.text) == ("stock", 2)
 
 
 # --- what is skipped, and how it is counted

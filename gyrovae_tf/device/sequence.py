@@ -183,7 +183,7 @@ class Sequence:
         expected = (place - self._next + 1) * usual
         found = (self._held[place].sample.t_us - last.t_us) % WRAP
         off = (found - expected + _HALF) % WRAP - _HALF
-        return abs(off) <= 0.25 * expected + 5 * usual + 50_000
+        return expected < _HALF and abs(off) <= 0.25 * expected + 5 * usual + 50_000
 
     def _give_up(self) -> None:
         """What is missing in front of the first sample that is held is lost."""

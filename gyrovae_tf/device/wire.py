@@ -314,7 +314,7 @@ class Parser:
         if not _TEXT.fullmatch(line):
             self._skip("undecodable")
             return None
-        marked = _MARKED.fullmatch(line)
+        marked = _MARKED.fullmatch(line) if self.protocol != "stock" else None
         if marked:
             if crc(marked[1]) != int(marked[2], 16):
                 self._skip("checksum")
