@@ -1,0 +1,59 @@
+"""collect and monitor against the firmware itself, on an emulated Cortex-M4F, through the commands a user types."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import emulated_device as emulated
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from gyrovae_tf.cli.main import cli
+from gyrovae_tf.recording import Recording
+
+SCRIPT = emulated.made_up()
+
+
+@pytest.fixture(scope="module")
+def command(tmp_path_factory: pytest.TempPathFactory) -> list[str | Path]:
+    return emulated.built(tmp_path_factory.mktemp("device"), SCRIPT, on="cortex-m4f")
+
+
+@pytest.fixture
+def port(command: list[str | Path], tmp_path: Path) -> Iterator[str]:
+    """The serial port of a device that has just been switched on; nobody listens to it yet."""
+    with emulated.running(command, tmp_path) as device:
+        device.link.close()
+        yield device.port
+
+
+def test_collect_writes_what_the_sensor_gave(port: str, tmp_path: Path) -> None:
+    output = tmp_path / "normal.csv"
+    wanted = ["--samples", "3000", "--accept-anyway"]  # the script's windows reach the ends of the range
+    done = CliRunner().invoke(cli, ["collect", "--port", port, "-o", str(output), *wanted, "--json"])
+    assert done.exit_code == 0, done.output
+    facts = json.loads(done.stdout)
+    assert (facts["segments"], facts["lost"], facts["rate_hz"]) == (1, 0, pytest.approx(200, rel=1e-6))
+    found = Recording.read(output)
+    counts = np.rint(found.samples / SCRIPT.bundle.spec.lsb).astype(int)
+    script = np.tile(SCRIPT.windows.reshape(-1, 3), (5, 1))[: len(counts)]
+    assert len(counts) == 3000
+    assert (counts == script).all()  # the script begins anew with the mode that collect asks for
+    assert found.lsb == pytest.approx(SCRIPT.bundle.spec.lsb)
+
+
+def test_monitor_tells_what_the_device_decided(port: str) -> None:
+    count = len(SCRIPT.scores)
+    done = CliRunner().invoke(cli, ["monitor", "--port", port, "--windows", str(count), "--json"])
+    assert done.exit_code == 0, done.output
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(found) == count
+    scores = np.array([one["score"] for one in found])
+    first = int(np.argmin([np.abs(scores - np.roll(SCRIPT.scores, -k)).max() for k in range(count)]))
+    np.testing.assert_allclose(scores, np.roll(SCRIPT.scores, -first), rtol=1e-4, atol=5.1e-4)
+    assert [one["alarm"] for one in found] == (np.roll(SCRIPT.scores, -first) >= 1).tolist()
+    assert all(one["reasons"] for one in found)
+    assert Path(port).exists()  # the device runs on
