@@ -10,8 +10,8 @@ import emulated_device as emulated
 import numpy as np
 import pytest
 from click.testing import CliRunner
-
 from gyrovae_tf.cli.main import cli
+
 from gyrovae_tf.recording import Recording
 
 SCRIPT = emulated.made_up()
