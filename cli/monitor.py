@@ -93,10 +93,9 @@ def monitor(
             )
         except BrokenPipeError:  # who read along has seen enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        output.close()
-        for listener in listeners:
-            for note in listener.notes():
-                click.echo(note, err=True)
+    for listener in listeners:  # what came up while they were closed
+        for note in listener.notes():
+            click.echo(note, err=True)
     click.echo(watched.summary(), err=True)
 
 

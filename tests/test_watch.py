@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import math
@@ -26,9 +27,12 @@ from gyrovae_tf.device.link import Faults
 from gyrovae_tf.device.monitor import Decision, Monitor
 from gyrovae_tf.device.pretend import Device, Motion
 from gyrovae_tf.device.serve import Incidents, Pretended, pretend
+from gyrovae_tf.device.simulate import simulate
 from gyrovae_tf.device.watch import Line, watch
 from gyrovae_tf.device.watched import Watched
+from gyrovae_tf.device.wire import Parser, Sample
 from gyrovae_tf.runtime import Detector
+from gyrovae_tf.signal import frontend
 
 PROGRAM = [sys.executable, "-m", "gyrovae_tf.cli.main"]
 ESCAPES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
@@ -127,6 +131,68 @@ def test_the_device_s_verdicts(tiny: Tiny) -> None:
     assert [one.score for one in found] == pytest.approx(detector.score_windows(counts).score, abs=5e-4)
     assert watched.monitor.lost_windows == 0
     assert set(told) <= {"the device boots"}, "it is the same detector"
+
+
+@slow
+def test_the_firmware_on_an_emulated_core(tiny: Tiny, tmp_path: Path) -> None:
+    """It decides, then it streams and this computer decides: the same windows, the same numbers."""
+    import emulated_device as emulated
+
+    spec = tiny.bundle.spec
+    motion = [simulate(TINY_MACHINE, seconds=6, seed=9, fault=fault).samples for fault in (None, "imbalance")]
+    counts = [frontend.to_counts(samples, spec.lsb) for samples in motion]
+    windows = np.concatenate([one[: len(one) // 64 * 64].reshape(-1, 64, 3) for one in counts])
+    script = emulated.recorded(tiny.bundle, windows)
+    samples = script.windows.reshape(-1, 3)
+    detector = Detector(tiny.bundle)
+    assert tiny.bundle.golden is not None
+    assert detector.model.kernels == tiny.bundle.golden.kernels
+
+    with emulated.running(emulated.built(tmp_path, script, on="cortex-m4f"), tmp_path) as device:
+        monitor = Monitor(detector, on_device=True)
+        began: list[int] = []  # number of the script's first sample, for each decision: it begins anew with a mode
+        watched = Watched(monitor, device.port)
+        found: list[Decision] = []
+        told: list[str] = []
+
+        def decided(one: Decision) -> None:
+            found.append(one)
+            began.append(0 if monitor.banner is None else monitor.banner.next)
+
+        with contextlib.closing(Line(device.port)) as line:
+            watch(watched, line, decided=decided, told=told.append, windows=60, seconds=120)
+        rows = (np.array([one.number for one in found]) - began)[:, None] + np.arange(-63, 1)
+        expected = detector.score_windows(samples[rows % len(samples)]).score
+        assert [one.source for one in found] == ["device"] * 60
+        assert [one.score for one in found] == pytest.approx(expected, rel=1e-4, abs=5.1e-4)
+        assert {one.alarm for one in found} == {True, False}
+        assert monitor.lost_windows == 0
+
+        found.clear()
+        monitor = Monitor(detector)
+        with contextlib.closing(_Overheard(device.port)) as line:
+            watched = Watched(monitor, device.port)
+            watch(watched, line, decided=found.append, told=told.append, windows=60, seconds=120)
+    heard = {one.number: one[2:] for one in Parser().feed(bytes(line.heard)) if isinstance(one, Sample)}
+    counts = [[heard[number] for number in range(one.number - 63, one.number + 1)] for one in found if one.number]
+    assert [one.source for one in found] == ["host"] * 60
+    assert [one.score for one in found] == detector.score_windows(np.array(counts, np.int16)).score.tolist()
+    assert {one.alarm for one in found} == {True, False}
+    assert monitor.traffic.lost == 0
+    assert told == [], "the detectors are the same"
+
+
+class _Overheard(Line):
+    """A port that keeps what came out of it."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.heard = bytearray()
+
+    def read(self) -> bytes | None:
+        chunk = super().read()
+        self.heard += chunk or b""
+        return chunk
 
 
 # --- the command

@@ -227,6 +227,19 @@ def test_the_state_of_a_device_that_decides() -> None:
         assert later["events"][0]["ended"] == 1_700_000_004.25
 
 
+def test_an_event_that_nobody_saw_the_end_of_is_over_when_the_next_begins() -> None:
+    watched = Watched(Monitor(), "p")
+    watched(decision(0))
+    watched(decision(5))  # begins again: the device was unplugged in between
+    assert [(spell.window, spell.ended) for spell in watched.events] == [(0, 1_700_000_005.25), (5, None)]
+
+
+def test_the_summary() -> None:
+    watched = Watched(Monitor(), "p")
+    watched.monitor.take([], 0.0)
+    assert watched.summary() == "0 windows, 0 alarms, 0 events"
+
+
 def test_a_long_history_comes_in_part() -> None:
     watched = Watched(Monitor(), "p")
     for window in range(3000):

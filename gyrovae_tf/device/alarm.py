@@ -13,6 +13,7 @@ import stat
 import subprocess
 import tempfile
 import threading
+import time
 from collections import deque
 from pathlib import Path
 from typing import Any
@@ -171,8 +172,9 @@ class Command:
 
     def close(self) -> None:
         """Give what is still running a few seconds, then end it."""
+        until = time.monotonic() + _PATIENCE_S
         for thread, process in self._running:
-            thread.join(_PATIENCE_S)
+            thread.join(max(until - time.monotonic(), 0.0))
             if thread.is_alive():
                 _kill(process)
                 thread.join(1.0)

@@ -103,9 +103,10 @@ class Rate:
     @property
     def hz(self) -> float | None:
         """None as long as too few have come."""
-        if len(self._points) < _LEAST_POINTS:
+        points = self._points.copy()  # another thread may ask
+        if len(points) < _LEAST_POINTS:
             return None
-        (first, began), (last, ended) = self._points[0], self._points[-1]
+        (first, began), (last, ended) = points[0], points[-1]
         took = (ended - began) % WRAP
         return (last - first) % WRAP * 1e6 / took if took else None
 

@@ -56,6 +56,8 @@ class Watched:
         self.latest = decision
         self.history.append((decision.window, decision.time, decision.score, decision.alarm, decision.event))
         if decision.begins:
+            if self.events and self.events[-1].ended is None:  # the device was gone when it was over
+                self.events[-1].ended = decision.time
             words = tuple(map(in_words, decision.reasons))
             self.events.append(Spell(decision.time, decision.window, decision.score, words))
         if not self.events or self.events[-1].ended is not None:
