@@ -28,6 +28,7 @@ _COMMANDS = {
     "check": ("check", "Any .tflite, run or bundle -> what its target cannot run, or runs slowly."),
     "flash-image": ("deploy", "A detector -> an image for the device's flash."),
     "monitor": ("monitor", "A device -> live verdicts, alarms and a page for browsers."),
+    "calibrate": ("site", "A device on its machine -> a threshold for that place."),
     "info": ("deploy", "What a run, a bundle or a .tflite holds."),
 }
 """Command -> file in this folder and one line of help: known without importing the command's file."""

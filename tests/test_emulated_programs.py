@@ -12,6 +12,9 @@ import pytest
 from click.testing import CliRunner
 from gyrovae_tf.cli.main import cli
 
+from gyrovae_tf.device import onsite
+from gyrovae_tf.device.outlet import Pty
+from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.recording import Recording
 
 SCRIPT = emulated.made_up()
@@ -43,6 +46,34 @@ def test_collect_writes_what_the_sensor_gave(port: str, tmp_path: Path) -> None:
     assert len(counts) == 3000
     assert (counts == script).all()  # the script begins anew with the mode that collect asks for
     assert found.lsb == pytest.approx(SCRIPT.bundle.spec.lsb)
+
+
+def test_calibrate_sets_a_threshold_on_site_and_forgets_it(port: str) -> None:
+    windows = int(60 * emulated.RATE_HZ / emulated.WINDOW)
+    logs = np.log2(np.resize(SCRIPT.scores, windows))
+    threshold = 2 ** (logs.mean() + SCRIPT.bundle.calibration.reach * logs.std(ddof=1))
+    done = CliRunner().invoke(cli, ["calibrate", "--port", port, "--minutes", "1", "--json"])
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)
+    assert found["threshold"] == pytest.approx(threshold, rel=1e-3)
+    assert (found["windows"], found["spec"]) == (windows, SCRIPT.bundle.spec.digest)
+    done = CliRunner().invoke(cli, ["calibrate", "--port", port, "--forget", "--json"])
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["windows"] == 0
+    seen: list[tuple[int, int]] = []
+
+    with pytest.raises(GyrovaeError, match="stopped; the device keeps the threshold that it had"):
+        onsite.calibrate(port, minutes=60, progress=lambda *at: seen.append(at), stop=lambda: len(seen) > 3)
+    assert seen[0] == (1, 60 * 60 * emulated.RATE_HZ // emulated.WINDOW)
+
+
+def test_a_port_where_no_device_of_ours_speaks_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onsite, "_ANSWER_S", 0.5)
+    outlet = Pty(tmp_path / "port")
+    done = CliRunner().invoke(cli, ["calibrate", "--port", str(tmp_path / "port")])
+    outlet.unplug()
+    assert done.exit_code == 2
+    assert done.stderr.startswith("gyrovae-tf: no device of ours answers on the port; expected a banner within 10 s")
 
 
 def test_monitor_tells_what_the_device_decided(port: str) -> None:
