@@ -13,6 +13,8 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -260,6 +262,31 @@ def test_the_device_decides_and_ctrl_c_ends_it(start: Callable[..., subprocess.P
     pattern = r"\d\d:\d\d:\d\d  window \d  score \d+\.\d{3}  threshold 1\.000  (normal|alarm|EVENT)(  [xyz] .*%)?\n"
     assert all(re.fullmatch(pattern, line) for line in lines), lines
     assert re.fullmatch(r"\d+ windows, \d+ alarms?, \d+ events?\n", told)
+
+
+@slow
+def test_a_page_for_browsers(start: Callable[..., subprocess.Popen[str]], tiny: Tiny) -> None:
+    port = port_of(start("simulate"))
+    token = "a-token-of-20-signs."
+    words = ["monitor", "--port", port, "--model", tiny.run.path, "--web", 0, "--web-token", token]
+    process = start(*words, "--web-bind", "0.0.0.0")
+    assert process.stdout is not None
+    assert process.stderr is not None
+    told = re.fullmatch(r"a page for browsers: http://0\.0\.0\.0:(\d+)/\?token=\.\.\.\n", process.stderr.readline())
+    assert told
+    first = re.findall(r"score (\S+)", process.stdout.readline())
+    address = f"http://127.0.0.1:{told[1]}/state.json"
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        urllib.request.urlopen(address, timeout=10)
+    request = urllib.request.Request(address, headers={"X-Gyrovae-Token": token})
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        state = json.load(answer)
+    assert f"{state['history'][0][2]:.3f}" == first[0]
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+    assert process.returncode == 0
+    with pytest.raises(urllib.error.URLError):
+        urllib.request.urlopen(request, timeout=10)
 
 
 @slow
