@@ -10,6 +10,7 @@ import os
 import re
 import select
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -133,6 +134,31 @@ def test_the_device_s_verdicts(tiny: Tiny) -> None:
     assert [one.score for one in found] == pytest.approx(detector.score_windows(counts).score, abs=5e-4)
     assert watched.monitor.lost_windows == 0
     assert set(told) <= {"the device boots"}, "it is the same detector"
+
+
+@pytest.mark.parametrize(
+    ("said", "complaint"),
+    [
+        (b"", "nothing has come for 0.3 s: does the firmware run, and is this its port?"),
+        (b"\x80\xff" * 500, "nothing can be made of what comes (1,000 bytes): is --baud that of the firmware?"),
+    ],
+)
+def test_a_port_that_says_nothing_is_complained_of_once(
+    monkeypatch: pytest.MonkeyPatch, said: bytes, complaint: str
+) -> None:
+    monkeypatch.setattr("gyrovae_tf.device.watch.SILENCE_S", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = f"socket://127.0.0.1:{server.getsockname()[1]}"
+        line = Line(port)
+        client, _ = server.accept()
+        client.sendall(said)
+        told: list[str] = []
+        watch(Watched(Monitor(), port), line, told=told.append, seconds=1.5)
+        line.close()
+        asked = client.recv(1000)
+        client.close()
+    assert told == [f"{port}: {complaint}"]
+    assert asked == b"detect\n\ndetect\n", "asked again after a second"
 
 
 @slow
@@ -291,7 +317,7 @@ def test_a_page_for_browsers(start: Callable[..., subprocess.Popen[str]], tiny: 
 
 @slow
 def test_a_port_that_is_gone_for_good(start: Callable[..., subprocess.Popen[str]], tiny: Tiny) -> None:
-    port = port_of(start("simulate", "--unplug-after", 4))
+    port = port_of(start("simulate", "--unplug-after", 12))
     process = start("monitor", "--port", port, "--model", tiny.run.path)
     assert process.stderr is not None
     assert process.stderr.readline() == f"{port} is gone; waiting for it\n"

@@ -175,7 +175,7 @@ def test_it_can_only_be_read(page: Page, method: str) -> None:
     connection.close()
 
 
-def test_nonsense_does_no_harm(page: Page) -> None:
+def test_nonsense_does_no_harm(page: Page, capfd: pytest.CaptureFixture[str]) -> None:
     port = urlsplit(page.url).port or 0
     for nonsense in (b"\xff\xfe\r\n\r\n", b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"GET /?token=" + b"a" * 70_000):
         with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
@@ -184,6 +184,8 @@ def test_nonsense_does_no_harm(page: Page) -> None:
     for query in ("since=x&picture=-1", "since=99999999999999999999", "%00", "since=1&since=2", many):
         assert get(page, f"/state.json?{query}").status in (200, 400)
     assert get(page, "/").status == 200
+    page.close()
+    assert capfd.readouterr() == ("", "")
 
 
 # --- what it says

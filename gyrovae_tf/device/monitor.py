@@ -215,9 +215,11 @@ class Monitor:
         self.banner, self._expected, self._event, self._asked, self._error = None, None, False, 0, ""
 
     def _note(self, text: str, *, again: bool = False) -> None:
-        if again or text not in self._said:
+        if again:
             self._notes.append(text)
-        self._said.add(text)
+        elif text not in self._said:
+            self._notes.append(text)
+            self._said.add(text)
 
     def _ask(self) -> None:
         """Tell the device its mode, unless it has been told often enough."""

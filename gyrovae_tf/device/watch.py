@@ -6,13 +6,15 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from gyrovae_tf.device.monitor import Decision
+from gyrovae_tf.device.monitor import Decision, Monitor
 from gyrovae_tf.device.port import BAUD, GoneError, Port, reopen
 from gyrovae_tf.device.watched import Watched
-from gyrovae_tf.device.wire import Parser
+from gyrovae_tf.device.wire import Event, Parser
 
 _WAIT_S = 0.05  # for bytes
 _AGAIN_S = 0.5  # from one try to open to the next
+SILENCE_S = 5.0
+"""After so long a port that is open and says nothing is complained of."""
 
 
 class Line:
@@ -79,7 +81,7 @@ def watch(
     `decided` and the `listeners` get each decision, `told` what a person should know, `tick` is called between two
     readings. `GyrovaeError` as from `Monitor.take`.
     """
-    monitor, parser, opened = watched.monitor, Parser(watched.lines), 0
+    monitor, parser, opened, silence = watched.monitor, Parser(watched.lines), 0, _Silence()
     until = None if seconds is None else time.monotonic() + seconds
     while not stop() and (until is None or time.monotonic() < until):
         chunk = line.read()
@@ -95,7 +97,10 @@ def watch(
             parser.restart()
             parser.protocol = None
             monitor.connected(time.time())
+            silence = _Silence()
         events = parser.feed(chunk or b"")
+        if connected and (complaint := silence.over(chunk or b"", events, _patience_s(monitor))):
+            told(f"{watched.port}: {complaint}")
         for event in events:  # one by one: what ends the monitoring must not take with it what was decided before
             for decision in monitor.take([event], time.time()):
                 watched(decision)
@@ -112,3 +117,32 @@ def watch(
         tick()
         if windows is not None and monitor.made >= windows:
             return
+
+
+class _Silence:
+    """How long nothing has come of a port that is open."""
+
+    def __init__(self) -> None:
+        self._since = time.monotonic()
+        self._bytes = 0
+        self._told = False
+
+    def over(self, chunk: bytes, events: Sequence[Event], patience_s: float) -> str:
+        """What to tell a person about it: once, and again after something has come; mostly nothing."""
+        if events:
+            self._since, self._bytes, self._told = time.monotonic(), 0, False
+        self._bytes += 0 if events else len(chunk)
+        if self._told or time.monotonic() - self._since < patience_s:
+            return ""
+        self._told = True
+        if self._bytes:
+            return f"nothing can be made of what comes ({self._bytes:,} bytes): is --baud that of the firmware?"
+        return f"nothing has come for {patience_s:g} s: does the firmware run, and is this its port?"
+
+
+def _patience_s(monitor: Monitor) -> float:
+    """How long a device may say nothing: one that decides speaks but once a window."""
+    banner = monitor.banner
+    if monitor.source == "host" or banner is None:
+        return SILENCE_S
+    return max(SILENCE_S, 3 * banner.hop / banner.rate_hz)
