@@ -115,9 +115,10 @@ def test_every_loss_is_counted(tiny: Tiny, seed: int) -> None:
     unsent = sum(last - first + 1 for first, last in boot.unsent)
     traffic = monitor.traffic
     assert traffic.lost == len(boot.lost)
-    assert traffic.late == len(boot.late)
     assert traffic.repeated == len(boot.duplicated)
-    assert traffic.samples == boot.samples - unsent - len(boot.lost) - len(boot.late)
+    assert traffic.samples + traffic.late == boot.samples - unsent - len(boot.lost)
+    # One that was held back while nothing else was sent has not been overtaken.
+    assert 0.9 * len(boot.late) <= traffic.late <= len(boot.late)
     assert watched.counters()["bad_lines"] <= it.record.bad_lines
     assert monitor.made > 20
     assert monitor.notes() == []
