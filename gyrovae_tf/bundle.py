@@ -17,7 +17,7 @@ from typing import Any
 
 from gyrovae_tf.arena import Arena
 from gyrovae_tf.calibration import Calibration
-from gyrovae_tf.errors import GyrovaeError, atomic_write, current_umask
+from gyrovae_tf.errors import GyrovaeError, atomic_write, current_umask, read_file
 from gyrovae_tf.golden_npz import LARGEST as _LARGEST_GOLDEN
 from gyrovae_tf.golden_npz import Golden
 from gyrovae_tf.spec import Spec
@@ -146,12 +146,7 @@ class Bundle:
 def _read(path: Path, sha256: object, *, largest: int = 256 << 20) -> bytes:
     """A file of a bundle with the hash that the manifest gives in, its content out."""
     remedy = "Quantise again: gyrovae-tf quantize RUN/"
-    try:
-        if path.stat().st_size > largest:
-            raise GyrovaeError(f"{path} is too large", expected=f"at most {largest} bytes", remedy=remedy)
-        content = path.read_bytes()
-    except OSError as error:
-        raise GyrovaeError(f"cannot read {path}: {error.strerror}") from None
+    content = read_file(path, largest=largest, remedy=remedy)
     found = hashlib.sha256(content).hexdigest()
     if sha256 != found:
         raise GyrovaeError(
@@ -182,14 +177,11 @@ def find_bundle(path: str | PathLike[str]) -> Path:
     )
 
 
-def read_json(path: Path, *, largest: int = 64 << 20) -> dict[str, Any]:
+def read_json(path: Path, *, largest: int = 16 << 20) -> dict[str, Any]:
     """A JSON file with one object in, the object out; `GyrovaeError` when it is missing, too large or malformed."""
+    content = read_file(path, largest=largest)
     try:
-        if path.stat().st_size > largest:
-            raise GyrovaeError(f"{path} is too large", expected=f"at most {largest} bytes")
-        raw = json.loads(path.read_bytes())
-    except OSError as error:
-        raise GyrovaeError(f"cannot read {path}: {error.strerror}") from None
+        raw = json.loads(content)
     except (ValueError, RecursionError) as error:
         raise GyrovaeError(f"{path} is not JSON: {error}") from None
     if not isinstance(raw, dict):

@@ -78,6 +78,8 @@ def read_text(path: Path) -> bytes:
     try:
         if path.is_dir():
             raise GyrovaeError(f"{path}: a folder", expected="a CSV file", remedy=f"Name its files: {path / '*.csv'}")
+        if path.is_char_device() or path.is_block_device():  # such as /dev/zero; a pipe may be meant
+            raise GyrovaeError(f"{path}: a device", expected="a CSV file")
         raw = path.read_bytes()
     except (OSError, ValueError) as error:
         reason = "no such file" if isinstance(error, FileNotFoundError) else getattr(error, "strerror", None) or error

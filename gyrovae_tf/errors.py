@@ -1,9 +1,10 @@
-"""What can go wrong that a user can mend, and how files are written so that nothing is half there."""
+"""What can go wrong that a user can mend; how files are read within a limit, and written so that none is half there."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -87,6 +88,27 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def read_file(path: str | os.PathLike[str], *, largest: int, remedy: str | None = None) -> bytes:
+    """An ordinary file of at most `largest` bytes in, its content out; `GyrovaeError` for everything else.
+
+    Symbolic links are followed; a device such as /dev/zero, which never ends, or a pipe, at which one may wait for
+    ever, is none.
+    """
+    try:
+        # Without O_NONBLOCK, opening a pipe waits for who writes to it.
+        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+        with os.fdopen(os.open(path, flags), "rb") as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise GyrovaeError(f"cannot read {path}: it is not an ordinary file", remedy=remedy)
+            content = b"" if status.st_size > largest else file.read(status.st_size)
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        raise GyrovaeError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}", remedy=remedy) from None
+    if status.st_size > largest:
+        raise GyrovaeError(f"{path} is too large", expected=f"at most {largest} bytes", remedy=remedy)
+    return content
 
 
 def atomic_write(path: str | os.PathLike[str], content: bytes | str) -> None:

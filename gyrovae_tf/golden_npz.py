@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
-import struct
 import zipfile
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gyrovae_tf.errors import GyrovaeError
+from gyrovae_tf.npy import read_header, read_npy, read_stored
 from gyrovae_tf.spec import WINDOW_MAX, check_window
 
 MOST = 32
@@ -21,12 +20,6 @@ _IMAGE = (2, 32, 32, 3)
 _TYPES = {"windows": "<i2", "images": "|i1", "outputs": "|i1", "scores": "<f8"}  # as .npy files name them
 LARGEST = MOST * (2 * 3 * WINDOW_MAX + 2 * 6144 + 8) + (8 << 10)
 """Bytes of the largest file: that many windows of the longest kind, and what the format adds."""
-# What zipfile raises for damaged bytes (RuntimeError: a bit that says "encrypted", or a feature that it lacks).
-_DAMAGE = (ValueError, KeyError, EOFError, RuntimeError, OSError, zipfile.BadZipFile, struct.error)
-# Version 1.0 of the .npy format, as NumPy writes it. Read by hand: NumPy evaluates this text, which may be anything.
-_NPY = re.compile(
-    rb"\x93NUMPY\x01\x00..\{'descr': '(...)', 'fortran_order': False, 'shape': \(([0-9, ]{1,40})\), \} *\n", re.DOTALL
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,16 +98,9 @@ class Golden:
                 "the golden windows are too large", expected=f"at most {LARGEST} bytes", received=len(content)
             )
         try:
-            with zipfile.ZipFile(io.BytesIO(content)) as archive:
-                members = archive.infolist()
-                if sorted(member.filename for member in members) != sorted(f"{name}.npy" for name in _TYPES):
-                    raise ValueError("it does not hold " + ", ".join(_TYPES))
-                if any(member.compress_type != zipfile.ZIP_STORED for member in members):
-                    raise ValueError("it is compressed")
-                if sum(member.file_size for member in members) > len(content):
-                    raise ValueError("its members are larger than the file")
-                arrays = {name: _array(name, archive.read(f"{name}.npy")) for name in _TYPES}
-        except _DAMAGE as error:
+            parts = read_stored(content, {f"{name}.npy" for name in _TYPES})
+            arrays = {name: _array(name, parts[f"{name}.npy"]) for name in _TYPES}
+        except ValueError as error:
             raise GyrovaeError(f"the golden windows are damaged: {error}") from None
         return cls(**arrays, kernels=kernels, version=version)
 
@@ -130,9 +116,7 @@ def _shapes(count: int, window: int) -> dict[str, tuple[int, ...]]:
 
 def _array(name: str, content: bytes) -> NDArray[Any]:
     """The bytes of an .npy file in, its array out; ValueError when it is another one than `name` is."""
-    header = _NPY.match(content)
-    if not header or header[1] != _TYPES[name].encode() or header.end() != 10 + int.from_bytes(content[8:10], "little"):
+    header = read_header(content)
+    if header is None or (header.kind, header.order) != (_TYPES[name], "C"):
         raise ValueError(f"{name} is not an array of {np.dtype(_TYPES[name])}")
-    shape = tuple(int(size) for size in header[2].split(b",") if size.strip())
-    # An array has the size that its bytes have, or none.
-    return np.frombuffer(content, _TYPES[name], offset=header.end()).reshape(shape)
+    return read_npy(content)

@@ -46,9 +46,10 @@ from gyrovae_tf.csvtable import (
     read_table,
     read_text,
 )
-from gyrovae_tf.errors import GyrovaeError, atomic_write
+from gyrovae_tf.errors import GyrovaeError, atomic_write, read_file
 
 _RESERVED = ("rate_hz", "units", "lsb")
+_LARGEST_META = 16 << 20  # bytes
 
 
 @dataclass(frozen=True, eq=False)
@@ -249,11 +250,7 @@ def _folder_meta(path: Path) -> tuple[float | None, str | None]:
 
 @functools.lru_cache(maxsize=64)
 def _parse_meta(path: str, _changed_ns: int, _size: int) -> tuple[float | None, str | None]:
-    try:
-        text = Path(path).read_bytes()
-    except OSError as error:
-        raise GyrovaeError(f"cannot read {path}: {error.strerror or error}") from error
-    meta = json_object(text, path)
+    meta = json_object(read_file(path, largest=_LARGEST_META), path)
     if "sample_rate_hz" not in meta:
         return None, None
     units = meta.get("units")

@@ -13,10 +13,9 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
-from gyrovae_tf.errors import GyrovaeError
+from gyrovae_tf.errors import GyrovaeError, read_file
 from gyrovae_tf.litert import litert
 from gyrovae_tf.operators import Options, multiply_accumulates, read_options
 
@@ -193,13 +192,7 @@ class _Reader:
 
 def read(path: str | PathLike[str]) -> bytes:
     """The path of a file in, its bytes out; `GyrovaeError` when it cannot be read or is far too large."""
-    place = Path(path)
-    try:
-        if place.stat().st_size > _LARGEST:
-            raise GyrovaeError(f"{place} is too large to be a model for a microcontroller")
-        return place.read_bytes()
-    except OSError as error:
-        raise GyrovaeError(f"cannot read {place}: {error.strerror}") from None
+    return read_file(path, largest=_LARGEST)
 
 
 def describe(model: bytes) -> Model:

@@ -121,5 +121,5 @@ def test_a_damaged_baseline(tmp_path: Path) -> None:
 def test_a_baseline_of_another_form(tmp_path: Path, change: dict[str, np.ndarray]) -> None:
     arrays = {"mean": np.zeros(27), "precision": np.eye(27), "threshold": np.array(1.0)}
     npz.save(tmp_path / "baseline.npz", arrays | change)
-    with pytest.raises(GyrovaeError, match=r"baseline.npz is not a baseline"):
+    with pytest.raises(GyrovaeError, match=r"baseline.npz is (not a baseline|damaged)"):
         Mahalanobis.load(tmp_path / "baseline.npz")

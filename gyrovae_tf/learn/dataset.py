@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gyrovae_tf.bundle import check_schema, read_json, replacing_folder, write_json
-from gyrovae_tf.errors import GyrovaeError, atomic_write
+from gyrovae_tf.errors import GyrovaeError, atomic_write, read_file
 from gyrovae_tf.learn.baseline import log_band_energies
 from gyrovae_tf.learn.layout import training_part
+from gyrovae_tf.npy import read_npy
 from gyrovae_tf.recording import Recording, read_all
 from gyrovae_tf.signal import frontend
 from gyrovae_tf.spec import CELLS, WINDOW_MAX, WINDOW_MIN, Spec, check_window
@@ -36,6 +37,7 @@ _ARRAYS = (
 )
 _WINDOWS = ("train_windows", "validation_windows")
 _BLOCKS = 8  # parts of the timeline, each with its own training and validation stretch
+_LARGEST = 64 << 30  # bytes of one array
 _LEAST_BLOCK = 24  # windows
 _WINDOW = 256
 _PART = 1024  # windows between two reports of progress
@@ -371,10 +373,7 @@ def _npy(array: NDArray[Any]) -> bytes:
 
 def _load_npy(path: Path, expected: str) -> NDArray[Any]:
     """An array whose file has the expected SHA-256."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise GyrovaeError(f"cannot read {path}: {error.strerror}") from None
+    content = read_file(path, largest=_LARGEST)
     found = hashlib.sha256(content).hexdigest()
     if found != expected:
         raise GyrovaeError(
@@ -383,5 +382,4 @@ def _load_npy(path: Path, expected: str) -> NDArray[Any]:
             received=found,
             remedy="Preprocess the recordings again.",
         )
-    array: NDArray[Any] = np.load(io.BytesIO(content), allow_pickle=False)
-    return array
+    return read_npy(content)

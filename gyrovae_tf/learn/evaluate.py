@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gyrovae_tf import runtime
+from gyrovae_tf import runtime, tflite
 from gyrovae_tf.bundle import Bundle
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn import baseline
@@ -148,7 +148,7 @@ def evaluate(
     is a .tflite to put in place of the bundle's, such as `export` makes, under the same score and threshold. With
     `compare` all other installed kernels run it as well, to see how far they lie apart.
     """
-    detector = runtime.Detector(run, kernels, model=None if model is None else _read(model))
+    detector = runtime.Detector(run, kernels, model=None if model is None else tflite.read(model))
     bundle = detector.bundle
     normal, anomalies = to_test_on(normal, anomalies, dataset)
     if not normal:
@@ -188,13 +188,6 @@ def evaluate(
         precision=detector.model.precision,
         comparison=compared(detector, seen, progress) if compare else None,
     )
-
-
-def _read(model: str | PathLike[str]) -> bytes:
-    try:
-        return Path(model).read_bytes()
-    except OSError as error:
-        raise GyrovaeError(f"cannot read {model}: {error.strerror}") from None
 
 
 def auroc(normal: NDArray[np.float64], abnormal: NDArray[np.float64]) -> float:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import io
-import struct
-import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gyrovae_tf.errors import GyrovaeError, atomic_write
+from gyrovae_tf.errors import GyrovaeError, atomic_write, read_file
+from gyrovae_tf.npy import read_npz
 
-# What zipfile and NumPy raise for damaged bytes (RuntimeError: a bit that says "encrypted", or an unknown method).
-_DAMAGE = (ValueError, KeyError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error, struct.error)
+_LARGEST = 4 << 30  # bytes: weights of the largest network three times over, and more
 
 
 def save(path: Path, arrays: Mapping[str, Any]) -> None:
@@ -28,10 +25,8 @@ def save(path: Path, arrays: Mapping[str, Any]) -> None:
 
 def load(path: Path, *, remedy: str) -> dict[str, NDArray[Any]]:
     """The inverse of `save`; `GyrovaeError` with this remedy when the file cannot be read or is damaged."""
+    content = read_file(path, largest=_LARGEST, remedy=remedy)
     try:
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
-            return {name: stored[name] for name in stored.files}
-    except OSError as error:
-        raise GyrovaeError(f"cannot read {path}: {error.strerror or error}", remedy=remedy) from None
-    except _DAMAGE as error:
+        return read_npz(content)
+    except ValueError as error:
         raise GyrovaeError(f"{path} is damaged: {error}", remedy=remedy) from None

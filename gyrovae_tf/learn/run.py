@@ -12,14 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from gyrovae_tf.bundle import check_schema, read_json
-from gyrovae_tf.errors import GyrovaeError
+from gyrovae_tf.errors import GyrovaeError, read_file
+from gyrovae_tf.learn import kerasfile
 from gyrovae_tf.learn.dataset import Dataset
-from gyrovae_tf.learn.engine import keras
 from gyrovae_tf.learn.vae import Architecture
 
 SCHEMA_VERSION = 1
 MARKER = "run.json"
 MODEL = "model.keras"
+LARGEST_MODEL = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,8 @@ class Run:
     def keras_model(self) -> Any:
         """The flat Functional Keras model: two images [b, 32, 32, 3] in, two reconstructions out."""
         path = self.path / MODEL
-        found = sha256_of(path)
+        content = read_file(path, largest=LARGEST_MODEL, remedy="Train again.")
+        found = hashlib.sha256(content).hexdigest()
         if found != self.model_sha256:
             raise GyrovaeError(
                 f"{path} is damaged or was replaced",
@@ -109,10 +111,9 @@ class Run:
                 remedy="Train again.",
             )
         try:
-            return keras.models.load_model(path, compile=False, safe_mode=True)
-        except (OSError, ValueError, KeyError, TypeError) as error:  # another version of tf-keras wrote it
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise GyrovaeError(f"cannot load {path}: {reason}", remedy="Train again.") from None
+            return kerasfile.load(content)
+        except ValueError as error:  # another version of tf-keras wrote it
+            raise GyrovaeError(f"cannot load {path}: {error}", remedy="Train again.") from None
 
     def load_dataset(self) -> Dataset:
         """The dataset that it was trained on; `GyrovaeError` when that has moved or changed."""
@@ -129,10 +130,7 @@ class Run:
 
 def sha256_of(path: Path) -> str:
     """A file of a run in, the SHA-256 of its bytes out, in hexadecimal."""
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise GyrovaeError(f"cannot read {path}: {error.strerror}", remedy="Train again.") from None
+    return hashlib.sha256(read_file(path, largest=LARGEST_MODEL, remedy="Train again.")).hexdigest()
 
 
 def read_record(folder: Path) -> dict[str, Any]:
@@ -143,6 +141,7 @@ def read_record(folder: Path) -> dict[str, Any]:
             expected=f"a folder with {MARKER}",
             remedy="Make one: gyrovae-tf train DATASET/ -o RUN/",
         )
+    check_links(folder)
     record = read_json(folder / MARKER)
     fields = {
         **dict.fromkeys(("dataset", "dataset_digest", "model_sha256"), str),
@@ -154,6 +153,13 @@ def read_record(folder: Path) -> dict[str, Any]:
         if not isinstance(record.get(name), kind):
             raise GyrovaeError(f"{folder / MARKER} is malformed: {name} is missing or of a wrong kind")
     return record
+
+
+def check_links(folder: Path) -> None:
+    """Refuse a run that holds symbolic links: what is written into it would end up elsewhere."""
+    links = [entry.name for entry in folder.iterdir() if entry.is_symlink()]
+    if links:
+        raise GyrovaeError(f"{folder} holds symbolic links: {', '.join(sorted(links))}", remedy="Put the files there.")
 
 
 def run_of(folder: Path, record: dict[str, Any]) -> Run:

@@ -25,6 +25,7 @@ from gyrovae_tf.learn.run import (
     SCHEMA_VERSION,
     Options,
     Run,
+    check_links,
     check_same,
     read_record,
     relative,
@@ -64,6 +65,8 @@ def train(
         raise GyrovaeError("this dataset is in memory only", remedy="Save it first: dataset = dataset.save(path)")
     check_replaceable(folder, marker=MARKER)
     exists = (folder / MARKER).is_file()
+    if exists:
+        check_links(folder)
     if exists and resume:
         record = read_record(folder)
         check_same(record, data, options, architecture, folder)
