@@ -155,7 +155,7 @@ def test_commands() -> None:
         b"forget\n",
     ]
     assert command_line("calibrate", 10) == b"calibrate 10\n"
-    with pytest.raises(GyrovaeError, match=r"unknown command for a device; expected stream, detect, .*, received reset"):
+    with pytest.raises(GyrovaeError, match=r"unknown command for a device; expected stream, .*, received reset"):
         command_line("reset")
 
 
