@@ -16,16 +16,33 @@ from .show import as_json, print_json, say, table
 )
 @click.option("--prefix", default="nn_model", show_default=True, help="What every name in the header begins with.")
 @click.option("--golden", is_flag=True, help="Add the golden windows, for a self-test on the device.")
+@click.option(
+    "--flavour",
+    type=click.Choice(["gyrovae", "stock"]),
+    default="gyrovae",
+    show_default=True,
+    help="stock: for Seeed's stock firmware.",
+)
 @as_json
-def emit_header(run: Path, output: Path, prefix: str, golden: bool, as_json: bool) -> None:
+def emit_header(run: Path, output: Path, prefix: str, golden: bool, flavour: str, as_json: bool) -> None:
     """Write the detector in RUN (a run or a bundle) as a C header: model, front end tables, thresholds.
 
     With --golden it also holds a few windows with what front end, model and score must make of them, so that the
-    device can prove itself when it starts.
+    device can prove itself when it starts. With --flavour stock it is the nn_model.h that takes the place of the one in
+    Seeed's gyro_anomaly_detection_nn; RUN must have been preprocessed for that (--frontend stock).
     """
-    from gyrovae_tf import cgen
+    from . import stock
+
+    if flavour == "stock":
+        stock.refuse({"golden": golden}, "the stock firmware has no self-test")
+        if prefix != "nn_model":
+            raise click.UsageError("--prefix: the stock firmware has the name in its source")
+        stock.emit_header(run, output, as_json)
+        return
+    from gyrovae_tf import cgen, stockheader
     from gyrovae_tf.bundle import Bundle
 
+    stockheader.check_ours(run)
     cgen.check_prefix(prefix)
     bundle = Bundle.load(run)
     text = cgen.emit_header(bundle, output, prefix=prefix, golden=golden)

@@ -9,6 +9,7 @@ import click
 
 from gyrovae_tf.errors import GyrovaeError
 
+from . import stock
 from .progress import progress_bar
 from .show import as_json, command, evaluation_table, expand, modes_table, print_json, say, table
 from .tested import TestCommand, read_options, test_recordings
@@ -17,6 +18,7 @@ _FOLDER = click.Path(path_type=Path)
 KERNELS = ("tflm", "litert", "litert-reference", "litert-xnnpack")
 """Those of the runtime; naming them here keeps NumPy out of --help, and a test compares."""
 QUANTISATIONS = ("best", "ptq", "qat")
+FRONTENDS = ("power", "stock")
 PRECISIONS = ("float32", "float16", "dynamic", "int8")
 """Those of the library, under the same test."""
 _SEED = click.IntRange(0, 2**32 - 1)
@@ -49,16 +51,37 @@ def demo(output: Path, seed: int, as_json: bool) -> None:
 @click.option("--rate-hz", type=float, help="Samples a second, for recordings that do not say.")
 @click.option("--lsb", type=float, help="Units a count of the sensor.  [default: as recorded, else from the range]")
 @click.option("--validation-share", default=0.25, show_default=True, help="Share of the motion that is held back.")
+@click.option(
+    "--frontend",
+    type=click.Choice(FRONTENDS),
+    default="power",
+    show_default=True,
+    help="stock: for Seeed's stock firmware.",
+)
+@click.option("--stock-constants", metavar="FILE", help='Of that firmware: a JSON file, or "fit".  [default: its own]')
 @as_json
-def preprocess(recordings: tuple[str, ...], output: Path, dataset: Path | None, as_json: bool, **options: Any) -> None:
+def preprocess(
+    recordings: tuple[str, ...],
+    output: Path,
+    dataset: Path | None,
+    frontend: str,
+    stock_constants: str | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
     """Cut recordings of NORMAL motion into windows, fit the front end, and store the images to train on.
 
-    A folder stands for all .csv files in it.
+    A folder stands for all .csv files in it. With --frontend stock the detector is for Seeed's unmodified firmware
+    (gyro_anomaly_detection_nn): 256 samples at 200 Hz in m/s^2, with the constants that are compiled into it.
     """
     if not recordings and dataset is None:
         raise click.UsageError("no recordings: give CSV files, or --dataset")
     if recordings and dataset is not None:
         raise click.UsageError("give CSV files or --dataset, not both")
+    if frontend == "stock":
+        stock.preprocess(recordings, output, dataset, stock_constants, as_json, **options)
+        return
+    stock.refuse({"stock_constants": stock_constants}, "only with --frontend stock")
     with progress_bar() as progress:
         from gyrovae_tf.learn import dataset as library
         from gyrovae_tf.learn.trust import foreseen
@@ -164,6 +187,11 @@ def quantize(run: Path, as_json: bool, **options: Any) -> None:
     ptq quantises after training; qat goes on training with int8's rounding in it; best does both and keeps the one that
     tells more of built-in changes of normal motion that was held back.
     """
+    from gyrovae_tf.describe import is_stock_run
+
+    if is_stock_run(run):
+        stock.quantize(run, as_json, **options)
+        return
     with progress_bar() as progress:
         from gyrovae_tf.learn import quantize as library
 
@@ -258,3 +286,5 @@ def evaluate(run: Path, kernels: str | None, model: Path | None, compare: bool, 
         print_json(result.to_dict())
     else:
         click.echo(evaluation_table(result))
+        if result.console is not None:
+            click.echo("\n" + stock.console_notes(result.console))

@@ -35,6 +35,10 @@ _HOMES = {
     "Report": "learn.report",
     "Run": "learn.run",
     "Spec": "spec",
+    "StockBundle": "stockbundle",
+    "StockConstants": "stockspec",
+    "StockDataset": "learn.stock_data",
+    "StockDetector": "stockdetector",
     "benchmark": "learn.benchmark",
     "check": "lint",
     "emit_header": "cgen",
@@ -45,7 +49,10 @@ _HOMES = {
     "quantize": "learn.quantize",
     "report": "learn.report",
     "simulate": "device.simulate",
+    "stock_header": "stockheader",
     "stock_images": "signal.stock",
+    "stock_preprocess": "learn.stock_data",
+    "stock_quantize": "learn.stock_quantize",
     "train": "learn.train",
 }
 """Public name -> the module it lives in, imported when the name is first used."""
@@ -69,6 +76,9 @@ if TYPE_CHECKING:
     from gyrovae_tf.learn.report import report as report
     from gyrovae_tf.learn.run import Options as Options
     from gyrovae_tf.learn.run import Run as Run
+    from gyrovae_tf.learn.stock_data import StockDataset as StockDataset
+    from gyrovae_tf.learn.stock_data import stock_preprocess as stock_preprocess
+    from gyrovae_tf.learn.stock_quantize import stock_quantize as stock_quantize
     from gyrovae_tf.learn.train import train as train
     from gyrovae_tf.learn.vae import Architecture as Architecture
     from gyrovae_tf.lint import Check as Check
@@ -78,6 +88,10 @@ if TYPE_CHECKING:
     from gyrovae_tf.signal.frontend import images as images
     from gyrovae_tf.signal.stock import stock_images as stock_images
     from gyrovae_tf.spec import Spec as Spec
+    from gyrovae_tf.stockbundle import StockBundle as StockBundle
+    from gyrovae_tf.stockdetector import StockDetector as StockDetector
+    from gyrovae_tf.stockheader import stock_header as stock_header
+    from gyrovae_tf.stockspec import StockConstants as StockConstants
 
 
 def __getattr__(name: str) -> Any:

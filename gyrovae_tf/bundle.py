@@ -27,7 +27,9 @@ MANIFEST = "manifest.json"
 MODEL = "model_int8.tflite"
 GOLDEN = "golden.npz"
 SUFFIX = ".gyrovae"
-_LARGEST_MANIFEST = 4 << 20
+LARGEST_MANIFEST = 4 << 20
+POWER, STOCK = "power", "stock"
+"""Front ends. A manifest, a dataset and a run name theirs under "frontend"; those that name none are of "power"."""
 _FIELDS = frozenset({"spec", "spec_digest", "files", "calibration", "ops", "arena", "golden", "metrics", "versions"})
 
 
@@ -101,7 +103,8 @@ class Bundle:
         """
         folder = find_bundle(path)
         manifest = folder / MANIFEST
-        raw = read_json(manifest, largest=_LARGEST_MANIFEST)
+        raw = read_json(manifest, largest=LARGEST_MANIFEST)
+        check_frontend(raw, POWER, folder)
         check_schema(
             raw, SCHEMA_VERSION, folder, remedy="Use the gyrovae-tf that made it, or quantise again with this one."
         )
@@ -132,10 +135,10 @@ class Bundle:
         names = {MODEL} if golden is None else {MODEL, GOLDEN}
         if not isinstance(raw["files"], dict) or set(raw["files"]) != names:
             raise GyrovaeError(f"{manifest}: files must name {' and '.join(sorted(names))} and nothing else")
-        model = _read(folder / MODEL, raw["files"][MODEL])
+        model = read_hashed(folder / MODEL, raw["files"][MODEL])
         recorded = None
         if golden is not None:
-            content = _read(folder / GOLDEN, raw["files"][GOLDEN], largest=_LARGEST_GOLDEN)
+            content = read_hashed(folder / GOLDEN, raw["files"][GOLDEN], largest=_LARGEST_GOLDEN)
             try:
                 recorded = Golden.from_npz(content, **golden)
             except GyrovaeError as error:
@@ -143,7 +146,7 @@ class Bundle:
         return cls(model, spec, calibration, tuple(ops), arena, raw["metrics"], raw["versions"], recorded)
 
 
-def _read(path: Path, sha256: object, *, largest: int = 256 << 20) -> bytes:
+def read_hashed(path: Path, sha256: object, *, largest: int = 256 << 20) -> bytes:
     """A file of a bundle with the hash that the manifest gives in, its content out."""
     remedy = "Quantise again: gyrovae-tf quantize RUN/"
     content = read_file(path, largest=largest, remedy=remedy)
@@ -192,6 +195,27 @@ def read_json(path: Path, *, largest: int = 16 << 20) -> dict[str, Any]:
 def write_json(path: Path, record: Mapping[str, Any]) -> None:
     """Write a record as `read_json` reads it: keys sorted, so that equal records are equal bytes."""
     atomic_write(path, json.dumps(record, indent=1, sort_keys=True) + "\n")
+
+
+def frontend_of(record: Mapping[str, Any]) -> str:
+    """A manifest or the record of a dataset or run in, the name of its front end out."""
+    name = record.get("frontend", POWER)
+    return name if isinstance(name, str) else repr(name)
+
+
+def check_frontend(record: Mapping[str, Any], expected: str, folder: Path) -> None:
+    """Refuse a record of `folder` that is of the other front end: everything in it has another meaning."""
+    found = frontend_of(record)
+    if found == expected:
+        return
+    remedies = {
+        POWER: 'gyrovae-tf goes the ordinary way with it (in Python: the functions without "stock_").',
+        STOCK: "It is for Seeed's stock firmware: train, quantize, evaluate, benchmark and emit-header --flavour stock "
+        "take it (in Python: train, stock_quantize, evaluate, stock_header).",
+    }
+    raise GyrovaeError(
+        f"{folder} is of another front end", expected=expected, received=found, remedy=remedies.get(found)
+    )
 
 
 def check_schema(record: Mapping[str, Any], known: int, folder: Path, *, remedy: str | None = None) -> None:

@@ -40,17 +40,18 @@ INPUT_SCALE = 1 / 32
 INPUT_ZERO_POINT = 0
 
 
-def contract_violations(model: Model) -> tuple[str, ...]:
+def contract_violations(model: Model, input_scale: float = INPUT_SCALE) -> tuple[str, ...]:
     """Take a description, give every reason why the firmware cannot run the model, in words; empty if none.
 
-    The contract: one input, int8 [2, 32, 32, 3], scale exactly 1/32, zero point 0; two outputs, int8
+    The contract: one input, int8 [2, 32, 32, 3], scale exactly 1/32 (or another
+    `input_scale`: the stock firmware takes any), zero point 0; two outputs, int8
     [1, 32, 32, 3] with one scale; only operators of `OPS`; no float tensor; every shape fixed; every constant
     as long as its shape says; every tensor written before it is read.
     """
-    return tuple(itertools.chain.from_iterable(violations_by_kind(model).values()))
+    return tuple(itertools.chain.from_iterable(violations_by_kind(model, input_scale).values()))
 
 
-def violations_by_kind(model: Model) -> dict[str, tuple[str, ...]]:
+def violations_by_kind(model: Model, input_scale: float = INPUT_SCALE) -> dict[str, tuple[str, ...]]:
     """Take a description, give the reasons of `contract_violations` under what they are about.
 
     "interface" (input and outputs), "operators", "floats", "shapes" (not fixed), "constants" (of another size than
@@ -59,7 +60,7 @@ def violations_by_kind(model: Model) -> dict[str, tuple[str, ...]]:
     unknown = [name for name in model.op_names if name not in OPS]
     floats = [_label(t) for t in model.tensors if t.is_float]
     return {
-        "interface": (*_input_violations(model, "int8"), *_output_violations(model, "int8")),
+        "interface": (*_input_violations(model, "int8", input_scale), *_output_violations(model, "int8")),
         "operators": _listed("operators that the firmware lacks", unknown, limit=len(unknown)),
         "floats": _listed("float tensors", floats),
         **_structure_violations(model),
@@ -79,9 +80,9 @@ def float_violations(model: Model) -> tuple[str, ...]:
     )
 
 
-def check_contract(model: Model) -> None:
+def check_contract(model: Model, input_scale: float = INPUT_SCALE) -> None:
     """Take a description; raise `GyrovaeError` naming every reason why the firmware cannot run the model."""
-    violations = contract_violations(model)
+    violations = contract_violations(model, input_scale)
     if violations:
         raise GyrovaeError(
             "the model cannot run in the firmware: " + "; ".join(violations),
@@ -113,7 +114,7 @@ def _structure_violations(model: Model) -> dict[str, tuple[str, ...]]:
     }
 
 
-def _input_violations(model: Model, dtype: str) -> list[str]:
+def _input_violations(model: Model, dtype: str, scale: float = INPUT_SCALE) -> list[str]:
     if len(model.inputs) != 1:
         return [f"{len(model.inputs)} inputs instead of 1"]
     tensor = model.tensors[model.inputs[0]]
@@ -124,8 +125,8 @@ def _input_violations(model: Model, dtype: str) -> list[str]:
         found.append(f"the input is {tensor.dtype} instead of {dtype}")
     if dtype != "int8":
         return found
-    if tensor.scale != (INPUT_SCALE,):
-        found.append(f"the input's scale is {list(tensor.scale)} instead of [{INPUT_SCALE}]")
+    if tensor.scale != (scale,):
+        found.append(f"the input's scale is {list(tensor.scale)} instead of [{scale}]")
     if tensor.zero_point != (INPUT_ZERO_POINT,):
         found.append(f"the input's zero point is {list(tensor.zero_point)} instead of [{INPUT_ZERO_POINT}]")
     return found

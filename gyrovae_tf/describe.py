@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from gyrovae_tf import contract, tflite
-from gyrovae_tf.bundle import MANIFEST, SUFFIX, Bundle, read_json
+from gyrovae_tf.bundle import MANIFEST, STOCK, SUFFIX, Bundle, frontend_of, read_json
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.golden_npz import Golden
+from gyrovae_tf.stockbundle import StockBundle, is_stock
 
 RUN = "run.json"
 
@@ -43,7 +44,7 @@ def describe(path: str | PathLike[str]) -> Description:
     if is_file:
         return _model(tflite.read(place))
     if is_bundle:
-        return _bundle(Bundle.load(place))
+        return _bundle_at(place)
     if is_run:
         return _run(place)
     raise GyrovaeError(
@@ -61,10 +62,41 @@ def _run(folder: Path) -> Description:
     bundles = sorted(folder.glob(f"*{SUFFIX}/{MANIFEST}"))
     facts["bundles"] = {}
     for manifest in bundles:
-        inside = _bundle(Bundle.load(manifest.parent))
+        inside = _bundle_at(manifest.parent)
         facts["bundles"][manifest.parent.name] = inside.facts
         sections += [(f"{manifest.parent.name}: {title}", rows) for title, rows in inside.sections]
     return Description(facts, tuple(sections))
+
+
+def is_stock_run(path: str | PathLike[str]) -> bool:
+    """A folder in, whether it is a run on the front end of the stock firmware out."""
+    record = Path(path) / RUN
+    return record.is_file() and frontend_of(read_json(record)) == STOCK
+
+
+def _bundle_at(folder: Path) -> Description:
+    return _stock_bundle(StockBundle.load(folder)) if is_stock(folder) else _bundle(Bundle.load(folder))
+
+
+def _stock_bundle(bundle: StockBundle) -> Description:
+    model = _model(bundle.model, bundle.spec.input_scale)
+    spec, calibration = bundle.spec, bundle.calibration
+    detector = {
+        "frontend": STOCK,
+        "window": spec.window,
+        "window_ms": spec.window_ms,
+        "rate_hz": spec.rate_hz,
+        "units": spec.units,
+        "input_scale": spec.input_scale,
+        "spec_digest": spec.digest,
+        "constants": spec.constants.to_dict(),
+        "false_alarm_rate": calibration.false_alarm_rate,
+        "console": dict(zip(("first", "second"), map(vars, calibration.console), strict=True)),
+        "held_back_windows": calibration.held_back_windows,
+        "vote": [calibration.vote_alarms, calibration.vote_windows],
+        "arena": None if bundle.arena is None else bundle.arena.to_dict(),
+    }
+    return _told(detector, bundle, model)
 
 
 def _bundle(bundle: Bundle) -> Description:
@@ -88,6 +120,11 @@ def _bundle(bundle: Bundle) -> Description:
         "arena": None if bundle.arena is None else bundle.arena.to_dict(),
         "golden": None if bundle.golden is None else _golden(bundle.golden),
     }
+    return _told(detector, bundle, model)
+
+
+def _told(detector: dict[str, Any], bundle: Bundle | StockBundle, model: Description) -> Description:
+    """What a bundle holds beside its model, and that, in; its description out."""
     metrics, versions = dict(bundle.metrics), dict(bundle.versions)
     facts = {"detector": detector, "metrics": metrics, "versions": versions, "model": model.facts}
     sections = (("detector", _rows(detector)), ("metrics", _rows(metrics)), ("versions", _rows(versions)))
@@ -103,9 +140,9 @@ def _golden(golden: Golden) -> dict[str, Any]:
     }
 
 
-def _model(content: bytes) -> Description:
+def _model(content: bytes, input_scale: float = contract.INPUT_SCALE) -> Description:
     model = tflite.describe(content)
-    violations = contract.contract_violations(model)
+    violations = contract.contract_violations(model, input_scale)
     summary = {
         "bytes": model.size_bytes,
         "sha256": model.sha256,

@@ -38,20 +38,21 @@ class Model:
     an export for the PC (`contract.float_violations`).
     """
 
-    def __init__(self, model: bytes, kernels: str | None = None) -> None:
+    def __init__(self, model: bytes, kernels: str | None = None, *, input_scale: float = contract.INPUT_SCALE) -> None:
         """Check the bytes and load them; `GyrovaeError` says what does not hold.
 
         `kernels` is a name of `KERNELS`: "tflm", TensorFlow Lite Micro's reference kernels, whose outputs equal the
         device's (package tflite-micro, the extra `tflm`; int8 only); "litert", LiteRT's built-in ones;
         "litert-reference", its plain ones; "litert-xnnpack", its fastest. They round differently, on a few pixels in a
         hundred to a neighbouring step. Unless given: `best()` for int8, "litert" for other precisions.
+        `input_scale` is the size of an int8 step of its input: 1/32, but of models for the stock firmware.
         """
         if kernels is not None and kernels not in KERNELS:
             raise GyrovaeError("unknown kernels", expected=" or ".join(KERNELS), received=kernels)
         described = tflite.describe(model)
         exported = _is_float(described)
         if not exported:
-            contract.check_contract(described)
+            contract.check_contract(described, input_scale)
         elif contract.float_violations(described):
             raise GyrovaeError(
                 "this .tflite is no model of gyrovae-tf: " + "; ".join(contract.float_violations(described)),

@@ -28,6 +28,10 @@ NAMES = [
     "Report",
     "Run",
     "Spec",
+    "StockBundle",
+    "StockConstants",
+    "StockDataset",
+    "StockDetector",
     "benchmark",
     "check",
     "emit_header",
@@ -38,7 +42,10 @@ NAMES = [
     "quantize",
     "report",
     "simulate",
+    "stock_header",
     "stock_images",
+    "stock_preprocess",
+    "stock_quantize",
     "train",
 ]
 

@@ -10,8 +10,7 @@ import dataclasses
 import importlib.metadata
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -20,21 +19,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gyrovae_tf import runtime
-from gyrovae_tf.bundle import Bundle, check_replaceable, write_json
+from gyrovae_tf.bundle import POWER, STOCK, Bundle, check_replaceable, write_json
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn import baselines
 from gyrovae_tf.learn.baseline import log_band_energies
-from gyrovae_tf.learn.dataset import Dataset, Progress, in_parts, preprocess
+from gyrovae_tf.learn.dataset import Progress, in_parts, preprocess
 from gyrovae_tf.learn.engine import versions
 from gyrovae_tf.learn.floating import float_scores
 from gyrovae_tf.learn.layout import training_part
-from gyrovae_tf.learn.measure import Figures, averaged, figures
+from gyrovae_tf.learn.measure import averaged
 from gyrovae_tf.learn.modes import MODES, candidates, choose
 from gyrovae_tf.learn.portion import length_s, portion
 from gyrovae_tf.learn.quantize import BUNDLE, detector, quantize
 from gyrovae_tf.learn.run import Options, Run
+from gyrovae_tf.learn.stock_benchmark import measure_stock
 from gyrovae_tf.learn.threshold import check_rate
 from gyrovae_tf.learn.train import train
+from gyrovae_tf.learn.trial import Trial, baseline_trials, figured, record_of
 from gyrovae_tf.learn.windows import Unseen, unseen
 from gyrovae_tf.recording import read_all
 from gyrovae_tf.signal.cost import frontend_cost
@@ -43,21 +44,11 @@ from gyrovae_tf.signal.profile import means
 
 SCHEMA_VERSION = 1
 RESULT = "benchmark.json"
-FRONTENDS = ("power", "stock")
+FRONTENDS = (POWER, STOCK)
 _PART = 256  # windows
 _PACKAGES = ("ai-edge-litert", "scikit-learn", "tflite-micro")
 
 Scores = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class _Trial:
-    """One method with one seed."""
-
-    figures: Figures
-    in_fault_sessions: Figures | None
-    fit_s: float
-    score_s: float
 
 
 def benchmark(
@@ -76,7 +67,8 @@ def benchmark(
     `output` is the folder to make: `benchmark.json`, written after each dataset, and for each a folder with the
     dataset and run of the last seed. `seeds` is how often everything random is repeated; `minutes` are lengths of
     normal motion on which the detector is trained once more to see how much it needs (see `portion`); `options` are
-    those of the training but for the seed. The result:
+    those of the training but for the seed. `frontend` "stock" measures a model in Seeed's stock firmware instead, which
+    needs recordings at 200 Hz in m/s^2 (see `stock_benchmark`). The result:
 
     - `datasets`: a list of objects, each with `name`, `folder`, and either `error` or
         - `methods`: name (`int8`, `float` and the baselines of `baselines.FITS`) -> `kinds` (kind of anomaly ->
@@ -114,7 +106,11 @@ def benchmark(
         every = [dataclasses.replace(base, seed=seed) for seed in result["seeds"]]
         record: dict[str, Any] = {"name": name, "folder": str(folder)}
         try:
-            record |= _one(folder, root / name, every, minutes, false_alarm_rate, _named(progress, name))
+            told = _named(progress, name)
+            if frontend == STOCK:
+                record |= measure_stock(folder, root / name, every, false_alarm_rate, told)
+            else:
+                record |= _one(folder, root / name, every, minutes, false_alarm_rate, told)
             record |= {"runtime": result["runtime"], "frontend": frontend}
         except GyrovaeError as error:
             record["error"] = str(error)
@@ -138,8 +134,8 @@ def _one(
     data = preprocess(output=work / "dataset", dataset=folder, progress=progress)
     hop = data.spec.window // 2
     tests = unseen(folder, data.spec, hop=hop)
-    trials: dict[str, list[_Trial]] = {}
-    ways: dict[str, list[_Trial]] = {mode: [] for mode in MODES}
+    trials: dict[str, list[Trial]] = {}
+    ways: dict[str, list[Trial]] = {mode: [] for mode in MODES}
     kept = []
     used, failed, bundle = [], {}, None
     for choice in options:
@@ -165,12 +161,17 @@ def _one(
             ways[mode].append(_int8(made, tests, fitted - started, told))
         trials.setdefault("int8", []).append(ways[chosen.mode][-1])
         trials.setdefault("float", []).append(_float(run, bundle, tests, trained - started, told))
-        for name, trial in _baselines(data, tests, choice.seed, rate).items():
+        for name, trial in baseline_trials(
+            (data.train_features, data.validation_features),
+            {group: log_band_energies(windows) for group, windows in tests.groups().items()},
+            seed=choice.seed,
+            rate=rate,
+        ).items():
             trials.setdefault(name, []).append(trial)
     if bundle is None:
         raise GyrovaeError("no seed led to a detector: " + next(iter(failed.values())))
     cost = frontend_cost(data.spec)
-    methods = {name: _record(found, used) for name, found in trials.items()}
+    methods = {name: record_of(found, used) for name, found in trials.items()}
     methods["int8"] |= {
         "bytes": len(bundle.model),
         "macs": bundle.metrics["macs"],
@@ -191,7 +192,7 @@ def _one(
         },
         "seeds": used,
         "methods": methods,
-        "modes": {mode: _record(found, used) for mode, found in ways.items()},
+        "modes": {mode: record_of(found, used) for mode, found in ways.items()},
         "kept": kept,
         "skipped": tests.skipped,
         "failed_seeds": failed,
@@ -199,13 +200,13 @@ def _one(
     }
 
 
-def _int8(bundle: Bundle, tests: Unseen, fit_s: float, progress: Progress | None) -> _Trial:
+def _int8(bundle: Bundle, tests: Unseen, fit_s: float, progress: Progress | None) -> Trial:
     """The quantised model with the device's kernels where they are installed."""
     detector = runtime.Detector(bundle, runtime.best())
     return _trial(lambda windows: detector.score_windows(windows).score, tests, 1.0, fit_s, progress)
 
 
-def _float(run: Run, bundle: Bundle, tests: Unseen, fit_s: float, progress: Progress | None) -> _Trial:
+def _float(run: Run, bundle: Bundle, tests: Unseen, fit_s: float, progress: Progress | None) -> Trial:
     """The Keras model that was quantised, under the int8 model's calibration: what quantising costs."""
     model = run.keras_model()
 
@@ -215,57 +216,20 @@ def _float(run: Run, bundle: Bundle, tests: Unseen, fit_s: float, progress: Prog
     return _trial(scores, tests, 1.0, fit_s, progress)
 
 
-def _baselines(data: Dataset, tests: Unseen, seed: int, rate: float) -> dict[str, _Trial]:
-    """Every baseline, fitted to the windows that the model was trained on, with a threshold of its own."""
-    features = {group: log_band_energies(windows) for group, windows in tests.groups().items()}
-    found = {}
-    for name in baselines.FITS:
-        started = time.perf_counter()
-        fitted = baselines.fit(name, data.train_features, data.validation_features, seed=seed, false_alarm_rate=rate)
-        ready = time.perf_counter()
-        scores = {group: fitted.score(values) for group, values in features.items()}
-        done = time.perf_counter()
-        found[name] = _figured(scores, fitted.threshold, ready - started, done - ready)
-    return found
-
-
 def _trial(
     score: Callable[[NDArray[np.int16]], Scores],
     tests: Unseen,
     threshold: float,
     fit_s: float,
     progress: Progress | None,
-) -> _Trial:
+) -> Trial:
     """Score all windows, so many at a time, and time it."""
     started = time.perf_counter()
     scores = {
         group: in_parts(score, windows, _PART, progress, group[1] or group[0])
         for group, windows in tests.groups().items()
     }
-    return _figured(scores, threshold, fit_s, time.perf_counter() - started)
-
-
-def _figured(scores: Mapping[tuple[str, str], Scores], threshold: float, fit_s: float, score_s: float) -> _Trial:
-    abnormal = {kind: values for (part, kind), values in scores.items() if part == "anomaly"}
-    stricter = scores.get(("fault_sessions", ""))
-    return _Trial(
-        figures(scores["normal", ""], abnormal, threshold),
-        None if stricter is None else figures(stricter, abnormal, threshold),
-        fit_s,
-        score_s,
-    )
-
-
-def _record(trials: Sequence[_Trial], seeds: Sequence[int]) -> dict[str, Any]:
-    """Trials of one method in, one for each seed; the record of their means and of each out."""
-    record = averaged([trial.figures for trial in trials]).to_dict()
-    fit_s, score_s = (float(np.mean([getattr(trial, name) for trial in trials])) for name in ("fit_s", "score_s"))
-    record |= {"seconds": fit_s + score_s, "fit_seconds": fit_s, "score_seconds": score_s}
-    stricter = [trial.in_fault_sessions for trial in trials if trial.in_fault_sessions is not None]
-    if stricter:
-        record["in_fault_sessions"] = averaged(stricter).to_dict()
-    record["seeds"] = [{"seed": seed, **trial.figures.to_dict()} for seed, trial in zip(seeds, trials, strict=True)]
-    return record
+    return figured(scores, threshold, fit_s, time.perf_counter() - started)
 
 
 def _shorter(
@@ -301,12 +265,8 @@ def _check(
         raise GyrovaeError("no datasets", expected="a list of folders with meta.json, normal/ and anomaly/<kind>/")
     if frontend not in FRONTENDS:
         raise GyrovaeError("unknown front end", expected=" or ".join(FRONTENDS), received=frontend)
-    if frontend == "stock":
-        raise GyrovaeError(
-            "the front end of the stock firmware is not there yet: it cannot be measured",
-            expected="power",
-            received=frontend,
-        )
+    if frontend == STOCK and minutes:
+        raise GyrovaeError("how much there is to learn from is measured on the power front end alone")
     if not (type(seeds) is int and seeds >= 1):
         raise GyrovaeError("the number of seeds is not usable", expected="a whole number, at least 1", received=seeds)
     if not all(0 < length < float("inf") for length in minutes):

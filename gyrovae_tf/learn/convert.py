@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gyrovae_tf.contract import INPUT_SCALE
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn.engine import quiet, tf
 from gyrovae_tf.learn.slim import slim
@@ -24,11 +25,12 @@ activations that are quantised as they come ("dynamic", where a layer has 1,024 
 smaller ones alone); all of int8, which alone the device runs."""
 
 
-def to_int8(model: Any, images: NDArray[np.int8], *, aware: bool = False) -> bytes:
+def to_int8(model: Any, images: NDArray[np.int8], *, aware: bool = False, input_scale: float = INPUT_SCALE) -> bytes:
     """The flat Keras model and int8 training images [k, 2, 32, 32, 3] in, the int8 .tflite out.
 
     Activation ranges come from up to 300 of the images; or, where the model is `aware` (`qat.quantize_aware`), from the
-    quantisers in it. The result is checked: `GyrovaeError` when it breaks the contract of `contract.check_contract`,
+    quantisers in it. An int8 step of the input is `input_scale`.
+    The result is checked: `GyrovaeError` when it breaks the contract of `contract.check_contract`,
     or when its outputs do not come in the order scalogram, field.
     """
     chosen = images[np.linspace(0, len(images) - 1, min(_REPRESENTATIVE, len(images))).round().astype(int)].copy()
@@ -39,14 +41,14 @@ def to_int8(model: Any, images: NDArray[np.int8], *, aware: bool = False) -> byt
     def prepare(converter: Any) -> None:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         if not aware:
-            converter.representative_dataset = lambda: ([image] for image in to_float(chosen))
+            converter.representative_dataset = lambda: ([image] for image in to_float(chosen, input_scale))
             converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
         converter.inference_input_type = tf.int8
         converter.inference_output_type = tf.int8
         # TFLM before 2024 reads only one scale for a fully connected layer and would be silently wrong.
         converter._experimental_disable_per_channel_quantization_for_dense_layers = True
 
-    return _ordered(model, images, prepare)
+    return _ordered(model, images, prepare, input_scale)
 
 
 def to_precision(model: Any, images: NDArray[np.int8], precision: str) -> bytes:
@@ -71,7 +73,9 @@ def to_precision(model: Any, images: NDArray[np.int8], precision: str) -> bytes:
     return _ordered(model, images, prepare)
 
 
-def _ordered(model: Any, images: NDArray[np.int8], prepare: Callable[[Any], None]) -> bytes:
+def _ordered(
+    model: Any, images: NDArray[np.int8], prepare: Callable[[Any], None], input_scale: float = INPUT_SCALE
+) -> bytes:
     """Convert the model with a converter that `prepare` sets up; the .tflite whose outputs are in order out."""
     # Which output comes first depends on the converter's version and path, not on names alone: try, and look.
     for keys in (("output_1", "output_0"), ("output_0", "output_1")):
@@ -79,7 +83,7 @@ def _ordered(model: Any, images: NDArray[np.int8], prepare: Callable[[Any], None
         prepare(converter)
         with quiet():
             content = slim(converter.convert())
-        if in_order(content, model, images):
+        if in_order(content, model, images, input_scale):
             return content
     raise GyrovaeError(
         "the converter does not keep the order of the model's outputs",
@@ -88,11 +92,11 @@ def _ordered(model: Any, images: NDArray[np.int8], prepare: Callable[[Any], None
     )
 
 
-def in_order(content: bytes, model: Any, images: NDArray[np.int8]) -> bool:
+def in_order(content: bytes, model: Any, images: NDArray[np.int8], input_scale: float = INPUT_SCALE) -> bool:
     """A .tflite, the Keras model it stands for and some images in; whether the scalogram is its first output."""
     some = images[np.linspace(0, len(images) - 1, min(_COMPARED, len(images))).round().astype(int)]
-    outputs = Model(content, HOST).rebuilt(some).swapaxes(0, 1)
-    expected = [np.asarray(part) for part in model([to_float(some[:, 0]), to_float(some[:, 1])])]
+    outputs = Model(content, HOST, input_scale=input_scale).rebuilt(some).swapaxes(0, 1)
+    expected = [np.asarray(part) for part in model([to_float(some[:, i], input_scale) for i in range(2)])]
     right = sum(float(np.square(a - b).mean()) for a, b in zip(outputs, expected, strict=True))
     swapped = sum(float(np.square(a - b).mean()) for a, b in zip(outputs, expected[::-1], strict=True))
     return right < swapped

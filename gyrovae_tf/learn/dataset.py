@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gyrovae_tf.bundle import check_schema, read_json, replacing_folder, write_json
+from gyrovae_tf.bundle import POWER, check_frontend, check_schema, read_json, replacing_folder, write_json
 from gyrovae_tf.errors import GyrovaeError, atomic_write, read_file
 from gyrovae_tf.learn.baseline import log_band_energies
 from gyrovae_tf.learn.layout import training_part
@@ -95,7 +95,7 @@ class Dataset:
                 array = getattr(self, name)
                 if array is None:
                     continue
-                content = _npy(array)
+                content = to_npy(array)
                 hashes[f"{name}.npy"] = hashlib.sha256(content).hexdigest()
                 atomic_write(folder / f"{name}.npy", content)
             record = {
@@ -113,21 +113,15 @@ class Dataset:
     @classmethod
     def load(cls, path: str | PathLike[str]) -> Dataset:
         """Read a folder that `preprocess` wrote; `GyrovaeError` when it is none, or was changed or damaged."""
-        folder = Path(path)
-        if not (folder / MARKER).is_file():
-            raise GyrovaeError(
-                f"{folder} is not a dataset" if folder.exists() else f"there is no {folder}",
-                expected=f"a folder with {MARKER}",
-                remedy="Make one: gyrovae-tf preprocess RECORDING.csv -o DATASET/",
-            )
-        record = read_json(folder / MARKER)
+        folder, record = Path(path), read_record(path)
+        check_frontend(record, POWER, folder)
         check_schema(record, SCHEMA_VERSION, folder, remedy="Preprocess the recordings again.")
         try:
             spec = Spec.from_dict(record["spec"])
             hop, sources, hashes = int(record["hop"]), tuple(map(str, record["sources"])), dict(record["files"])
-            arrays = {name: _load_npy(folder / f"{name}.npy", hashes[f"{name}.npy"]) for name in _ARRAYS}
+            arrays = {name: load_npy(folder / f"{name}.npy", hashes[f"{name}.npy"]) for name in _ARRAYS}
             kept = [name for name in _WINDOWS if f"{name}.npy" in hashes]
-            arrays |= {name: _load_npy(folder / f"{name}.npy", hashes[f"{name}.npy"]) for name in kept}
+            arrays |= {name: load_npy(folder / f"{name}.npy", hashes[f"{name}.npy"]) for name in kept}
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise GyrovaeError(f"{folder / MARKER} is malformed: {error!r}") from None
         for part in ("train", "validation"):
@@ -179,24 +173,14 @@ def preprocess(
     check_hop(hop)
     if lsb is not None and not (math.isfinite(lsb) and lsb > 0):
         raise GyrovaeError("the size of a count (lsb) is not usable", expected="above 0", received=lsb)
-    if not 0 < validation_share < 1:
-        raise GyrovaeError("the validation share is not usable", expected="above 0, below 1", received=validation_share)
+    check_share(validation_share)
     known = read_all(recordings, rate_hz=rate_hz)
     stated = {recording.lsb for recording in known}
     if lsb is None and len(stated) == 1:
         lsb = stated.pop()
     if lsb is not None:
         _check_range(known, lsb)
-    origins = _origins(known, window, hop)
-    held_back, training = _split(origins, segments_of(origins, known), window, validation_share)
-    if training.sum() < _LEAST_TRAIN or held_back.sum() < _LEAST_VALIDATION:
-        total = sum(len(recording) for recording in known)
-        raise GyrovaeError(
-            f"too few samples: {total} give {int(training.sum())} windows of {window} to train on and "
-            f"{int(held_back.sum())} to hold back",
-            expected=f"at least {_LEAST_TRAIN} and {_LEAST_VALIDATION}",
-            remedy=f"Record longer, or choose a smaller --window or --hop (now {window} and {hop}).",
-        )
+    origins, held_back, training = divided(known, window, hop, validation_share)
     lsb = _lsb(known, origins[training], window) if lsb is None else lsb
     windows, _ = cut(known, window=window, hop=hop, lsb=lsb)
     rate = known[0].rate_hz
@@ -229,6 +213,26 @@ def preprocess(
     return made if output is None else made.save(output)
 
 
+def divided(
+    recordings: Sequence[Recording], window: int, hop: int, validation_share: float
+) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.bool_]]:
+    """Recordings in; the origins [k, 2] of their windows, which to hold back, and which to train on, out.
+
+    `GyrovaeError` when there are too few of either.
+    """
+    origins = _origins(recordings, window, hop)
+    held_back, training = _split(origins, segments_of(origins, recordings), window, validation_share)
+    if training.sum() < _LEAST_TRAIN or held_back.sum() < _LEAST_VALIDATION:
+        total = sum(len(recording) for recording in recordings)
+        raise GyrovaeError(
+            f"too few samples: {total} give {int(training.sum())} windows of {window} to train on and "
+            f"{int(held_back.sum())} to hold back",
+            expected=f"at least {_LEAST_TRAIN} and {_LEAST_VALIDATION}",
+            remedy=f"Record longer, or choose a smaller --window or --hop (now {window} and {hop}).",
+        )
+    return origins, held_back, training
+
+
 def cut(
     recordings: Sequence[Recording], *, window: int, hop: int, lsb: float
 ) -> tuple[NDArray[np.int16], NDArray[np.int64]]:
@@ -238,13 +242,34 @@ def cut(
     """
     origins = _origins(recordings, window, hop)
     windows = np.empty((len(origins), window, 3), np.int16)
+    _fill(windows, recordings, origins, lambda samples: frontend.to_counts(samples, lsb))
+    return windows, origins
+
+
+def cut_samples(
+    recordings: Sequence[Recording], *, window: int, hop: int
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """The same with float32 windows in the units of the recordings."""
+    origins = _origins(recordings, window, hop)
+    windows = np.empty((len(origins), window, 3), np.float32)
+    _fill(windows, recordings, origins, lambda samples: samples.astype(np.float32))
+    return windows, origins
+
+
+def _fill(
+    windows: NDArray[Any],
+    recordings: Sequence[Recording],
+    origins: NDArray[np.int64],
+    convert: Callable[[NDArray[np.float64]], NDArray[Any]],
+) -> None:
+    """Put into `windows` what begins at `origins`, converted."""
+    window = windows.shape[1]
     for index, recording in enumerate(recordings):
         mine = origins[:, 0] == index
         if mine.any():
-            counts = frontend.to_counts(recording.samples, lsb)
-            views = np.lib.stride_tricks.sliding_window_view(counts, window, axis=0).swapaxes(1, 2)
+            values = convert(recording.samples)
+            views = np.lib.stride_tricks.sliding_window_view(values, window, axis=0).swapaxes(1, 2)
             windows[mine] = views[origins[mine, 1]]
-    return windows, origins
 
 
 def segments_of(origins: NDArray[np.int64], recordings: Sequence[Recording]) -> NDArray[np.int64]:
@@ -275,6 +300,12 @@ def _usable(recommended: Any) -> int:
     if not isinstance(recommended, int | float) or not math.isfinite(recommended):
         return _WINDOW
     return max(WINDOW_MIN, min(int(recommended) // CELLS * CELLS, WINDOW_MAX))
+
+
+def check_share(share: float) -> None:
+    """Refuse a share to hold back that leaves nothing of either."""
+    if not 0 < share < 1:
+        raise GyrovaeError("the validation share is not usable", expected="above 0, below 1", received=share)
 
 
 def check_hop(hop: int) -> None:
@@ -365,13 +396,26 @@ def in_parts(
     return np.concatenate(parts)
 
 
-def _npy(array: NDArray[Any]) -> bytes:
+def read_record(path: str | PathLike[str]) -> dict[str, Any]:
+    """A dataset's folder in, what its marker says out; `GyrovaeError` when it is none."""
+    folder = Path(path)
+    if not (folder / MARKER).is_file():
+        raise GyrovaeError(
+            f"{folder} is not a dataset" if folder.exists() else f"there is no {folder}",
+            expected=f"a folder with {MARKER}",
+            remedy="Make one: gyrovae-tf preprocess RECORDING.csv -o DATASET/",
+        )
+    return read_json(folder / MARKER)
+
+
+def to_npy(array: NDArray[Any]) -> bytes:
+    """An array in, the bytes of its .npy file out."""
     buffer = io.BytesIO()
     np.save(buffer, array, allow_pickle=False)
     return buffer.getvalue()
 
 
-def _load_npy(path: Path, expected: str) -> NDArray[Any]:
+def load_npy(path: Path, expected: str) -> NDArray[Any]:
     """An array whose file has the expected SHA-256."""
     content = read_file(path, largest=_LARGEST)
     found = hashlib.sha256(content).hexdigest()

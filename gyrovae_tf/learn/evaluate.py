@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gyrovae_tf import runtime, tflite
-from gyrovae_tf.bundle import Bundle
+from gyrovae_tf.bundle import STOCK, Bundle
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn import baseline
 from gyrovae_tf.learn.compare import Comparison, evenly
@@ -20,9 +20,13 @@ from gyrovae_tf.learn.compare import compare as compared
 from gyrovae_tf.learn.dataset import Progress, check_hop, in_parts
 from gyrovae_tf.learn.layout import to_test_on
 from gyrovae_tf.learn.promise import Promise, promise
+from gyrovae_tf.learn.stock_console import Console, console_of, stock_scores
+from gyrovae_tf.learn.stock_data import counts_of
 from gyrovae_tf.learn.windows import windows_like
 from gyrovae_tf.recording import Recording, read_all
 from gyrovae_tf.signal.score import vote
+from gyrovae_tf.stockbundle import StockBundle, is_stock
+from gyrovae_tf.stockdetector import StockDetector, StockScores
 
 Recordings = Sequence[Recording | str | PathLike[str]]
 _CHUNK = 512
@@ -89,6 +93,8 @@ class Evaluation:
     """Type of the model's input and outputs: that of the device, or "float32" for an export."""
     comparison: dict[str, Comparison] | None = None
     """Other kernels -> how far they lie from these; None where that was not asked for."""
+    console: Console | None = None
+    """Figures and alarm levels as the stock firmware prints them; None of detectors for ours."""
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready values; `auroc` maps each kind to the int8 model's figure, `delay_s` to `Group.delay_s`.
@@ -98,7 +104,9 @@ class Evaluation:
         samples apart. `compare` maps other kernels to their `Comparison`, where that was asked for.
         """
         known = self.promise.to_dict()
+        console = {} if self.console is None else {"frontend": STOCK, "console": self.console.to_dict()}
         return {
+            **console,
             "auroc": self.auroc,
             "auroc_mean": float(np.mean(list(self.auroc.values()))) if self.auroc else None,
             "auroc_min": min(self.auroc.values(), default=None),
@@ -148,7 +156,12 @@ def evaluate(
     is a .tflite to put in place of the bundle's, such as `export` makes, under the same score and threshold. With
     `compare` all other installed kernels run it as well, to see how far they lie apart.
     """
-    detector = runtime.Detector(run, kernels, model=None if model is None else tflite.read(model))
+    if is_stock(run):
+        if model is not None or compare:
+            raise GyrovaeError("a detector for the stock firmware is evaluated as it is: without --model or --compare")
+        detector: runtime.Detector | StockDetector = StockDetector(run, kernels)
+    else:
+        detector = runtime.Detector(run, kernels, model=None if model is None else tflite.read(model))
     bundle = detector.bundle
     normal, anomalies = to_test_on(normal, anomalies, dataset)
     if not normal:
@@ -159,16 +172,22 @@ def evaluate(
     check_hop(hop)
     classical = load_baseline(run)
     scores, distances, groups, seen = {}, {}, {}, {}
+    printed: dict[str, StockScores] = {}
     kinds = {"normal": normal, **anomalies}
     for place, (kind, recordings) in enumerate(kinds.items()):
         windows, segments = _windows(recordings, bundle, hop, rate_hz, kind)
         what = f"{kind} ({place + 1} of {len(kinds)})"
         if compare:
             seen[kind] = evenly(windows)
-        scores[kind] = in_parts(lambda part: detector.score_windows(part).score, windows, _CHUNK, progress, what)
+        if isinstance(detector, StockDetector):
+            printed[kind] = stock_scores(detector, windows, progress, what)
+            scores[kind] = printed[kind].score
+        else:
+            scores[kind] = in_parts(_scorer(detector), windows, _CHUNK, progress, what)
         groups[kind] = _group(scores[kind], segments, bundle, hop, abnormal=kind != "normal")
         if classical is not None:
-            distances[kind] = classical.distance(baseline.log_band_energies(windows))
+            counts = counts_of(windows) if isinstance(detector, StockDetector) else windows
+            distances[kind] = classical.distance(baseline.log_band_energies(counts))
     return Evaluation(
         auroc={kind: auroc(scores["normal"], scores[kind]) for kind in anomalies},
         groups=groups,
@@ -186,8 +205,13 @@ def evaluate(
         kernels=detector.model.kernels,
         threshold_kernels=bundle.metrics.get("runtime"),
         precision=detector.model.precision,
-        comparison=compared(detector, seen, progress) if compare else None,
+        comparison=compared(detector, seen, progress) if isinstance(detector, runtime.Detector) and compare else None,
+        console=console_of(detector.bundle.calibration, printed) if isinstance(detector, StockDetector) else None,
     )
+
+
+def _scorer(detector: runtime.Detector) -> Callable[[NDArray[np.int16]], NDArray[np.float64]]:
+    return lambda windows: detector.score_windows(windows).score
 
 
 def auroc(normal: NDArray[np.float64], abnormal: NDArray[np.float64]) -> float:
@@ -212,8 +236,8 @@ def load_baseline(run: str | PathLike[str]) -> baseline.Mahalanobis | None:
 
 
 def _windows(
-    recordings: Recordings, bundle: Bundle, hop: int, rate_hz: float | None, kind: str
-) -> tuple[NDArray[np.int16], NDArray[np.int64]]:
+    recordings: Recordings, bundle: Bundle | StockBundle, hop: int, rate_hz: float | None, kind: str
+) -> tuple[NDArray[Any], NDArray[np.int64]]:
     """Windows of one kind and the segment of each, at the rate and in the units that the detector was made for."""
     known = read_all(recordings, rate_hz=rate_hz)
     try:
@@ -225,7 +249,12 @@ def _windows(
 
 
 def _group(
-    scores: NDArray[np.float64], segments: NDArray[np.int64], bundle: Bundle, hop: int, *, abnormal: bool
+    scores: NDArray[np.float64],
+    segments: NDArray[np.int64],
+    bundle: Bundle | StockBundle,
+    hop: int,
+    *,
+    abnormal: bool,
 ) -> Group:
     """Alarms, and events counted within stretches that no gap breaks."""
     calibration, window = bundle.calibration, bundle.spec.window

@@ -15,15 +15,16 @@ _LEAST_NATS = 0.2
 _LEAST_GAIN = 0.01
 
 
-def latent_use(vae: VAE, images: NDArray[np.int8]) -> dict[str, dict[str, Any]]:
-    """A trained VAE and held-back images in; for each branch what its code carries out.
+def latent_use(vae: VAE, images: NDArray[Any]) -> dict[str, dict[str, Any]]:
+    """A trained VAE and held-back images (int8 pixels, or float32 as the VAE takes them) in; what its codes carry out.
 
-    `kl`: divergence of each unit in nats; `error`: squared error a pixel; `shuffled_error`: the same when each window
-    is decoded from another window's code (half the set away).
+    For each branch `kl`: divergence of each unit in nats; `error`: squared error a pixel; `shuffled_error`: the same
+    when each window is decoded from another window's code (half the set away).
     """
     mean, log_variance, error, shuffled = [], [], [], []
     codes: list[Any] = []
-    batches = [to_float(images[start : start + 256]) for start in range(0, len(images), 256)]
+    parts = [images[start : start + 256] for start in range(0, len(images), 256)]
+    batches = [to_float(part) if part.dtype == np.int8 else part for part in parts]
     for batch in batches:
         part_mean, part_log_variance = vae.encode(batch)
         mean.append(part_mean)

@@ -11,6 +11,7 @@ from gyrovae_tf.bundle import Bundle
 from gyrovae_tf.learn.threshold import Tail
 from gyrovae_tf.learn.trust import Trust
 from gyrovae_tf.learn.voting import Vote
+from gyrovae_tf.stockbundle import StockBundle
 
 Kind = TypeVar("Kind", Tail, Trust, Vote)
 
@@ -32,7 +33,7 @@ class Promise:
         }
 
 
-def promise(bundle: Bundle) -> Promise:
+def promise(bundle: Bundle | StockBundle) -> Promise:
     """A bundle in, its `Promise` out: from the metrics that `quantize` left in it.
 
     They are a record for people and no part of the detector: one that is missing or of another form counts as none.

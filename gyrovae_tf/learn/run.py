@@ -11,10 +11,11 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from gyrovae_tf.bundle import check_schema, read_json
+from gyrovae_tf.bundle import POWER, check_frontend, check_schema, frontend_of, read_json
 from gyrovae_tf.errors import GyrovaeError, read_file
 from gyrovae_tf.learn import kerasfile
 from gyrovae_tf.learn.dataset import Dataset
+from gyrovae_tf.learn.stock_data import StockDataset
 from gyrovae_tf.learn.vae import Architecture
 
 SCHEMA_VERSION = 1
@@ -81,6 +82,8 @@ class Run:
     """Figures of the training: best epoch, losses, what the latent space carries."""
     model_sha256: str = ""
     """SHA-256 of the Keras model's file; empty while training."""
+    frontend: str = POWER
+    """Whose images it was trained on: "power", or "stock"."""
 
     def __fspath__(self) -> str:
         """The folder: a run may stand wherever its path may."""
@@ -117,15 +120,20 @@ class Run:
 
     def load_dataset(self) -> Dataset:
         """The dataset that it was trained on; `GyrovaeError` when that has moved or changed."""
+        check_frontend({"frontend": self.frontend}, POWER, self.path)
         dataset = Dataset.load(self.dataset)
-        if dataset.digest != self.dataset_digest:
+        self.check_dataset(dataset.digest)
+        return dataset
+
+    def check_dataset(self, digest: str) -> None:
+        """Refuse a dataset whose digest is not that of the one that it was trained on."""
+        if digest != self.dataset_digest:
             raise GyrovaeError(
                 f"{self.dataset} is not the dataset that {self.path} was trained on",
                 expected=f"digest {self.dataset_digest[:16]}",
-                received=dataset.digest[:16],
+                received=digest[:16],
                 remedy="Train again on it, or preprocess the first recordings again.",
             )
-        return dataset
 
 
 def sha256_of(path: Path) -> str:
@@ -176,6 +184,7 @@ def run_of(folder: Path, record: dict[str, Any]) -> Run:
         architecture=architecture,
         metrics=record["metrics"],
         model_sha256=record["model_sha256"],
+        frontend=frontend_of(record),
     )
 
 
@@ -194,7 +203,7 @@ def relative(path: Path, start: Path) -> str:
 
 def check_same(
     record: dict[str, Any],
-    data: Dataset,
+    data: Dataset | StockDataset,
     options: Options | None,
     architecture: Architecture | None,
     folder: Path,

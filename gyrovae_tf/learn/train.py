@@ -6,6 +6,8 @@ import dataclasses
 import math
 import shutil
 import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -13,10 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gyrovae_tf.bundle import check_replaceable, write_json
+from gyrovae_tf.bundle import STOCK, check_replaceable, frontend_of, write_json
 from gyrovae_tf.errors import GyrovaeError, atomic_write
-from gyrovae_tf.learn import baseline, npz
+from gyrovae_tf.learn import baseline, npz, stock_model
 from gyrovae_tf.learn.dataset import Dataset, Progress
+from gyrovae_tf.learn.dataset import read_record as read_dataset
 from gyrovae_tf.learn.engine import keras, make_reproducible, tf, versions
 from gyrovae_tf.learn.latent import check_latent, latent_use
 from gyrovae_tf.learn.run import (
@@ -32,8 +35,10 @@ from gyrovae_tf.learn.run import (
     run_of,
     sha256_of,
 )
+from gyrovae_tf.learn.stock_data import StockDataset, features
 from gyrovae_tf.learn.vae import VAE, Architecture, export_graph
 from gyrovae_tf.spec import PIXEL
+from gyrovae_tf.stockspec import UNDEFINED_ROWS
 
 STATE = "state.npz"
 LOG = "log.csv"
@@ -43,7 +48,7 @@ _BASELINE_RATE = 0.01
 
 
 def train(
-    dataset: Dataset | str | PathLike[str],
+    dataset: Dataset | StockDataset | str | PathLike[str],
     output: str | PathLike[str],
     *,
     options: Options | None = None,
@@ -60,7 +65,7 @@ def train(
     number, and when the latent space ends up carrying nothing (posterior collapse).
     """
     folder = Path(output)
-    data = dataset if isinstance(dataset, Dataset) else Dataset.load(dataset)
+    data = dataset if isinstance(dataset, Dataset | StockDataset) else load(dataset)
     if data.path is None:
         raise GyrovaeError("this dataset is in memory only", remedy="Save it first: dataset = dataset.save(path)")
     check_replaceable(folder, marker=MARKER)
@@ -92,6 +97,8 @@ def train(
             "versions": versions(),
             "finished": False,
         }
+        if isinstance(data, StockDataset):
+            record["frontend"] = STOCK
         write_json(folder / MARKER, record)
     record["metrics"] = _fit(run_of(folder, record), data, progress)
     record["model_sha256"] = sha256_of(folder / MODEL)
@@ -100,9 +107,51 @@ def train(
     return run_of(folder, record)
 
 
-def _fit(run: Run, data: Dataset, progress: Progress | None) -> dict[str, Any]:
+def load(path: str | PathLike[str]) -> Dataset | StockDataset:
+    """The folder of a dataset of either front end in, the dataset out."""
+    return StockDataset.load(path) if frontend_of(read_dataset(path)) == STOCK else Dataset.load(path)
+
+
+@dataclass(frozen=True)
+class _Material:
+    """What of a dataset the training needs."""
+
+    batches: Callable[[int], Any]
+    """The first epoch in, batches from there on out."""
+    validation: Any
+    """Batches of the held-back windows."""
+    held_back: NDArray[Any]
+    """Their images."""
+    features: tuple[NDArray[np.float64], NDArray[np.float64]]
+    """The baseline's features of training and held-back windows."""
+    blind_rows: int = 0
+    finish: Callable[[Any], Any] = lambda model: model
+    """The trained flat model in, the one to keep out."""
+
+
+def _material(data: Dataset | StockDataset, options: Options) -> _Material:
+    if isinstance(data, Dataset):
+        return _Material(
+            lambda first_epoch: _batches(data.train_images, options, first_epoch),
+            _whole(data.validation_images),
+            data.validation_images,
+            (data.train_features, data.validation_features),
+        )
+    seen = stock_model.material(data)
+    return _Material(
+        lambda first_epoch: _batches(seen.train, options, first_epoch),
+        tf.data.Dataset.from_tensor_slices(seen.validation).batch(256),
+        seen.validation[0],
+        (features(data.train_windows), features(data.validation_windows)),
+        blind_rows=UNDEFINED_ROWS,
+        finish=lambda model: stock_model.fold(model, seen.standard),
+    )
+
+
+def _fit(run: Run, data: Dataset | StockDataset, progress: Progress | None) -> dict[str, Any]:
     """Train to the end and write model and logs; the metrics out."""
     options = run.options
+    material = _material(data, options)
     make_reproducible(options.seed)
     steps = options.epochs * options.steps_per_epoch
     vae = VAE(
@@ -111,6 +160,7 @@ def _fit(run: Run, data: Dataset, progress: Progress | None) -> dict[str, Any]:
         warm_up_steps=options.warm_up_steps,
         free_nats=options.free_nats,
         seed=options.seed,
+        blind_rows=material.blind_rows,
     )
     vae.build((None, 2, 32, 32, 3))
     optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(options.learning_rate, steps))
@@ -120,8 +170,8 @@ def _fit(run: Run, data: Dataset, progress: Progress | None) -> dict[str, Any]:
     keeper.restore(vae)
     if not keeper.over:
         vae.fit(
-            _batches(data.train_images, options, keeper.epochs_done),
-            validation_data=_whole(data.validation_images),
+            material.batches(keeper.epochs_done),
+            validation_data=material.validation,
             initial_epoch=keeper.epochs_done,
             epochs=options.epochs,
             steps_per_epoch=options.steps_per_epoch,
@@ -129,11 +179,12 @@ def _fit(run: Run, data: Dataset, progress: Progress | None) -> dict[str, Any]:
             verbose=0,
         )
     vae.set_weights(keeper.best_weights)
-    latent = latent_use(vae, data.validation_images)
+    latent = latent_use(vae, material.held_back)
     check_latent(latent)
-    classical = baseline.Mahalanobis.fit(data.train_features, _BASELINE_RATE, data.validation_features)
+    known, held_back = material.features
+    classical = baseline.Mahalanobis.fit(known, _BASELINE_RATE, held_back)
     classical.save(run.path / baseline.FILE)
-    _save_model(export_graph(run.architecture, vae), run.path / MODEL)
+    _save_model(material.finish(export_graph(run.architecture, vae)), run.path / MODEL)
     best = keeper.history[keeper.best_epoch]
     return {
         "epochs": len(keeper.history),
@@ -242,13 +293,17 @@ def _scalar_metadata() -> Any:
     return metadata(plugin_data=metadata.PluginData(plugin_name="scalars"))
 
 
-def _batches(images: NDArray[np.int8], options: Options, first_epoch: int) -> Any:
-    """Endless batches of float images; which ones depends on seed and step alone."""
-    pixels = tf.constant(images)
+def _batches(images: NDArray[np.int8] | tuple[NDArray[Any], NDArray[Any]], options: Options, first_epoch: int) -> Any:
+    """Endless batches of float images (or of such and their targets); which ones depends on seed and step alone."""
+    pair = tuple(map(tf.constant, images)) if isinstance(images, tuple) else None
+    pixels = tf.constant(images) if pair is None else pair[0]
+    count = len(images[0]) if isinstance(images, tuple) else len(images)
 
     def batch(step: Any) -> Any:
         seed = tf.stack([tf.cast(options.seed, tf.int64) + 1, step])
-        chosen = tf.random.stateless_uniform([options.batch], seed, 0, len(images), tf.int64)
+        chosen = tf.random.stateless_uniform([options.batch], seed, 0, count, tf.int64)
+        if pair is not None:
+            return tuple(tf.gather(part, chosen) for part in pair)
         return tf.cast(tf.gather(pixels, chosen), tf.float32) / PIXEL
 
     first = first_epoch * options.steps_per_epoch

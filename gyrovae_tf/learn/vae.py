@@ -77,6 +77,20 @@ def _parts(architecture: Architecture) -> tuple[Any, Any]:
     return keras.Model(images, means + log_variances), keras.Model(latents, decoded)
 
 
+@keras.utils.register_keras_serializable(package="gyrovae_tf")
+class Offset(keras.layers.Layer):
+    """Adds one constant image [32, 32, 3], its only weight, to each image of a batch."""
+
+    def build(self, shape: Any) -> None:
+        """Make room for the constant."""
+        self.image = self.add_weight("image", tuple(shape[1:]), initializer="zeros", trainable=False)
+        super().build(shape)
+
+    def call(self, images: Any) -> Any:
+        """Images [b, 32, 32, 3] in, the same plus the constant out."""
+        return images + self.image
+
+
 def export_graph(architecture: Architecture, source: VAE | None = None) -> Any:
     """The flat Functional model that is quantised: two images in, two reconstructions from the code's mean out.
 
@@ -112,8 +126,10 @@ class VAE(keras.Model):
         warm_up_steps: int,
         free_nats: float,
         seed: int,
+        blind_rows: int = 0,
         **kwargs: Any,
     ) -> None:
+        """`blind_rows`: the first rows of the scalogram that must not count, fewer than a patch has (see `blind`)."""
         super().__init__(**kwargs)
         self.architecture = architecture
         self.encoder, self.decoder = _parts(architecture)
@@ -121,6 +137,7 @@ class VAE(keras.Model):
         self._warm_up_steps = warm_up_steps
         self._free_nats = free_nats
         self._seed = seed
+        self._blind_rows = blind_rows
         self._loss = keras.metrics.Mean(name="loss")
         self._error = keras.metrics.Mean(name="error")
         self._divergence = keras.metrics.Mean(name="kl")
@@ -143,32 +160,58 @@ class VAE(keras.Model):
         """Reconstruct from the code's mean, as the exported model does."""
         return self.decode(self.encode(images, training)[0], training)
 
-    def train_step(self, images: Any) -> dict[str, Any]:
-        """One step of gradient descent on a batch, with codes drawn by the reparameterisation trick."""
+    def train_step(self, batch: Any) -> dict[str, Any]:
+        """One step of gradient descent on a batch, with codes drawn by the reparameterisation trick.
+
+        A batch is images, or (images, what is to be made of them) where these differ.
+        """
+        images, targets = batch if isinstance(batch, tuple) else (batch, batch)
         step = self.optimizer.iterations
         with tf.GradientTape() as tape:
             mean, log_variance = self.encode(images, training=True)
             # The draw depends on seed and step alone: a resumed run draws what an uninterrupted one would have.
             noise = tf.random.stateless_normal(tf.shape(mean), tf.stack([tf.cast(self._seed, tf.int64), step]))
             codes = mean + tf.exp(0.5 * log_variance) * noise
-            error, divergence = self._terms(images, self.decode(codes, training=True), mean, log_variance)
+            error, divergence = self._terms(targets, self.decode(codes, training=True), mean, log_variance)
             beta = self._beta * tf.minimum(1.0, tf.cast(step, tf.float32) / max(self._warm_up_steps, 1))
             loss = (0.5 * error * 2 * _PIXELS + beta * divergence) / (2 * _PIXELS)
         self.optimizer.minimize(loss, self.trainable_variables, tape=tape)
+        if self._blind_rows:
+            self.blind()
         return self._report(loss, error, divergence)
 
-    def test_step(self, images: Any) -> dict[str, Any]:
+    def test_step(self, batch: Any) -> dict[str, Any]:
         """The loss at full beta without noise: comparable between epochs, which early stopping needs."""
+        images, targets = batch if isinstance(batch, tuple) else (batch, batch)
         mean, log_variance = self.encode(images)
-        error, divergence = self._terms(images, self.decode(mean), mean, log_variance)
+        error, divergence = self._terms(targets, self.decode(mean), mean, log_variance)
         loss = (0.5 * error * 2 * _PIXELS + self._beta * divergence) / (2 * _PIXELS)
         return self._report(loss, error, divergence)
 
     def _terms(self, images: Any, decoded: Any, mean: Any, log_variance: Any) -> tuple[Any, Any]:
         """Mean squared error a pixel, and divergence in nats a window (both branches) beyond the free ones."""
-        error = tf.reduce_mean(tf.square(images - decoded))
+        squares = tf.square(images - decoded)
+        if self._blind_rows:
+            squares = squares * self._row_weights()
+        error = tf.reduce_mean(squares)
         by_unit = tf.reduce_mean(unit_divergence(mean, log_variance), axis=0)
         return error, tf.reduce_sum(tf.maximum(by_unit, self._free_nats))
+
+    def blind(self) -> None:
+        """Set what the scalogram's encoder would see of its blind rows to 0.
+
+        Patches share their weights, so this blinds it for the first rows of all patches. Exact in int8, too: a weight
+        of 0 stays 0.
+        """
+        kernel = self.encoder.get_layer(f"{BRANCHES[0]}_patches").kernel
+        kernel.assign(tf.concat([tf.zeros_like(kernel[: self._blind_rows]), kernel[self._blind_rows :]], axis=0))
+
+    def _row_weights(self) -> Any:
+        """0 for the blind rows of the scalogram; the other rows of it make up for them."""
+        weights = np.ones((2, BANDS, 1, 1), np.float32)
+        weights[0, : self._blind_rows] = 0
+        weights[0, self._blind_rows :] = BANDS / (BANDS - self._blind_rows)
+        return weights
 
     def _report(self, loss: Any, error: Any, divergence: Any) -> dict[str, Any]:
         for metric, value in zip(self.metrics, (loss, error, divergence), strict=True):
@@ -181,7 +224,7 @@ def unit_divergence(mean: Any, log_variance: Any) -> Any:
     return 0.5 * (tf.square(mean) + tf.exp(log_variance) - log_variance - 1.0)
 
 
-def to_float(images: NDArray[np.int8]) -> NDArray[np.float32]:
-    """int8 pixels in, standard deviations out (exact)."""
-    pixels: NDArray[np.float32] = images.astype(np.float32) / np.float32(PIXEL)
+def to_float(images: NDArray[np.int8], scale: float = 1 / PIXEL) -> NDArray[np.float32]:
+    """int8 pixels and the size of one step, a power of two, in; standard deviations, or what it is a step of, out."""
+    pixels: NDArray[np.float32] = images.astype(np.float32) * np.float32(scale)
     return pixels

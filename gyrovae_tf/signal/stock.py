@@ -121,6 +121,12 @@ def wavelets(constants: StockConstants = DEFAULTS) -> list[NDArray[np.float64]]:
     return found
 
 
+def macs(constants: StockConstants = DEFAULTS) -> int:
+    """Constants in, multiply-accumulates of the firmware's filter and wavelet transform a window of 3 axes out."""
+    filtered = sum(min(constants.taps, sample + 1) for sample in range(WINDOW))
+    return 3 * (filtered + SIZE * sum(map(len, wavelets(constants))))
+
+
 def _scaled(windows: Floats, constants: StockConstants) -> Floats:
     """Windows in, rounded down and standardised, out; float32 at every step, as rounding down is no place to differ."""
     steps = np.floor(windows * np.float32(constants.squeeze)) * np.float32(constants.expand)

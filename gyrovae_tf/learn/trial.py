@@ -1,0 +1,70 @@
+"""Scores of one method on test windows in, its figures and times out; and the means of several seeds."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gyrovae_tf.learn import baselines
+from gyrovae_tf.learn.measure import Figures, averaged, figures
+
+Scores = NDArray[np.float64]
+Group = tuple[str, str]
+"""Part and kind, as `windows.Unseen.groups` names them."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One method with one seed."""
+
+    figures: Figures
+    in_fault_sessions: Figures | None
+    fit_s: float
+    score_s: float
+
+
+def figured(scores: Mapping[Group, Scores], threshold: float, fit_s: float, score_s: float) -> Trial:
+    """Scores of each group of windows, the method's threshold and its times in, the `Trial` out."""
+    abnormal = {kind: values for (part, kind), values in scores.items() if part == "anomaly"}
+    stricter = scores.get(("fault_sessions", ""))
+    return Trial(
+        figures(scores["normal", ""], abnormal, threshold),
+        None if stricter is None else figures(stricter, abnormal, threshold),
+        fit_s,
+        score_s,
+    )
+
+
+def baseline_trials(
+    learnt: tuple[Scores, Scores], tests: Mapping[Group, Scores], *, seed: int, rate: float
+) -> dict[str, Trial]:
+    """Features of training and held-back windows and of each group to test on in; a trial of every baseline out.
+
+    Each is fitted to the windows that the model was trained on, with a threshold of its own.
+    """
+    found = {}
+    for name in baselines.FITS:
+        started = time.perf_counter()
+        fitted = baselines.fit(name, *learnt, seed=seed, false_alarm_rate=rate)
+        ready = time.perf_counter()
+        scores = {group: fitted.score(values) for group, values in tests.items()}
+        done = time.perf_counter()
+        found[name] = figured(scores, fitted.threshold, ready - started, done - ready)
+    return found
+
+
+def record_of(trials: Sequence[Trial], seeds: Sequence[int]) -> dict[str, Any]:
+    """Trials of one method in, one for each seed; the record of their means and of each out."""
+    record = averaged([trial.figures for trial in trials]).to_dict()
+    fit_s, score_s = (float(np.mean([getattr(trial, name) for trial in trials])) for name in ("fit_s", "score_s"))
+    record |= {"seconds": fit_s + score_s, "fit_seconds": fit_s, "score_seconds": score_s}
+    stricter = [trial.in_fault_sessions for trial in trials if trial.in_fault_sessions is not None]
+    if stricter:
+        record["in_fault_sessions"] = averaged(stricter).to_dict()
+    record["seeds"] = [{"seed": seed, **trial.figures.to_dict()} for seed, trial in zip(seeds, trials, strict=True)]
+    return record
