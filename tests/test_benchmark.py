@@ -252,7 +252,7 @@ def test_no_seed_leads_to_a_detector(machine: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"frontend": "stock"}, "the front end of the stock firmware is not there yet"),
+        ({"frontend": "stock", "minutes": (1,)}, "is measured on the power front end alone"),
         ({"frontend": "raw"}, "unknown front end; expected power or stock, received raw"),
         ({"seeds": 0}, "the number of seeds is not usable"),
         ({"minutes": (1, 0)}, "minutes above 0"),
@@ -380,7 +380,7 @@ def test_the_tables(record: dict[str, Any]) -> None:
         (("a", "--minutes", "1,x"), "'1,x' is not a list of minutes, as in 0.5,1,2,5,10"),
         (("a", "--minutes", "0"), "'0' is not a list of minutes"),
         (("a", "--minutes", "nan"), "'nan' is not a list of minutes"),
-        (("a", "--frontend", "stock"), "the front end of the stock firmware is not there yet"),
+        (("a", "--frontend", "stock", "--minutes", "1"), "is measured on the power front end alone"),
         (("missing",), "no dataset could be used: missing: there is no missing"),
     ],
 )

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,7 +28,7 @@ from gyrovae_tf.learn.stock_model import fold, material, standard_of
 from gyrovae_tf.learn.stock_quantize import check_size, load_dataset, stock_quantize
 from gyrovae_tf.learn.vae import VAE, Architecture, export_graph
 from gyrovae_tf.recording import Recording
-from gyrovae_tf.signal.stock import stock_images
+from gyrovae_tf.signal.stock import macs, stock_images
 from gyrovae_tf.signal.stock import to_int8 as pixels_of
 from gyrovae_tf.stockbundle import Band, StockBundle, StockCalibration, is_stock
 from gyrovae_tf.stockdetector import Errors, StockDetector, ratios_of, scored
@@ -380,6 +381,45 @@ def test_evaluate_tells_what_the_console_prints(made: Made, recordings: Path) ->
 def test_evaluate_refuses_what_stock_has_not(made: Made, recordings: Path) -> None:
     with pytest.raises(GyrovaeError, match="without --model or --compare"):
         gt.evaluate(made.run, normal=[recordings / "normal.csv"], compare=True)
+
+
+# --- the benchmark ---
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory, recordings: Path) -> dict[str, Any]:
+    """The stock firmware on a machine at 200 Hz, and on one that it could not have recorded."""
+    folder = tmp_path_factory.mktemp("measured")
+    machine, slow = folder / "machine", folder / "slow"
+    recording().write(machine / "normal" / "train.csv")
+    for place in ("normal/test.csv", "anomaly/loud/a.csv"):
+        (machine / place).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(recordings / ("normal.csv" if "normal" in place else "loud.csv"), machine / place)
+    split = {"split": {"normal_train": ["train.csv"], "normal_test": ["test.csv"]}}
+    (machine / "meta.json").write_text(json.dumps(split))
+    Recording(np.zeros((500, 3)), 50.0, ((0, 500),), "a").write(slow / "normal" / "train.csv")
+    (slow / "meta.json").write_text(json.dumps({"split": {"normal_train": ["train.csv"]}}))
+    return gt.benchmark([machine, slow], folder / "out", seeds=1, frontend="stock", options=tiny_options())
+
+
+def test_the_benchmark_measures_what_the_console_can_tell(measured: dict[str, Any]) -> None:
+    fine, refused = measured["datasets"]
+    assert measured["frontend"] == fine["frontend"] == "stock"
+    assert "the stock firmware samples at 200 Hz" in refused["error"]
+    methods = fine["methods"]
+    assert {"int8", "as printed", "scalogram alone", "field alone", "mahalanobis"} <= set(methods)
+    for name in ("int8", "as printed", "scalogram alone"):
+        assert methods[name]["kinds"]["loud"] > 0.9
+    assert methods["int8"]["bytes"] <= 64 * 1024
+    assert fine["window"] == 256
+    assert json.loads(json.dumps(measured)) == measured
+
+
+def test_front_end_work_by_hand() -> None:
+    """Filter: 1 + 2 + ... + 200, then 56 times 200; wavelets: 32 samples times 4 s + 1 for the scales 2 to 17."""
+    filtered = 200 * 201 // 2 + 56 * 200
+    transform = 32 * sum(4 * scale + 1 for scale in range(2, 18))
+    assert macs() == 3 * (filtered + transform)
 
 
 # --- the header ---
