@@ -383,6 +383,40 @@ def test_evaluate_refuses_what_stock_has_not(made: Made, recordings: Path) -> No
         gt.evaluate(made.run, normal=[recordings / "normal.csv"], compare=True)
 
 
+# --- the report ---
+
+
+def test_the_report_says_the_alarm_levels(made: Made, recordings: Path, tmp_path: Path) -> None:
+    found = gt.report(
+        made.run,
+        tmp_path / "a.html",
+        normal=[recordings / "normal.csv"],
+        anomalies={"l<o>ud": [recordings / "loud.csv"]},
+    )
+    page = (tmp_path / "a.html").read_text()
+    for band in made.bundle.calibration.console:
+        for level in (band.low_db, band.high_db):
+            assert f"{level:.2f}" in page
+    assert "l&lt;o&gt;ud" in page
+    assert "<script" not in page
+    evaluated = gt.evaluate(
+        made.run, normal=[recordings / "normal.csv"], anomalies={"l<o>ud": [recordings / "loud.csv"]}
+    )
+    assert found.summary["auroc"] == evaluated.auroc
+    assert found.summary["alarm_rate"]["normal"] == evaluated.false_alarm_rate
+    assert found.summary["synthetic"] is False
+
+
+def test_a_report_without_recordings_makes_changes_up(made: Made, tmp_path: Path) -> None:
+    said = run_cli("report", made.run, "-o", tmp_path / "a.html", "--json")
+    found = json.loads(said)
+    assert found["synthetic"] is True
+    assert found["frontend"] == "stock"
+    assert "stillness" in found["auroc"]
+    assert "computed changes" in (tmp_path / "a.html").read_text()
+    assert "normal windows raise an alarm" in run_cli("report", made.run, "-o", tmp_path / "a.html")
+
+
 # --- the benchmark ---
 
 

@@ -153,7 +153,7 @@ def gather(
         bundle=detector.bundle,
         model=tflite.describe(detector.bundle.model),
         data=data,
-        log=_log(Path(run.path) / LOG),
+        log=log_of(Path(run.path) / LOG),
         motions=motions,
         rows=tuple(_row(kind, motions, evaluation, classical) for kind in motions),
         held_back=evaluation is None,
@@ -236,7 +236,7 @@ def _example(kind: str, motion: Motion, place: int, why: str, detector: runtime.
     )
 
 
-def _log(path: Path) -> dict[str, list[float]]:
+def log_of(path: Path) -> dict[str, list[float]]:
     """A run's log.csv in, its columns out."""
     try:
         with path.open(newline="", encoding="utf-8") as file:

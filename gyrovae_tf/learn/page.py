@@ -39,11 +39,15 @@ def page(figures: Figures, verdict: Verdict, health: Sequence[Check]) -> str:
         ("device", "On the device", details.device(figures)),
         ("origin", "What this is made from", details.origin(figures)),
     ]
+    return shell(f"Detector report: {figures.run.path.resolve().name}", verdict, sections)
+
+
+def shell(title: str, verdict: Verdict, sections: Sequence[tuple[str, str, str]]) -> str:
+    """A title, the verdict and sections (name, title, HTML) in, the whole page out."""
     links = " ".join(f'<a href="#{name}">{escaped(title)}</a>' for name, title, _ in sections)
     body = "\n".join(
         f'<section id="{name}"><h2>{escaped(title)}</h2>\n{content}\n</section>' for name, title, content in sections
     )
-    title = f"Detector report: {figures.run.path.resolve().name}"
     style = resources.files("gyrovae_tf.learn").joinpath(STYLE).read_text(encoding="utf-8")
     return f"""<!DOCTYPE html>
 <html lang="en">

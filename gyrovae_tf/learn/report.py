@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from gyrovae_tf.bundle import STOCK
 from gyrovae_tf.errors import atomic_write
 from gyrovae_tf.learn.dataset import Progress
 from gyrovae_tf.learn.evaluate import Recordings
@@ -18,6 +19,7 @@ from gyrovae_tf.learn.figures import Example, Figures, gather
 from gyrovae_tf.learn.health import Check, checks
 from gyrovae_tf.learn.page import page
 from gyrovae_tf.learn.run import Run
+from gyrovae_tf.learn.stock_report import stock_report
 from gyrovae_tf.learn.verdict import Verdict, found, judge
 from gyrovae_tf.lint import check
 from gyrovae_tf.signal.cost import frontend_cost
@@ -52,9 +54,17 @@ def report(
 
     `normal`, `anomalies`, `dataset`, `hop` and `rate_hz` are those of `evaluate`, whose figures the page shows. Without
     recordings, normal motion is what the run's dataset held back; without anomalies, built-in changes of normal motion
-    (`signal.perturb`) stand in for faults, and the page says so. The same inputs give the same bytes. `GyrovaeError` as
-    in `evaluate`, and when the run was not quantised or its dataset is gone.
+    (`signal.perturb`) stand in for faults, and the page says so. Of a run on the stock front end the page shows
+    what the stock firmware's console will print, and its alarm levels. The same inputs give the same bytes.
+    `GyrovaeError` as in `evaluate`, and when the run was not quantised or its dataset is gone.
     """
+    run = run if isinstance(run, Run) else Run.load(run)
+    if run.frontend == STOCK:
+        text, summary = stock_report(
+            run, normal=normal, anomalies=anomalies, dataset=dataset, hop=hop, rate_hz=rate_hz, progress=progress
+        )
+        atomic_write(output, text)
+        return Report(Path(output), summary)
     figures = gather(
         run, normal=normal, anomalies=anomalies, dataset=dataset, hop=hop, rate_hz=rate_hz, progress=progress
     )
