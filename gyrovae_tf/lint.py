@@ -16,6 +16,7 @@ from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.findings import SEVERITIES, Finding, Severity, found, shown
 from gyrovae_tf.operators import WITH_OPTIONS
 from gyrovae_tf.patterns import unfolded
+from gyrovae_tf.stockbundle import StockBundle, is_stock
 from gyrovae_tf.target import Basis, Target, Way, find_target
 from gyrovae_tf.tflite import Model, Operator, Tensor
 
@@ -127,11 +128,12 @@ def check(source: bytes | str | PathLike[str], target: str = "esp32s3") -> Check
     """The bytes or the path of any .tflite, or the path of a run or a bundle in, a `Check` of it for a target out.
 
     `target` is a name of `target.TARGETS`. The model is read, not run. Of a bundle (or the one in a run) also the list
-    of operators is compared and, where nothing else is wrong, its golden windows are run on the kernels installed here.
+    of operators is compared and, where nothing else is wrong, its golden windows are run on the kernels installed here
+    (one for the stock firmware has none, and its input may be of another scale).
     `GyrovaeError` for what is no model at all, and for a bundle that does not load.
     """
     chosen = find_target(target)
-    bundle = None
+    bundle: Bundle | StockBundle | None = None
     if isinstance(source, bytes):
         content = source
     else:
@@ -142,12 +144,12 @@ def check(source: bytes | str | PathLike[str], target: str = "esp32s3") -> Check
         if is_file:
             content = tflite.read(source)
         else:
-            bundle = Bundle.load(source)
+            bundle = StockBundle.load(source) if is_stock(source) else Bundle.load(source)
             content = bundle.model
     model = tflite.describe(content)
     ways = [chosen.way(operator, model.tensors) for operator in model.operators]
     findings = [
-        *_contract(model),
+        *_contract(model, bundle.spec.input_scale if isinstance(bundle, StockBundle) else contract.INPUT_SCALE),
         *_operators(model),
         *_constants(model),
         *(f for operator in model.operators for f in chosen.hazards(operator, model.tensors)),
@@ -157,6 +159,7 @@ def check(source: bytes | str | PathLike[str], target: str = "esp32s3") -> Check
     verification = None
     if bundle is not None:
         findings += _resolver(bundle, model)
+    if isinstance(bundle, Bundle):
         verification, more = _golden(bundle, any(finding.severity == "error" for finding in findings))
         findings += more
     layers = tuple(_layer(*pair, model, chosen) for pair in zip(model.operators, ways, strict=True))
@@ -210,9 +213,9 @@ def _layer(operator: Operator, way: Way, model: Model, target: Target) -> Layer:
     )
 
 
-def _contract(model: Model) -> Iterator[Finding]:
+def _contract(model: Model, input_scale: float) -> Iterator[Finding]:
     """The contract's reasons. Operators, floats and shapes are told one by one, with their places."""
-    reasons = contract.violations_by_kind(model)
+    reasons = contract.violations_by_kind(model, input_scale)
     for kind, rule in (("interface", "interface"), ("constants", "constant-size"), ("order", "order")):
         yield from (found(rule, reason) for reason in reasons[kind])
     unknown = {name for name in model.op_names if name not in contract.OPS}
@@ -281,7 +284,7 @@ def _ways(model: Model, ways: list[Way]) -> Iterator[Finding]:
             yield found("slow-path", f"{way.kernel}: {way.remark}", operator, model.tensors)
 
 
-def _resolver(bundle: Bundle, model: Model) -> Iterator[Finding]:
+def _resolver(bundle: Bundle | StockBundle, model: Model) -> Iterator[Finding]:
     missing = sorted(set(model.op_names) - set(bundle.ops))
     if missing:
         yield found("resolver", f"the model uses what the manifest does not list: {', '.join(missing)}")

@@ -456,6 +456,13 @@ def test_front_end_work_by_hand() -> None:
     assert macs() == 3 * (filtered + transform)
 
 
+def test_check_knows_the_stock_models_input(made: Made) -> None:
+    found = gt.check(made.run)
+    assert [finding for finding in found.findings if finding.severity == "error"] == []
+    assert found.golden is None
+    assert [f.rule for f in gt.check(made.bundle.model).findings if f.severity == "error"] == ["interface"]
+
+
 # --- the header ---
 
 

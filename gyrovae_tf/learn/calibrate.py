@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from gyrovae_tf import runtime
 from gyrovae_tf.calibration import RECONSTRUCTED, WIDE, Calibration, View
 from gyrovae_tf.errors import GyrovaeError
-from gyrovae_tf.learn.dataset import Dataset, Progress, stretches_of
+from gyrovae_tf.learn.cutting import stretches_of
+from gyrovae_tf.learn.dataset import Dataset, Progress
 from gyrovae_tf.learn.regimes import regimes, shrunk_covariance
 from gyrovae_tf.learn.threshold import TAIL_SHARE, Tail, blocks_of, folds, tail_fit
 from gyrovae_tf.learn.trust import Trust, check

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from gyrovae_tf.bundle import POWER, check_frontend, check_schema, read_json, replacing_folder, write_json
 from gyrovae_tf.errors import GyrovaeError, atomic_write, read_file
 from gyrovae_tf.learn.baseline import log_band_energies
+from gyrovae_tf.learn.cutting import cut, divided
 from gyrovae_tf.learn.layout import training_part
 from gyrovae_tf.npy import read_npy
 from gyrovae_tf.recording import Recording, read_all
@@ -36,12 +37,9 @@ _ARRAYS = (
     "validation_features",
 )
 _WINDOWS = ("train_windows", "validation_windows")
-_BLOCKS = 8  # parts of the timeline, each with its own training and validation stretch
 _LARGEST = 64 << 30  # bytes of one array
-_LEAST_BLOCK = 24  # windows
 _WINDOW = 256
 _PART = 1024  # windows between two reports of progress
-_LEAST_TRAIN, _LEAST_VALIDATION = 16, 4
 
 Progress = Callable[[int, int, str], None]
 """Called with (done, total, what): for a progress bar."""
@@ -213,88 +211,6 @@ def preprocess(
     return made if output is None else made.save(output)
 
 
-def divided(
-    recordings: Sequence[Recording], window: int, hop: int, validation_share: float
-) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.bool_]]:
-    """Recordings in; the origins [k, 2] of their windows, which to hold back, and which to train on, out.
-
-    `GyrovaeError` when there are too few of either.
-    """
-    origins = _origins(recordings, window, hop)
-    held_back, training = _split(origins, segments_of(origins, recordings), window, validation_share)
-    if training.sum() < _LEAST_TRAIN or held_back.sum() < _LEAST_VALIDATION:
-        total = sum(len(recording) for recording in recordings)
-        raise GyrovaeError(
-            f"too few samples: {total} give {int(training.sum())} windows of {window} to train on and "
-            f"{int(held_back.sum())} to hold back",
-            expected=f"at least {_LEAST_TRAIN} and {_LEAST_VALIDATION}",
-            remedy=f"Record longer, or choose a smaller --window or --hop (now {window} and {hop}).",
-        )
-    return origins, held_back, training
-
-
-def cut(
-    recordings: Sequence[Recording], *, window: int, hop: int, lsb: float
-) -> tuple[NDArray[np.int16], NDArray[np.int64]]:
-    """Recordings in; int16 windows [k, window, 3] and their origins [k, 2] (recording, first row) out.
-
-    No window crosses a gap. `GyrovaeError` when not a single window fits.
-    """
-    origins = _origins(recordings, window, hop)
-    windows = np.empty((len(origins), window, 3), np.int16)
-    _fill(windows, recordings, origins, lambda samples: frontend.to_counts(samples, lsb))
-    return windows, origins
-
-
-def cut_samples(
-    recordings: Sequence[Recording], *, window: int, hop: int
-) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """The same with float32 windows in the units of the recordings."""
-    origins = _origins(recordings, window, hop)
-    windows = np.empty((len(origins), window, 3), np.float32)
-    _fill(windows, recordings, origins, lambda samples: samples.astype(np.float32))
-    return windows, origins
-
-
-def _fill(
-    windows: NDArray[Any],
-    recordings: Sequence[Recording],
-    origins: NDArray[np.int64],
-    convert: Callable[[NDArray[np.float64]], NDArray[Any]],
-) -> None:
-    """Put into `windows` what begins at `origins`, converted."""
-    window = windows.shape[1]
-    for index, recording in enumerate(recordings):
-        mine = origins[:, 0] == index
-        if mine.any():
-            values = convert(recording.samples)
-            views = np.lib.stride_tricks.sliding_window_view(values, window, axis=0).swapaxes(1, 2)
-            windows[mine] = views[origins[mine, 1]]
-
-
-def segments_of(origins: NDArray[np.int64], recordings: Sequence[Recording]) -> NDArray[np.int64]:
-    """Origins [k, 2] of windows and their recordings in; the number [k] of the segment that each window lies in out.
-
-    Segments are numbered from 0 through all recordings.
-    """
-    number, base = np.empty(len(origins), np.int64), 0
-    for index, recording in enumerate(recordings):
-        mine = origins[:, 0] == index
-        starts = [start for start, _ in recording.segments]
-        number[mine] = base + np.searchsorted(starts, origins[mine, 1], side="right") - 1
-        base += len(starts)
-    return number
-
-
-def stretches_of(origins: NDArray[np.int64], hop: int) -> NDArray[np.int64]:
-    """Origins [k, 2] of windows in time order in; the number [k] of the stretch that each lies in, from 0, out.
-
-    A new stretch begins where a window is not `hop` samples behind the one before.
-    """
-    step = np.diff(origins, axis=0)
-    return np.concatenate([[0], np.cumsum((step[:, 0] != 0) | (step[:, 1] != hop))]).astype(np.int64)
-
-
 def _usable(recommended: Any) -> int:
     """A window length as somebody recommended it in, the nearest below that the front end can use out."""
     if not isinstance(recommended, int | float) or not math.isfinite(recommended):
@@ -335,49 +251,6 @@ def _lsb(recordings: Sequence[Recording], training: NDArray[np.int64], window: i
             used[first : first + window] = True
         samples.append(recording.samples[used])
     return frontend.lsb_of(samples)
-
-
-def _origins(recordings: Sequence[Recording], window: int, hop: int) -> NDArray[np.int64]:
-    """(recording, first row) of every window that lies within one segment, [k, 2]; refuses where there is none."""
-    origins = [
-        np.stack(np.broadcast_arrays(index, np.arange(start, stop - window + 1, hop)), axis=1)
-        for index, recording in enumerate(recordings)
-        for start, stop in recording.segments
-        if stop - start >= window
-    ]
-    if not origins:
-        longest = max(stop - start for recording in recordings for start, stop in recording.segments)
-        raise GyrovaeError(
-            f"too few samples for one window of {window}",
-            expected=f"at least {window} samples without a gap",
-            received=f"{longest} at the most",
-            remedy="Record longer, or choose a smaller --window.",
-        )
-    return np.concatenate(origins).astype(np.int64)
-
-
-def _split(
-    origins: NDArray[np.int64], segments: NDArray[np.int64], window: int, share: float
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Origins [k, 2] in time order and their segments [k] in; which windows are held back, and which trained on, out.
-
-    Windows of one segment closer than a window's length share samples; those of different ones share none.
-    """
-    count = len(origins)
-    blocks = max(1, min(_BLOCKS, count // _LEAST_BLOCK))
-    held_back = np.zeros(count, bool)
-    for block in range(blocks):
-        first, last = block * count // blocks, (block + 1) * count // blocks
-        held_back[last - round((last - first) * share) : last] = True
-    # A place on one timeline, where windows of different recordings or segments never come near each other.
-    place = segments * (int(origins[:, 1].max()) + window) + origins[:, 1]
-    kept = place[held_back]
-    if not len(kept):
-        return held_back, ~held_back
-    after = np.searchsorted(kept, place)
-    to_next = np.abs(kept[np.minimum(after, len(kept) - 1)] - place)
-    to_previous = np.abs(kept[np.maximum(after - 1, 0)] - place)
-    return held_back, ~held_back & (np.minimum(to_next, to_previous) >= window)
 
 
 def in_parts(

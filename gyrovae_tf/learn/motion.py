@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from gyrovae_tf import runtime
 from gyrovae_tf.learn import baseline, baselines
-from gyrovae_tf.learn.dataset import Dataset, Progress, cut, segments_of, stretches_of
+from gyrovae_tf.learn.cutting import cut, segments_of, stretches_of
+from gyrovae_tf.learn.dataset import Dataset, Progress
 from gyrovae_tf.learn.evaluate import Recordings
 from gyrovae_tf.recording import read_all
 from gyrovae_tf.signal import frontend

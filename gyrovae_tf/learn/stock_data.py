@@ -18,13 +18,12 @@ from numpy.typing import NDArray
 from gyrovae_tf.bundle import STOCK, check_frontend, check_schema, replacing_folder, write_json
 from gyrovae_tf.errors import GyrovaeError, atomic_write
 from gyrovae_tf.learn.baseline import log_band_energies
+from gyrovae_tf.learn.cutting import cut_samples, divided
 from gyrovae_tf.learn.dataset import (
     MARKER,
     Progress,
     check_hop,
     check_share,
-    cut_samples,
-    divided,
     load_npy,
     read_record,
     to_npy,

@@ -13,7 +13,8 @@ from gyrovae_tf import arena, runtime, tflite
 from gyrovae_tf.bundle import STOCK, check_frontend
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn.convert import to_int8
-from gyrovae_tf.learn.dataset import Progress, stretches_of
+from gyrovae_tf.learn.cutting import stretches_of
+from gyrovae_tf.learn.dataset import Progress
 from gyrovae_tf.learn.engine import versions
 from gyrovae_tf.learn.quantize import BUNDLE, check_vote
 from gyrovae_tf.learn.run import Run

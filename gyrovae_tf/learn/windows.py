@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gyrovae_tf.errors import GyrovaeError
-from gyrovae_tf.learn.dataset import cut, cut_samples, segments_of
+from gyrovae_tf.learn.cutting import cut, cut_samples, segments_of
 from gyrovae_tf.learn.layout import anomaly_part, fault_session_part, normal_test_part
 from gyrovae_tf.recording import Recording, read_all
 from gyrovae_tf.spec import Spec
