@@ -534,12 +534,13 @@ def test_the_examples_of_the_format_description(file):
     assert [(len(recording), recording.rate_hz) for recording in found] == [
         (1, 200.0),
         (2, 200.0),
+        (2, 198.7),
         (2, 62.5),
         (3, 200.0),
         (10, None),
     ]
-    assert [recording.samples[0].tolist() for recording in found] == [[0.12, -0.31, 9.79]] * 5
-    path = file(examples[4])
+    assert [recording.samples[0].tolist() for recording in found] == [[0.12, -0.31, 9.79]] * 6
+    path = file(examples[5])
     path.with_name("meta.json").write_text(meta)
     assert Recording.read(path).rate_hz == 62.5
 
