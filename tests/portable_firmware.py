@@ -52,6 +52,7 @@ PACKAGES = {
     "arm-none-eabi-g++": "gcc-arm-none-eabi",
     "arm-none-eabi-gcc": "gcc-arm-none-eabi",
     "arm-none-eabi-nm": "binutils-arm-none-eabi",
+    "clang++": "clang libclang-rt-dev",
     "cppcheck": "cppcheck",
     "g++": "g++",
     "qemu-system-arm": "qemu-system-arm",

@@ -16,7 +16,7 @@ void levels(const int16_t *samples, int length, int32_t mean, const int32_t *edg
   int32_t none[kLevels];  // the first sample follows no other
   int32_t *from = none;
   for (int j = 0; j < kLevels; j++) none[j] = 0;
-  for (uint8_t *share = scratch.share[0]; share < scratch.share[0] + kCells * kLevels; share += kLevels) {
+  for (auto &share : scratch.share) {
     for (int k = 0; k < segment; k++, samples += kAxes) {
       const int32_t sample = *samples - mean;
       int level = sample >= edges[3] ? 4 : 0;  // edges ascend
@@ -64,7 +64,7 @@ void field(const int16_t *samples, int32_t mean, int axis, const Tables &tables,
     // A segment's shares sum to its length: all of it at the last level, and what the others differ from that.
     const int32_t all = segment * h;
     a -= h, b -= h, c -= h, d -= h, e -= h, f -= h, g -= h;
-    for (const uint8_t *share = scratch.share[0]; share < scratch.share[0] + kCells * kLevels; share += kLevels) {
+    for (const auto &share : scratch.share) {
       const int32_t sum =
           all + share[0] * a + share[1] * b + share[2] * c + share[3] * d + share[4] * e + share[5] * f + share[6] * g;
       *image = pixel(sum >> shift, gain, offset);

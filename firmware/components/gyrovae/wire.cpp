@@ -11,7 +11,7 @@ constexpr char kHex[] = "0123456789ABCDEF", kSmallHex[] = "0123456789abcdef";
 
 bool equal(const char *text, size_t bytes, const char *word) {
   for (size_t i = 0; i < bytes; i++) {
-    if (text[i] != word[i]) return false;  // also where the word ends
+    if (word[i] == 0 || text[i] != word[i]) return false;  // a text may hold 0, too
   }
   return word[bytes] == 0;
 }
