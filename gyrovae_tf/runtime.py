@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gyrovae_tf import contract, tflite
+from gyrovae_tf import contract, isolated, tflite
 from gyrovae_tf.bundle import Bundle
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.litert import litert
@@ -38,14 +38,22 @@ class Model:
     an export for the PC (`contract.float_violations`).
     """
 
-    def __init__(self, model: bytes, kernels: str | None = None, *, input_scale: float = contract.INPUT_SCALE) -> None:
+    def __init__(
+        self,
+        model: bytes,
+        kernels: str | None = None,
+        *,
+        input_scale: float = contract.INPUT_SCALE,
+        isolate: bool = False,
+    ) -> None:
         """Check the bytes and load them; `GyrovaeError` says what does not hold.
 
         `kernels` is a name of `KERNELS`: "tflm", TensorFlow Lite Micro's reference kernels, whose outputs equal the
         device's (package tflite-micro, the extra `tflm`; int8 only); "litert", LiteRT's built-in ones;
         "litert-reference", its plain ones; "litert-xnnpack", its fastest. They round differently, on a few pixels in a
         hundred to a neighbouring step. Unless given: `best()` for int8, "litert" for other precisions.
-        `input_scale` is the size of an int8 step of its input: 1/32, but of models for the stock firmware.
+        `input_scale` is the size of an int8 step of its input: 1/32, but of models for the stock firmware. With
+        `isolate` it runs in a process of its own: for bytes from a file, which may be made to crash the kernels.
         """
         if kernels is not None and kernels not in KERNELS:
             raise GyrovaeError("unknown kernels", expected=" or ".join(KERNELS), received=kernels)
@@ -64,7 +72,8 @@ class Model:
             )
         self.kernels = kernels or (HOST if exported else best())
         """Which kernels run it: a name of `KERNELS`."""
-        self._invoke = KERNELS[self.kernels](model, described)
+        run = isolated.load if isolate else _here
+        self._invoke = run(model, self.kernels, described)
         self.precision = "float32" if exported else "int8"
         """The type of its input and outputs."""
         scalogram, field = (described.tensors[index] for index in described.outputs)
@@ -124,7 +133,7 @@ class Detector:
         self.bundle = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
         self.content = self.bundle.model if model is None else model
         """The bytes of the .tflite that is run."""
-        self.model = Model(self.content, kernels)
+        self.model = Model(self.content, kernels, isolate=True)
 
     def score_windows(self, windows: NDArray[np.int16]) -> Scores:
         """int16 windows [k, N, 3] in counts of `bundle.spec.lsb` in, `Scores` out."""
@@ -179,6 +188,11 @@ def difference(one: Model, other: Model, images: NDArray[np.int8]) -> Difference
     return Difference(np.count_nonzero(apart) / max(apart.size, 1), int(apart.max(initial=0)))
 
 
+def _here(model: bytes, kernels: str, described: tflite.Model) -> Invoke:
+    """As `isolated.load`, in this process."""
+    return KERNELS[kernels](model, described)
+
+
 def _is_float(described: tflite.Model) -> bool:
     return len(described.inputs) == 1 and described.tensors[described.inputs[0]].dtype == "float32"
 
@@ -218,7 +232,7 @@ def _tflm(model: bytes, described: tflite.Model) -> Invoke:
             f"TensorFlow Lite Micro cannot be imported: {error}",
             remedy='Install it (Linux on x86-64): pip install "gyrovae-tf[tflm]"; or use the kernels of litert.',
         ) from None
-    # TFLM trusts the bytes: LiteRT verifies them first. What gets past may crash; a bundle's hash guards against it.
+    # TFLM trusts the bytes: LiteRT verifies them first. What gets past may crash: see isolated.py.
     KERNELS[HOST](model, described)
     arena = _ARENA + sum(tensor.needed_bytes or 0 for tensor in described.tensors if not tensor.is_constant)
     if arena > _LARGEST_ARENA:

@@ -68,7 +68,7 @@ class StockDetector:
     def __init__(self, bundle: StockBundle | str | os.PathLike[str], kernels: str | None = None) -> None:
         """A bundle, or the path of one (or of a run that holds one); `kernels` as for `runtime.Model`."""
         self.bundle = bundle if isinstance(bundle, StockBundle) else StockBundle.load(bundle)
-        self.model = Model(self.bundle.model, kernels, input_scale=self.bundle.spec.input_scale)
+        self.model = Model(self.bundle.model, kernels, input_scale=self.bundle.spec.input_scale, isolate=True)
 
     def score_windows(self, windows: NDArray[Any]) -> StockScores:
         """float32 windows [k, 256, 3] in m/s^2 at 200 Hz in, `StockScores` out."""

@@ -19,7 +19,7 @@ FLOORS = (  # from the bottom; a folder stands for the modules in it
         "npy",
     ),
     ("signal",),
-    ("runtime", "cgen", "describe", "golden", "lint", "flash", "firmware", "stockdetector", "stockheader"),
+    ("runtime", "isolated", "cgen", "describe", "golden", "lint", "flash", "firmware", "stockdetector", "stockheader"),
     ("device",),
     ("learn",),
     ("__init__",),

@@ -1,0 +1,137 @@
+"""Models in a process of their own: what they give is the same, and what they do to it is told in words."""
+
+from __future__ import annotations
+
+import gc
+import os
+import struct
+import sys
+from pathlib import Path
+
+import forked
+import numpy as np
+import pytest
+from conftest import Tiny
+from handmade import source
+
+from gyrovae_tf import tflite
+from gyrovae_tf.errors import GyrovaeError
+from gyrovae_tf.isolated import load
+from gyrovae_tf.runtime import KERNELS, Model, installed
+
+IMAGES = np.random.default_rng(0).integers(-128, 128, (4, 2, 32, 32, 3)).astype(np.int8)
+
+
+def children() -> set[str]:
+    """Processes of this one that run a model."""
+    found = set()
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = (folder / "stat").read_text().rpartition(")")[2].split()[1]
+            words = (folder / "cmdline").read_bytes()
+        except OSError:  # it has just ended
+            continue
+        if parent == str(os.getpid()) and b"isolated.serve" in words:
+            found.add(folder.name)
+    return found
+
+
+@pytest.mark.parametrize("kernels", installed())
+def test_it_gives_what_it_gives_in_this_process(tiny: Tiny, kernels: str) -> None:
+    expected = Model(tiny.bundle.model, kernels).reconstruct(IMAGES)
+    found = Model(tiny.bundle.model, kernels, isolate=True).reconstruct(IMAGES)
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for processes as Linux shows them")
+def test_its_process_ends_with_it(tiny: Tiny) -> None:
+    before = children()
+    model = Model(tiny.bundle.model, "litert", isolate=True)
+    (process,) = children() - before
+    del model
+    gc.collect()
+    assert process not in children()
+
+
+def test_a_refusal_is_told_as_it_would_be_here() -> None:
+    made, entry = source([2, 32, 32, 3])
+    odd = made.then("CONCATENATION", entry, made.tensor([1, 7, 3], constant=True), shape=[2, 32, 32, 3])
+    content = made.build(odd, made.then("RELU", entry))
+    with pytest.raises(GyrovaeError, match=r"LiteRT cannot run this \.tflite: .*CONCATENATION") as here:
+        KERNELS["litert"](content, tflite.describe(content))
+    with pytest.raises(GyrovaeError, match=r"LiteRT cannot run this \.tflite: .*CONCATENATION") as there:
+        load(content, "litert", tflite.describe(content))
+    assert str(here.value) == str(there.value)
+
+
+CRASH = """
+import ctypes, sys
+from gyrovae_tf import isolated, runtime
+def load(model, described):
+    def invoke(image):
+        if image[0, 0, 0, 0] == 7:
+            {what}
+        return image[0], image[1]
+    return invoke
+runtime.KERNELS["litert"] = load
+isolated.serve()
+"""
+
+
+@pytest.mark.parametrize(
+    ("what", "reason"),
+    [
+        ("ctypes.string_at(0)", r"signal 11"),
+        ("import os; os.abort()", r"signal 6"),
+        ("bytearray(64 << 30)", r"MemoryError"),
+        ("sys.exit(3)", r"exit status 3"),
+    ],
+)
+def test_a_crash_is_told_and_spares_this_process(
+    tiny: Tiny, monkeypatch: pytest.MonkeyPatch, what: str, reason: str
+) -> None:
+    """Kernels that do it to one image, and give back every other."""
+    monkeypatch.setattr(
+        "gyrovae_tf.isolated._SERVE", "import sys; sys.path[:] = sys.argv[1:]" + CRASH.format(what=what)
+    )
+    invoke = load(tiny.bundle.model, "litert", tflite.describe(tiny.bundle.model))
+    np.testing.assert_array_equal(np.stack(invoke(IMAGES[0])), IMAGES[0])
+    deadly = IMAGES[0].copy()
+    deadly[0, 0, 0, 0] = 7
+    for _ in range(2):  # what is dead stays so
+        with pytest.raises(GyrovaeError, match=f"the kernels crashed on this .tflite: .*{reason}") as caught:
+            invoke(deadly)
+        assert str(caught.value).count("\n") == 1
+
+
+def test_a_model_that_crashes_tflm_is_an_error_of_one_line(tiny: Tiny, tmp_path: Path) -> None:
+    """Bytes flipped until TFLM, asked in this process's child, dies of one: no command may die of it."""
+    pytest.importorskip("tflite_micro")
+    normal = tmp_path / "normal.csv"
+    normal.write_text('# {"rate_hz": 200}\nx,y,z\n' + "1,2,3\n3,1,2\n" * 300)
+    rng, content, endings = np.random.default_rng(0), tiny.bundle.model, []
+    described = tflite.describe(content)
+    places = [t.offset for t in described.tensors if t.offset]
+    for number in range(40):
+        broken = bytearray(content)
+        for place in rng.integers(8, min(places) if number % 2 else len(content), 2):
+            broken[place & ~3 : (place & ~3) + 4] = struct.pack("<i", int(rng.integers(-(2**31), 2**31)))
+        try:
+            Model(bytes(broken), "tflm", isolate=True).reconstruct(IMAGES[:1])
+        except GyrovaeError as error:
+            endings.append(str(error))
+        if endings and "crashed" in endings[-1]:
+            (tmp_path / "crash.tflite").write_bytes(broken)
+            done = forked.command(
+                tmp_path / "out", "evaluate", tiny.run.path, "--model", tmp_path / "crash.tflite", "--normal", normal
+            )
+            assert done.refused, (done.code, done.errors)
+            break
+    assert len(endings) > 0
+
+
+def test_python_that_cannot_be_started(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/none/python")
+    with pytest.raises(GyrovaeError, match="cannot start Python to run the model: No such file"):
+        load(tiny.bundle.model, "litert", tflite.describe(tiny.bundle.model))
