@@ -17,10 +17,11 @@ from typing import Any
 
 from gyrovae_tf.arena import Arena
 from gyrovae_tf.calibration import Calibration
-from gyrovae_tf.errors import GyrovaeError, atomic_write, current_umask, read_file
+from gyrovae_tf.errors import GyrovaeError, atomic_write, current_umask, exchanged, read_file
 from gyrovae_tf.golden_npz import LARGEST as _LARGEST_GOLDEN
 from gyrovae_tf.golden_npz import Golden
 from gyrovae_tf.spec import Spec
+from gyrovae_tf.upgrade import upgraded
 
 SCHEMA_VERSION = 3
 MANIFEST = "manifest.json"
@@ -99,12 +100,14 @@ class Bundle:
     def load(cls, path: str | PathLike[str]) -> Bundle:
         """Read a bundle (or the one inside a run) and check it; `GyrovaeError` names what does not hold.
 
-        Checked are the schema's version, the manifest's fields, the spec's digest and every file's hash.
+        Checked are the schema's version (older ones are upgraded in memory), the manifest's fields, the spec's digest
+        and every file's hash.
         """
         folder = find_bundle(path)
         manifest = folder / MANIFEST
         raw = read_json(manifest, largest=LARGEST_MANIFEST)
         check_frontend(raw, POWER, folder)
+        raw = upgraded(raw)
         check_schema(
             raw, SCHEMA_VERSION, folder, remedy="Use the gyrovae-tf that made it, or quantise again with this one."
         )
@@ -269,6 +272,8 @@ def replacing_folder(path: str | PathLike[str], *, marker: str) -> Iterator[Path
 
 def _swap(temporary: Path, target: Path) -> None:
     """Put one folder in the place of another, which stays or comes back when that fails."""
+    if exchanged(temporary, target):
+        return
     old = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".old", dir=target.parent))
     try:
         target.replace(old / "folder")

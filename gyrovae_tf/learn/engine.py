@@ -40,6 +40,9 @@ with warnings.catch_warnings(), quiet():
 
     # Looking for a GPU complains, when there is none, at the first use of TensorFlow: have that happen here.
     tf.config.list_physical_devices()
+    # Sums are the same on any number of cores then; networks as small as ours are trained no faster on several.
+    with contextlib.suppress(RuntimeError):  # TensorFlow was used before, and cannot be told any more
+        tf.config.threading.set_intra_op_parallelism_threads(1)
 
 
 def make_reproducible(seed: int) -> None:

@@ -85,7 +85,8 @@ def train(
     elif resume:
         raise GyrovaeError(f"{folder} holds no run to resume", remedy="Leave --resume out.")
     else:
-        _remove_old(folder)
+        # State first: with that gone, a record that is new cannot be resumed from what is old.
+        (folder / STATE).unlink(missing_ok=True)
         record = {
             "schema_version": SCHEMA_VERSION,
             "dataset": relative(data.path.resolve(), folder.resolve()),
@@ -100,6 +101,8 @@ def train(
         if isinstance(data, StockDataset):
             record["frontend"] = STOCK
         write_json(folder / MARKER, record)
+    if not (folder / STATE).is_file():
+        _remove_old(folder)
     record["metrics"] = _fit(run_of(folder, record), data, progress)
     record["model_sha256"] = sha256_of(folder / MODEL)
     record["finished"] = True
@@ -323,8 +326,8 @@ def _save_model(model: Any, path: Path) -> None:
 
 
 def _remove_old(folder: Path) -> None:
-    """Take away what an overwritten run left, state first, so that nothing old can be taken for new."""
-    for name in (STATE, MODEL, LOG, MARKER, baseline.FILE):
+    """Take away what an overwritten run left, so that nothing old can be taken for new."""
+    for name in (MODEL, LOG, baseline.FILE):
         (folder / name).unlink(missing_ok=True)
     for old in (folder / TENSORBOARD, *folder.glob("*.gyrovae")):
         shutil.rmtree(old, ignore_errors=True)

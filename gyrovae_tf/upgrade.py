@@ -1,0 +1,31 @@
+"""A bundle's manifest of an older schema version in, the same in the current one out: what was made loads for ever.
+
+- 2 to 3: `calibration.reach`, from which a device finds its own threshold on site, was not recorded. `REACH` takes its
+  place, the value that calibrations have that say none: fit for use, but not measured on that detector's windows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+REACH = 3.0
+
+
+def _to_3(record: dict[str, Any]) -> dict[str, Any]:
+    calibration = record.get("calibration")
+    if isinstance(calibration, Mapping):
+        record["calibration"] = {"reach": REACH, **calibration}
+    return record
+
+
+_STEPS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {2: _to_3}
+"""Version -> what makes a manifest of the next version of one."""
+
+
+def upgraded(record: Mapping[str, Any]) -> dict[str, Any]:
+    """A manifest of any version in, one of the newest that steps lead to out; others are given back as they are."""
+    made = dict(record)
+    while type(version := made.get("schema_version")) is int and version in _STEPS:
+        made = {**_STEPS[version](made), "schema_version": version + 1}
+    return made

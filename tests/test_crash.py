@@ -1,0 +1,220 @@
+"""Killed at any moment: what is on disk is what was there before or all of what is new, and training goes on.
+
+Each command is run over and over in a process that is killed (SIGKILL) after a time that is drawn anew each time,
+from before it writes anything to after its end.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import forked
+import numpy as np
+import pytest
+from conftest import TINY_MACHINE, TINY_WINDOW, Tiny
+
+from gyrovae_tf.bundle import Bundle
+from gyrovae_tf.device.simulate import simulate
+from gyrovae_tf.errors import GyrovaeError
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="processes are forked from one that has imported everything"),
+]
+KILLS = 100
+
+
+@dataclass(frozen=True)
+class End:
+    killed: bool
+    seconds: float
+
+
+def run(target: Callable[..., object], place: Path, *rest: object, after_s: float) -> End:
+    """Call target(place, ...) in a process that is killed after a time, unless it has ended."""
+    begun = place / "begun"
+    process = forked.start(_begin, target, place, *rest)
+    while not begun.exists() and process.is_alive():
+        time.sleep(0.001)
+    began = time.monotonic()
+    process.join(after_s)
+    process.kill()
+    process.join()
+    begun.unlink()
+    assert process.exitcode in (0, -signal.SIGKILL), process.exitcode
+    return End(process.exitcode != 0, time.monotonic() - began)
+
+
+def _begin(target: Callable[..., object], place: Path, *rest: object) -> None:
+    """Times count from here."""
+    (place / "begun").touch()
+    target(place, *rest)
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder, and its content."""
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def moments(took: float, kills: int) -> list[float]:
+    """Seconds to kill after: half anywhere in the time that it takes, half near its end, where files are written."""
+    rng = np.random.default_rng(1)
+    whole = rng.uniform(0, 1.2 * took, kills // 2).tolist()
+    return rng.permutation([*whole, *rng.uniform(0.6 * took, 1.4 * took, kills - len(whole))]).tolist()
+
+
+def replaced(
+    write: Callable[..., object], place: Path, output: str, wanted: tuple[object, object], kills: int = KILLS
+) -> None:
+    """A command that writes the folder or file `output`, killed over and over while it puts one version in the place
+    of another: always one of the two is there, whole."""
+
+    def content() -> Any:
+        path = place / output
+        return tree(path) if path.is_dir() else path.read_bytes()
+
+    states, took = {}, 0.0
+    for one in wanted:
+        end = run(write, place, one, after_s=100)
+        assert not end.killed
+        states[one], took = content(), end.seconds
+    assert states[wanted[0]] != states[wanted[1]]
+    outcomes, cut = [], 0
+    for number, after_s in enumerate(moments(took, kills)):
+        one = wanted[number % 2]
+        before = content()
+        cut += run(write, place, one, after_s=after_s).killed
+        found = content()
+        assert found in (before, states[one])
+        if before != states[one]:
+            outcomes.append("old" if found == before else "new")
+    assert {"old", "new"} == set(outcomes)
+    assert cut >= kills // 10, "killed too late to tell anything"
+
+
+def _preprocess(place: Path, hop: int) -> None:
+    from gyrovae_tf.learn.dataset import preprocess
+
+    preprocess([place / "normal.csv"], place / "dataset", window=TINY_WINDOW, hop=hop)
+
+
+def test_preprocess(tmp_path: Path) -> None:
+    simulate(TINY_MACHINE, seconds=30, seed=1).write(tmp_path / "normal.csv")
+    replaced(_preprocess, tmp_path, "dataset", (32, 48))
+
+
+def _quantize(place: Path, rate: float) -> None:
+    """The command itself, with what it computes, seconds in which nothing is written, known already."""
+    from gyrovae_tf.learn import quantize as library
+
+    known = Bundle.load(place / "known.gyrovae")
+    made = dataclasses.replace(known, calibration=dataclasses.replace(known.calibration, false_alarm_rate=rate))
+    library.candidates = lambda *_: []  # type: ignore[assignment]
+    library.choose = lambda _: None  # type: ignore[assignment,return-value]
+    library.detector = lambda *_, **__: made  # type: ignore[assignment]
+    library.quantize(place / "run", mode="ptq", false_alarm_rate=rate)
+
+
+def test_quantize(tiny: Tiny, tmp_path: Path) -> None:
+    tiny.copy(tmp_path)
+    tiny.bundle.save(tmp_path / "known.gyrovae")
+    replaced(_quantize, tmp_path, "run/detector.gyrovae", (0.01, 0.02))
+    assert Bundle.load(tmp_path / "run").calibration.false_alarm_rate in (0.01, 0.02)
+
+
+def _header(place: Path, rate: float) -> None:
+    from gyrovae_tf.cgen import emit_header
+
+    made = Bundle.load(place / "known.gyrovae")
+    calibration = dataclasses.replace(made.calibration, false_alarm_rate=rate)
+    emit_header(dataclasses.replace(made, calibration=calibration), place / "nn_model.h", golden=True)
+
+
+def _image(place: Path, threshold: float) -> None:
+    from gyrovae_tf.flash import write_image
+
+    made = Bundle.load(place / "known.gyrovae")
+    calibration = dataclasses.replace(made.calibration, threshold=threshold)
+    write_image(dataclasses.replace(made, calibration=calibration), place / "detector.bin")
+
+
+def test_emit_header_and_flash_image(tiny: Tiny, tmp_path: Path) -> None:
+    tiny.bundle.save(tmp_path / "known.gyrovae")
+    replaced(_header, tmp_path, "nn_model.h", (0.01, 0.02), 40)
+    replaced(_image, tmp_path, "detector.bin", (1.0, 2.0), 40)
+
+
+SEEDS = (1, 2)
+LOADING = threading.Lock()
+
+
+def _train(place: Path, seed: int, overwrite: bool) -> None:
+    """Four short epochs without tracing, resumed where there is something to resume."""
+    from gyrovae_tf.learn import train as library
+    from gyrovae_tf.learn.engine import tf
+    from gyrovae_tf.learn.run import MARKER, Options, read_record
+
+    tf.config.run_functions_eagerly(True)
+    library.check_latent = lambda _: None  # type: ignore[assignment]  # four steps teach a latent space nothing
+    options = Options(epochs=4, steps_per_epoch=1, batch=8, seed=seed)
+    resume = (place / "run" / MARKER).is_file() and not overwrite
+    if resume:
+        options = Options(**read_record(place / "run")["options"])
+    library.train(place / "dataset", place / "run", options=options, resume=resume, overwrite=overwrite)
+
+
+def result(run: Path) -> dict[str, bytes]:
+    """What a training comes to: its record and log, and the network's weights (the .keras file holds the time)."""
+    from gyrovae_tf.learn.run import Run
+    from gyrovae_tf.learn.train import LOG
+
+    loaded = Run.load(run)
+    with LOADING:
+        weights = b"".join(weight.tobytes() for weight in loaded.keras_model().get_weights())
+    return {"log": (run / LOG).read_bytes(), "weights": weights, "metrics": repr(loaded.metrics).encode()}
+
+
+def test_train_and_resume(tiny: Tiny, tmp_path: Path) -> None:
+    """Killed at any moment of a training, of one that goes on, and of one that overwrites a finished run."""
+    places = [tmp_path / "one", tmp_path / "other"]
+    for place in places:
+        tiny.copy(place)
+    uninterrupted, took = {}, 0.0
+    for seed in SEEDS:
+        end = run(_train, places[0], seed, True, after_s=100)
+        uninterrupted[seed], took = result(places[0] / "run"), end.seconds
+    assert uninterrupted[1] != uninterrupted[2]
+    run(_train, places[1], SEEDS[1], True, after_s=100)
+    with ThreadPoolExecutor(2) as pool:
+        finished = list(pool.map(lambda place: chain(place, uninterrupted, took), places))
+    assert min(finished) >= 3
+
+
+def chain(place: Path, uninterrupted: dict[int, dict[str, bytes]], took: float) -> int:
+    """Half of the kills, in a folder with the finished run of the last seed; how many trainings came to their end."""
+    rng, cut, finished, overwrite = np.random.default_rng(len(place.name)), 0, 0, True
+    while cut < KILLS // 2:
+        seed, former = SEEDS[finished % 2], SEEDS[(finished + 1) % 2]
+        end = run(_train, place, seed, overwrite, after_s=float(rng.uniform(0, 1.2 * took)))
+        cut += end.killed
+        try:
+            found = result(place / "run")
+        except GyrovaeError as error:
+            if "did not end" not in str(error):
+                raise
+            overwrite = False
+            continue
+        if end.killed and overwrite and found == uninterrupted[former]:
+            continue  # before it wrote anything
+        assert found == uninterrupted[seed], "a training that was interrupted ended elsewhere"
+        finished, overwrite = finished + 1, True
+    return finished
