@@ -1,0 +1,74 @@
+"""Readers of files and lines, given bytes by Atheris (libFuzzer for Python) for as long as one likes.
+
+    pip install atheris
+    python benchmarks/fuzz.py tflite -max_total_time=600 CORPUS/
+
+What is fuzzed: tflite, npy, npz, csv, lines (of the serial protocol), keras (its configuration and weights, not its
+building). Of any bytes only a `GyrovaeError` or, where that is what is promised, a `ValueError` may come. Without
+Atheris the tests with hypothesis and seeded changes are what there is.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+try:
+    import atheris
+except ImportError:
+    sys.exit("atheris is not installed: pip install atheris (Linux, Python up to 3.13)")
+
+with atheris.instrument_imports(include=["gyrovae_tf"]):
+    from gyrovae_tf import npy, tflite
+    from gyrovae_tf.device.wire import Parser
+    from gyrovae_tf.errors import GyrovaeError
+    from gyrovae_tf.recording import Recording
+
+FILE = Path(tempfile.mkdtemp()) / "a.csv"
+
+
+def read_csv(data: bytes) -> None:
+    FILE.write_bytes(data)
+    Recording.read(FILE)
+
+
+def read_lines(data: bytes) -> None:
+    list(Parser().feed(data))
+
+
+def read_keras(data: bytes) -> None:
+    from gyrovae_tf.learn import kerasfile
+
+    half = len(data) // 2
+    kerasfile._checked_config(data[:half])
+    sum(kerasfile._weights(data[half:]))
+
+
+TARGETS = {
+    "tflite": (tflite.describe, GyrovaeError),
+    "npy": (npy.read_npy, ValueError),
+    "npz": (npy.read_npz, ValueError),
+    "csv": (read_csv, GyrovaeError),
+    "lines": (read_lines, ()),
+    "keras": (read_keras, ValueError),
+}
+
+
+def main() -> None:
+    if len(sys.argv) < 2 or sys.argv[1] not in TARGETS:
+        sys.exit(f"usage: {sys.argv[0]} {'|'.join(TARGETS)} [libFuzzer's options and folders]")
+    read, allowed = TARGETS[sys.argv.pop(1)]
+
+    def one(data: bytes) -> None:
+        try:
+            read(data)
+        except allowed:
+            return
+
+    atheris.Setup(sys.argv, one)
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()
