@@ -42,8 +42,8 @@ def emit_header(run: Path, output: Path, prefix: str, golden: bool, flavour: str
     from gyrovae_tf import cgen, stockheader
     from gyrovae_tf.bundle import Bundle
 
-    stockheader.check_ours(run)
     cgen.check_prefix(prefix)
+    stockheader.check_ours(run)
     bundle = Bundle.load(run)
     text = cgen.emit_header(bundle, output, prefix=prefix, golden=golden)
     if as_json:

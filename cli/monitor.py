@@ -24,7 +24,7 @@ _FILE = click.Path(path_type=Path)
 @click.option(
     "--port", metavar="PORT|URL", required=True, help="As for collect: COM3, /dev/ttyACM0, socket://HOST:PORT."
 )
-@click.option("--baud", type=click.IntRange(1), default=115200, show_default=True)
+@click.option("--baud", type=click.IntRange(1), default=115200, show_default=True, help="As the firmware has it.")
 @click.option("--model", type=_FILE, metavar="RUN", help="Decide on this computer, with this run or bundle.")
 @click.option("--on-device", is_flag=True, help="The device decides; --model is only compared with its detector.")
 @click.option("--hop", type=click.IntRange(1), help="Samples from one window to the next.  [default: a window]")
@@ -34,7 +34,13 @@ _FILE = click.Path(path_type=Path)
 @click.option("--log", type=_FILE, metavar="JSONL", help="Append each verdict to this file, a JSON object a line.")
 @click.option("--exec", "execute", metavar="CMD", help="Run this when an event begins; it gets the verdict as JSON.")
 @click.option("--exec-shell", is_flag=True, help="Give --exec to the shell: for pipes, variables, several commands.")
-@click.option("--exec-timeout", type=click.FloatRange(0, min_open=True), default=30.0, show_default=True)
+@click.option(
+    "--exec-timeout",
+    type=click.FloatRange(0, min_open=True),
+    default=30.0,
+    show_default=True,
+    help="Seconds; then it is ended.",
+)
 @click.option(
     "--mqtt", metavar="URL", envvar="GYROVAE_MQTT", help="Publish events: mqtt://USER:PASSWORD@HOST:PORT/TOPIC."
 )

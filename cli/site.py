@@ -15,7 +15,7 @@ from .show import as_json, print_json, say
 
 @click.command(short_help="A device on its machine -> a threshold for that place.")
 @click.option("--port", metavar="PORT|URL", required=True, help="As for collect.")
-@click.option("--baud", type=click.IntRange(1), default=115200, show_default=True)
+@click.option("--baud", type=click.IntRange(1), default=115200, show_default=True, help="As the firmware has it.")
 @click.option("--minutes", type=click.IntRange(1, 1440), default=5, show_default=True, help="Of normal motion.")
 @click.option("--forget", is_flag=True, help="Go back to the detector's own threshold.")
 @as_json

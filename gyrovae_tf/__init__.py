@@ -41,10 +41,12 @@ _HOMES = {
     "StockDetector": "stockdetector",
     "benchmark": "learn.benchmark",
     "check": "lint",
+    "collect": "device.collect",
     "emit_header": "cgen",
     "evaluate": "learn.evaluate",
     "export": "learn.export",
     "images": "signal.frontend",
+    "judge": "device.judge",
     "preprocess": "learn.dataset",
     "quantize": "learn.quantize",
     "report": "learn.report",
@@ -63,6 +65,8 @@ if TYPE_CHECKING:
     from gyrovae_tf.bundle import Bundle as Bundle
     from gyrovae_tf.calibration import Calibration as Calibration
     from gyrovae_tf.cgen import emit_header as emit_header
+    from gyrovae_tf.device.collect import collect as collect
+    from gyrovae_tf.device.judge import judge as judge
     from gyrovae_tf.device.simulate import simulate as simulate
     from gyrovae_tf.errors import GyrovaeError as GyrovaeError
     from gyrovae_tf.learn.benchmark import benchmark as benchmark

@@ -124,6 +124,7 @@ def test_the_group_lists_its_commands_in_the_order_of_use() -> None:
         "check",
         "flash-image",
         "monitor",
+        "calibrate",
         "info",
     ]
 
