@@ -357,7 +357,7 @@ def server(talk: Callable[[socket.socket], None]) -> Iterator[str]:
     ids=["silence", "text", "noise", "no newlines"],
 )
 def test_what_is_no_device_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: bytes, says: str) -> None:
-    monkeypatch.setattr("gyrovae_tf.device.collect._ANSWER_S", 1.0)
+    monkeypatch.setattr("gyrovae_tf.device.collect._ANSWER_S", 4.0)
 
     def talk(client: socket.socket) -> None:
         client.sendall(said)
