@@ -59,27 +59,24 @@ class Port:
         self.identity = next((port.identity for port in _listed() if port.name == name), None)
         self._serial = _open(name, baud)
         self._chunks: queue.Queue[bytes | None] = queue.Queue(_MOST_CHUNKS)
+        self._gone = False
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"reads {name}", daemon=True)
         self._thread.start()
 
     def read(self, timeout_s: float = _WAIT_S) -> bytes:
         """What has come, or nothing after `timeout_s`; `GoneError` once all has been read and no more can come."""
-        try:
-            first = self._chunks.get(timeout=timeout_s)
-        except queue.Empty:
-            return b""
-        chunks = [first]
+        chunks: list[bytes] = []
         with contextlib.suppress(queue.Empty):
-            while chunks[-1] is not None:
-                chunks.append(self._chunks.get_nowait())
-        if chunks[-1] is None and len(chunks) > 1:
-            chunks.pop()
-            with contextlib.suppress(queue.Full):  # to be found at the next call
-                self._chunks.put_nowait(None)
-        if chunks[-1] is None:
+            while not self._gone:
+                chunk = self._chunks.get_nowait() if chunks else self._chunks.get(timeout=timeout_s)
+                if chunk is None:
+                    self._gone = True
+                else:
+                    chunks.append(chunk)
+        if self._gone and not chunks:
             raise GoneError(self.name)
-        return b"".join(chunk for chunk in chunks if chunk is not None)
+        return b"".join(chunks)
 
     def write(self, data: bytes) -> bool:
         """Send; False where it does not go (whoever reads will learn why)."""
@@ -165,9 +162,11 @@ def _open(name: str, baud: int) -> Any:
     # Two readers of one port would steal each other's bytes. DTR and RTS stay as pyserial sets them, both on: the
     # reset circuit of ESP32 boards then does nothing, and boards with native USB know that somebody listens.
     own: dict[str, Any] = {} if "://" in name or os.name != "posix" else {"exclusive": True}
+    if not name.lower().startswith("rfc2217:"):  # which has no such timeout
+        own["write_timeout"] = 1.0
     try:
-        return serial.serial_for_url(name, baudrate=baud, timeout=_WAIT_S, write_timeout=1.0, **own)
-    except (serial.SerialException, OSError, ValueError, OverflowError) as error:
+        return serial.serial_for_url(name, baudrate=baud, timeout=_WAIT_S, **own)
+    except (serial.SerialException, OSError, ValueError, OverflowError, NotImplementedError) as error:
         raise _refusal(name, baud, error) from None
 
 
