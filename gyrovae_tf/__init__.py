@@ -39,6 +39,7 @@ _HOMES = {
     "StockConstants": "stockspec",
     "StockDataset": "learn.stock_data",
     "StockDetector": "stockdetector",
+    "Stream": "streaming",
     "benchmark": "learn.benchmark",
     "check": "lint",
     "collect": "device.collect",
@@ -50,6 +51,7 @@ _HOMES = {
     "preprocess": "learn.dataset",
     "quantize": "learn.quantize",
     "report": "learn.report",
+    "score_recordings": "scoring",
     "simulate": "device.simulate",
     "stock_header": "stockheader",
     "stock_images": "signal.stock",
@@ -89,6 +91,7 @@ if TYPE_CHECKING:
     from gyrovae_tf.lint import check as check
     from gyrovae_tf.recording import Recording as Recording
     from gyrovae_tf.runtime import Detector as Detector
+    from gyrovae_tf.scoring import score_recordings as score_recordings
     from gyrovae_tf.signal.frontend import images as images
     from gyrovae_tf.signal.stock import stock_images as stock_images
     from gyrovae_tf.spec import Spec as Spec
@@ -96,6 +99,7 @@ if TYPE_CHECKING:
     from gyrovae_tf.stockdetector import StockDetector as StockDetector
     from gyrovae_tf.stockheader import stock_header as stock_header
     from gyrovae_tf.stockspec import StockConstants as StockConstants
+    from gyrovae_tf.streaming import Stream as Stream
 
 
 def __getattr__(name: str) -> Any:

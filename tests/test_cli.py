@@ -118,6 +118,7 @@ def test_the_group_lists_its_commands_in_the_order_of_use() -> None:
         "quantize",
         "export",
         "evaluate",
+        "score",
         "benchmark",
         "report",
         "emit-header",

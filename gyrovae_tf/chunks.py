@@ -1,0 +1,250 @@
+"""What reading a recording piece by piece shares, whatever its format: rows, marks to begin at, gaps, rates, files.
+
+The rules are those of `recording.Recording.read`, which holds a whole file at once; tests hold the two together.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gyrovae_tf.csvtable import Floats, positive
+from gyrovae_tf.errors import GyrovaeError
+
+_DISTINCT = 1 << 20  # steps between two samples that are told apart exactly
+_COARSE = np.int64(-1 << 32)  # keeps the first 20 bits of a float64's fraction: a millionth of its value
+
+
+class Mark(NamedTuple):
+    """A place in a file where reading may begin."""
+
+    row: int
+    """The first row that is read there, from 0."""
+    offset: int
+    """Where it is: a byte of a CSV file, a row group of a Parquet file."""
+    line: int
+    """Line of a CSV file, as a person counts."""
+    segment: int
+    """The segment of that row, from 0."""
+    began: int
+    """The first row of that segment."""
+
+
+class Piece(NamedTuple):
+    """Some rows of a recording."""
+
+    row: int
+    """The first one's number in the recording."""
+    samples: Floats
+    """float64 [n, 3] in the recording's units."""
+    breaks: NDArray[np.bool_]
+    """[n] whether a segment begins at that row."""
+
+
+class Facts(NamedTuple):
+    """What is known of a recording before its samples are read: the fields of `Recording` without them."""
+
+    rows: int
+    rate_hz: float | None
+    units: str
+    lsb: float | None
+    metadata: dict[str, Any]
+
+
+def optional(name: str) -> Any:
+    """The name of a package of the extra `scale` in, the package out; `GyrovaeError` where it is not installed."""
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise GyrovaeError(
+            f"this needs the package {name.partition('.')[0]}, which cannot be imported: {error}",
+            remedy='Install it: pip install "gyrovae-tf[scale]"',
+        ) from None
+
+
+def is_url(path: str) -> bool:
+    """Whether a name is for fsspec: scheme://..."""
+    scheme, sign, _ = path.partition("://")
+    return bool(sign) and scheme.replace("+", "").isalnum()
+
+
+def name_of(path: str) -> str:
+    """A path or URL in, what messages call its file out."""
+    return path.rstrip("/").rpartition("/")[2] if is_url(path) else Path(path).name
+
+
+def open_bytes(path: str) -> IO[bytes]:
+    """A path or URL in, its file, open for reading, out; `GyrovaeError` when it cannot be read."""
+    try:
+        if is_url(path):
+            file: IO[bytes] = optional("fsspec").open(path, "rb").open()
+            return file
+        local = Path(path)
+        if local.is_dir():
+            raise GyrovaeError(f"{path}: a folder", expected="a recording")
+        if local.exists() and not local.is_file():  # a pipe cannot be read twice
+            raise GyrovaeError(f"{path}: not an ordinary file", expected="a recording")
+        return local.open("rb")
+    except (OSError, ValueError, ImportError) as error:  # ImportError: a scheme whose package is not installed
+        reason = "no such file" if isinstance(error, FileNotFoundError) else getattr(error, "strerror", None) or error
+        raise GyrovaeError(f"cannot read {path}: {reason}") from None
+
+
+class Steps:
+    """Steps of a clock, added piece by piece: their median, exact up to a million distinct ones (else to a millionth).
+
+    Memory is bounded, whatever their number.
+    """
+
+    def __init__(self) -> None:
+        self._values: Floats = np.zeros(0)
+        self._counts: NDArray[np.int64] = np.zeros(0, np.int64)
+        self._sums: Floats = np.zeros(0)
+        self._coarse = False
+
+    def add(self, steps: Floats) -> None:
+        """Take note of some; those that are not above 0 are gaps and do not count."""
+        above = steps[steps > 0]
+        values = np.concatenate([self._values, self._keys(above)])
+        counts = np.concatenate([self._counts, np.ones(len(above), np.int64)])
+        self._merge(values, counts, np.concatenate([self._sums, above]))
+        if len(self._values) > _DISTINCT and not self._coarse:
+            self._coarse = True
+            self._merge(self._keys(self._values), self._counts, self._sums)
+
+    def _keys(self, steps: Floats) -> Floats:
+        return np.frombuffer((steps.view(np.int64) & _COARSE).tobytes()) if self._coarse else steps
+
+    def _merge(self, values: Floats, counts: NDArray[np.int64], sums: Floats) -> None:
+        distinct, places = np.unique(values, return_inverse=True)
+        self._values = distinct
+        self._counts = np.bincount(places, counts, len(self._values)).astype(np.int64)
+        self._sums = np.asarray(np.bincount(places, sums, len(self._values)), np.float64)
+
+    def median(self) -> float | None:
+        """The middle one, or the mean of the two in the middle; None without any."""
+        total = int(self._counts.sum())
+        if not total:
+            return None
+        places = np.searchsorted(np.cumsum(self._counts), [(total - 1) // 2, total // 2], side="right")
+        return float(self._values[places].mean())
+
+    def mean(self, longest: float) -> float:
+        """The mean of those up to `longest`."""
+        kept = self._values <= longest
+        return math.fsum(self._sums[kept]) / int(self._counts[kept].sum())
+
+
+class Clock(NamedTuple):
+    """What a file's time column says, as `csvtable.columns` reads it."""
+
+    longest: float
+    """Milliseconds; a longer step is a gap."""
+    measured_hz: float | None
+    """None where no step is above 0."""
+    slack_ms: float
+    """What dt, in whole milliseconds, may be off."""
+
+    @classmethod
+    def of(cls, steps: Steps, *, fractional: bool, is_dt: bool) -> Clock:
+        """All steps, whether any time has a fraction, and whether the column holds the steps themselves, in."""
+        median = steps.median()
+        if median is None:
+            return cls(math.inf, None, 0.0)
+        longest = 1.5 * median if fractional else max(1.5 * median, median + 1)
+        return cls(longest, 1000 / (median if is_dt else steps.mean(longest)), float(is_dt))
+
+
+class Gaps:
+    """Where segments begin, piece by piece."""
+
+    def __init__(self, mark: Mark | None, clock: Clock | None, *, is_dt: bool) -> None:
+        """Rows come from `mark` (or the first) on; `is_dt`: the clock's column holds the steps themselves."""
+        self._longest = np.inf if clock is None else clock.longest
+        self._is_dt = is_dt
+        self.row, self._segment, self._began = (0, -1, 0) if mark is None else (mark.row, mark.segment, mark.began)
+        self._starts = mark is None or mark.began == mark.row  # whether a segment begins at the first row
+        if mark is not None and self._starts:
+            self._segment -= 1
+        self._clock: float | None = None
+        self._label: object = None
+        self._any = False
+
+    def of(
+        self, count: int, clock: Floats | None, labels: NDArray[np.object_] | None
+    ) -> tuple[int, int, int, NDArray[np.bool_]]:
+        """The next rows in; the first one's number, its segment, where that began, and where segments begin out."""
+        breaks = np.zeros(count, np.bool_)
+        if labels is not None and count:
+            breaks[1:] |= labels[1:] != labels[:-1]
+            breaks[0] = labels[0] != self._label
+            self._label = labels[-1]
+        if clock is not None and count:
+            steps = clock if self._is_dt else np.diff(clock, prepend=clock[0] if self._clock is None else self._clock)
+            breaks |= (steps <= 0) | (steps > self._longest)
+            self._clock = float(clock[-1])
+        if count and not self._any:
+            breaks[0], self._any = self._starts, True
+        row = self.row
+        starts = np.flatnonzero(breaks)
+        if count and breaks[0]:
+            segment, began = self._segment + 1, row
+        else:
+            segment, began = self._segment, self._began
+        if len(starts):
+            self._segment, self._began = self._segment + len(starts), row + int(starts[-1])
+        self.row += count
+        return row, segment, began, breaks
+
+
+def settled(
+    source: str,
+    *,
+    given: float | None,
+    stated: float | None,
+    clock: Clock | None,
+    folder: tuple[float | None, str | None],
+    units: str | None,
+) -> tuple[float | None, str]:
+    """What is given, stated in the file, measured, and said by a meta.json in, rate and units out.
+
+    Refuses what does not fit together, in the words of `Recording.read`.
+    """
+    measured, slack = (None, 0.0) if clock is None else (clock.measured_hz, clock.slack_ms)
+    rate = given or stated or measured
+    if given and stated and abs(given - stated) > 0.01 * stated:
+        raise GyrovaeError(
+            f"{source}: its rate is not the given one",
+            expected=f"{given:g} Hz (given)",
+            received=f"{stated:g} Hz (stated in the file)",
+        )
+    if rate and measured and not 950 / measured <= 1000 / rate <= 1.05 * (1000 / measured + slack):
+        raise GyrovaeError(
+            f"{source}: its timestamps do not fit its rate",
+            expected=f"{rate:g} Hz ({'given' if given else 'stated in the file'})",
+            received=f"{measured:.5g} Hz (measured by its timestamps)",
+        )
+    if measured and rate == measured and not 2 <= measured <= 20_000:
+        raise GyrovaeError(
+            f"{source}: its timestamps give {measured:.5g} Hz",
+            expected="2 to 20000 Hz",
+            remedy="Timestamps must be in milliseconds.",
+        )
+    return rate or folder[0], units or folder[1] or "m/s^2"
+
+
+def stated_by(metadata: dict[str, Any], source: str) -> tuple[float | None, float | None, str | None]:
+    """What a file says of itself in, its stated rate, lsb and units out; each None where it says nothing."""
+    stated, lsb = (
+        None if metadata.get(key) is None else positive(metadata[key], f"{source}: {key} in its metadata line")
+        for key in ("rate_hz", "lsb")
+    )
+    units = metadata.get("units")
+    if units is not None and not (isinstance(units, str) and units):
+        raise GyrovaeError(f"{source}: units in its metadata line", expected="a text", received=repr(units))
+    return stated, lsb, units

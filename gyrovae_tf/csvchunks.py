@@ -1,0 +1,251 @@
+"""A CSV recording of any length in, its rows piece by piece out: the formats of `recording`, in bounded memory.
+
+A first pass over the file finds what only its end tells: the number of rows, whether all have the same columns, the
+median step of the clock. Samples are read in further ones. Where a file has several faults, another one of them may be
+told than by `Recording.read`.
+"""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import itertools
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gyrovae_tf.chunks import Clock, Facts, Gaps, Mark, Piece, is_url, name_of, open_bytes, settled, stated_by
+from gyrovae_tf.csvrows import LATEST, Layout, Watched, changed, cut_rows, numbers_of, rows_of
+from gyrovae_tf.csvtable import (
+    _AXES,
+    _NUMBER,
+    FLATTENED,
+    JOURNAL,
+    Floats,
+    Table,
+    _offence,
+    columns,
+    positive,
+    read_head,
+    read_notes,
+    read_table,
+)
+from gyrovae_tf.errors import GyrovaeError
+from gyrovae_tf.recording import _RESERVED, _folder_meta
+
+CHUNK = 4 << 20
+"""Bytes that are read at a time."""
+_LONGEST_LINE = 256 << 20  # bytes
+_ROW = re.compile(rb"(?m)^[ \t]*[^#\s].*$")
+
+
+class _Chunk(NamedTuple):
+    """Whole lines of a file."""
+
+    offset: int  # the byte of the file where they begin
+    line: int  # the number of the first, as a person counts
+    text: bytes  # UTF-8 with bare newlines
+
+
+class CsvChunks:
+    """A CSV file that is read piece by piece. It can be sent to other processes."""
+
+    def __init__(self, path: str, rate_hz: float | None = None, chunk: int = CHUNK) -> None:
+        """The path or URL of a file, and its rate as for `Recording.read`; `GyrovaeError` when it is no recording."""
+        self._path, self._chunk, self._source = path, chunk, name_of(path)
+        given = None if rate_hz is None else positive(rate_hz, "rate_hz")
+        with open_bytes(path) as file:
+            start = file.read(len(JOURNAL))
+        self._journal = start.startswith(JOURNAL)
+        self._utf16 = start[:2] in (b"\xff\xfe", b"\xfe\xff")
+        metadata, self._table_line, self._layout = self._head()
+        layout = self._layout
+        rows, notes, self._clock = self._survey()
+        if self._journal:
+            del metadata["journal"]
+            metadata |= notes
+        stated, lsb, units = stated_by(metadata, self._source)
+        self._factor = layout.factor if units is None else 1.0
+        units = units or layout.units
+        measured = self._clock and self._clock.measured_hz
+        unsure = units is None or not (given or stated or measured)
+        folder = _folder_meta(Path(path)) if unsure and not is_url(path) else (None, None)
+        rate, units = settled(self._source, given=given, stated=stated, clock=self._clock, folder=folder, units=units)
+        rest = {key: value for key, value in metadata.items() if key not in _RESERVED}
+        if layout.skipped:
+            rest["skipped_values"] = layout.skipped
+        self.facts = Facts(rows, rate, units, lsb, rest)
+        """What is known before samples are read."""
+
+    def marks(self) -> list[Mark]:
+        """Places to begin at, some MB apart: one more pass over the file."""
+        found = [mark for mark, _ in self._read(None, samples=False)]
+        return found[:1] if self._utf16 else found  # its text is no longer that of the file, byte for byte
+
+    def pieces(self, mark: Mark | None = None) -> Iterator[Piece]:
+        """The rows from a mark (or the first) on; `GyrovaeError` at the first value that is no number."""
+        return (piece for _, piece in self._read(mark, samples=True))
+
+    # --- bytes to lines
+
+    def _lines(self, mark: Mark | None = None) -> Iterator[_Chunk]:
+        """The file's lines from a mark on."""
+        offset, line = (0, 1) if mark is None else (mark.offset, mark.line)
+        carry = b""
+        with open_bytes(self._path) as file:
+            file.seek(offset)
+            for block in self._decoded(file) if self._utf16 else iter(lambda: file.read(self._chunk), b""):
+                raw = carry + block
+                cut = raw.rfind(b"\n") + 1 or raw[:-1].rfind(b"\r") + 1
+                carry = raw[cut:]
+                if cut:
+                    text = self._text(raw[:cut], first=offset == 0)
+                    yield _Chunk(offset, line, text)
+                    offset, line = offset + cut, line + text.count(b"\n")
+                elif len(carry) > _LONGEST_LINE:
+                    raise GyrovaeError(f"{self._source}, row {line}: a line of more than {_LONGEST_LINE >> 20} MB")
+        # A journal's last line may be cut, or be the zeros that a power failure leaves.
+        if carry and not self._journal:
+            yield _Chunk(offset, line, self._text(carry, first=offset == 0))
+
+    def _decoded(self, file: IO[bytes]) -> Iterator[bytes]:
+        """A file in UTF-16 as pieces of UTF-8."""
+        decoder = codecs.getincrementaldecoder("utf-16")()
+        with self._readable():
+            while block := file.read(self._chunk):
+                yield decoder.decode(block).encode()
+            yield decoder.decode(b"", final=True).encode()
+
+    def _text(self, raw: bytes, *, first: bool) -> bytes:
+        with self._readable():
+            raw.decode("utf-8")
+        if b"\0" in raw:
+            raise GyrovaeError(f"{self._source}: a binary file", expected="CSV in UTF-8")
+        raw = raw.removeprefix(codecs.BOM_UTF8) if first else raw
+        return raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in raw else raw
+
+    @contextlib.contextmanager
+    def _readable(self) -> Iterator[None]:
+        try:
+            yield
+        except UnicodeError as error:
+            raise GyrovaeError(f"{self._source}: not a text file", expected="CSV in UTF-8") from error
+
+    # --- the head and the layout
+
+    def _head(self) -> tuple[dict[str, Any], int, Layout]:
+        """Metadata, the line where the table begins, and the layout that its first two rows tell."""
+        text, ends = b"", list[int]()
+        for chunk in self._lines():
+            ends += [len(text) + found.end() for found in itertools.islice(_ROW.finditer(chunk.text), 2)]
+            text += chunk.text
+            if len(ends) > 1:
+                break
+        metadata, start, line = read_head(text, self._source)
+        table = read_table(text[start : ends[1] if len(ends) > 1 else None], line, self._source)
+        if table.names is None and table.fields[-1] >= FLATTENED:
+            return metadata, line, self._flat(table)
+        motion, names = columns(cut_rows(table, 0, 1)), table.names
+        found = Layout(table.delimiter, names, int(table.fields[0]), units=motion.units, factor=motion.factor)
+        if names is None:
+            return metadata, line, found if found.width == 3 else changed(found, time=3)
+        group = next(entry[0] for entry in _AXES if set(entry[0]) <= set(names))
+        time, segment = (names.index(name) if name in names else None for name in ("timestamp", "segment"))
+        return metadata, line, changed(found, axes=tuple(map(names.index, group)), time=time, segment=segment)
+
+    def _flat(self, table: Table) -> Layout:
+        """As `csvtable.flattened`, from the first two rows."""
+        first, width = table.row(0), int(table.fields[-1])
+        kept = len(first) - max((i + 1 for i, text in enumerate(first) if not _NUMBER.fullmatch(text)), default=0)
+        if kept < len(first) or len(first) != width:
+            kept -= kept % 3
+            width = width if len(table.lines) > 1 else kept
+        if width % 3 or width == 0:
+            raise GyrovaeError(
+                f"{self._source}: rows of {table.fields[-1]} values and no header",
+                expected="x y z x y z ..., a multiple of 3",
+            )
+        found = Layout(table.delimiter, None, int(table.fields[-1]), flat=True)
+        return changed(found, kept=kept, skipped=len(first) - kept, may_hold_dt=width % 4 == 0)
+
+    # --- lines to rows
+
+    def _tables(self, mark: Mark | None = None) -> Iterator[tuple[_Chunk, Table, bool]]:
+        """Chunks from a mark on, their rows, and whether the first of these is the file's first."""
+        begins = mark is None or mark.row == 0
+        headed = begins and self._layout.names is not None
+        for chunk in self._lines(None if begins else mark):
+            table = rows_of(self._source, chunk.text, chunk.line, self._layout.delimiter)
+            if headed and len(table.lines):
+                table, headed = cut_rows(table, 1, None), False
+            if len(table.lines):
+                yield chunk, table._replace(names=self._layout.names), begins
+                begins = False
+
+    def _survey(self) -> tuple[int, dict[str, Any], Clock | None]:
+        """The number of samples, what a journal notes on its way, and the clock. Refuses rows of other widths."""
+        layout, notes, watched = self._layout, dict[str, Any](), Watched(self._source, self._layout)
+        widths: dict[int, int] = {}  # number of fields -> the first line that has so many
+        rows = last = 0
+        for _, table, first in self._tables():
+            counted = table.fields[1:] if first and layout.flat else table.fields
+            lines = table.lines[len(table.lines) - len(counted) :]
+            for width, place in zip(*np.unique(counted, return_index=True), strict=True):
+                widths.setdefault(int(width), int(lines[place]))
+            rows, last = rows + len(table.lines), int(table.fields[-1])
+            if set(widths) <= {layout.width} and not watched.add(table, first=first):
+                self._refuse_number()
+        width = layout.width if layout.names is not None or last < FLATTENED else last
+        if others := {line: found for found, line in widths.items() if found != width}:
+            raise GyrovaeError(
+                f"{self._source}, row {min(others)}: the number of columns changes",
+                expected=width,
+                received=others[min(others)],
+            )
+        if self._journal:
+            for chunk in self._lines():
+                before = max(self._table_line - chunk.line, 0)
+                text = b"\n".join(chunk.text.split(b"\n")[before:]) if before else chunk.text
+                notes |= read_notes(text, chunk.line + before, self._source)
+        return (layout.kept + (rows - 1) * layout.width) // 3 if layout.flat else rows, notes, watched.clock()
+
+    def _refuse_number(self) -> None:
+        """Raise for the first value of the file that is no number."""
+        for _, table, first in self._tables():
+            self._numbers(table, self._layout.limits, first=first)
+
+    # --- rows to samples
+
+    def _numbers(
+        self, table: Table, limits: Mapping[int, float], *, first: bool
+    ) -> tuple[Floats, NDArray[np.object_] | None]:
+        found = numbers_of(table, self._layout, limits, first=first)
+        if found is None:
+            raise _offence(table, self._layout.limits, self._layout.skipped if first else 0)
+        return found
+
+    def _read(self, mark: Mark | None, *, samples: bool) -> Iterator[tuple[Mark, Piece]]:
+        """Places and the rows behind them; without `samples` these are not read unless they must be."""
+        layout, gaps = self._layout, Gaps(mark, self._clock, is_dt=self._layout.names is None)
+        limits = layout.limits if samples or layout.time is None else {layout.time: LATEST}
+        looked_at = samples or layout.time is not None or layout.segment is not None
+        for chunk, table, first in self._tables(mark):
+            if looked_at:
+                numbers, labels = self._numbers(table, limits, first=first)
+                clock = None if layout.time is None else numbers[:, -1]
+                values = numbers[:, :3] if self._factor == 1.0 else numbers[:, :3] * self._factor
+                count = len(numbers)
+            else:
+                count = len(table.lines) if not layout.flat else self._samples(table, first=first)
+                values, clock, labels = np.empty((count, 0)), None, None
+            row, segment, began, breaks = gaps.of(count, clock, labels)
+            yield Mark(row, chunk.offset, chunk.line, segment, began), Piece(row, values, breaks)
+
+    def _samples(self, table: Table, *, first: bool) -> int:
+        """How many samples the rows of a flat table hold."""
+        rows = len(table.lines)
+        return (self._layout.kept + (rows - 1) * self._layout.width if first else rows * self._layout.width) // 3

@@ -1,0 +1,153 @@
+"""The scores of a fleet in, one self-contained HTML page that ranks its devices by need of attention out."""
+
+from __future__ import annotations
+
+import math
+from importlib import resources
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gyrovae_tf.errors import atomic_write
+from gyrovae_tf.learn.markup import data_table, escaped, mark, small_print
+from gyrovae_tf.ranking import RISING, Device, Status
+
+if TYPE_CHECKING:
+    from gyrovae_tf.scoring import Scored
+
+_WORDS: dict[Status, str] = {"bad": "events", "look": "look", "good": "OK"}
+_WIDTH, _HEIGHT = 160, 36  # of a curve
+_MOST = 2000
+"""Devices that the page lists; the rest needs attention least."""
+
+
+def write_fleet_page(scored: Scored, path: str | PathLike[str]) -> Path:
+    """What `score_recordings` returned in; the page written to `path`, wholly or not at all; that path out."""
+    atomic_write(path, fleet_page(scored))
+    return Path(path)
+
+
+def fleet_page(scored: Scored) -> str:
+    """What `score_recordings` returned in, the page's HTML out: nothing to load, no script."""
+    style = resources.files("gyrovae_tf.learn").joinpath("page.css").read_text(encoding="utf-8")
+    title = "Fleet: which device to look at"
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8" />
+<meta name="viewport" content="width=device-width, initial-scale=1" />
+<meta name="color-scheme" content="light dark" />
+<title>{escaped(title)}</title>
+<style>
+{style}</style>
+</head>
+<body>
+<main>
+<h1>{escaped(title)}</h1>
+{_verdict(scored)}
+<section id="devices"><h2>Devices, those that need attention first</h2>
+{_devices(scored)}
+</section>
+{_refused(scored)}<section id="origin"><h2>What this is made from</h2>
+{_origin(scored)}
+</section>
+</main>
+</body>
+</html>
+"""
+
+
+def _verdict(scored: Scored) -> str:
+    counts = {status: sum(device.status == status for device in scored.devices) for status in _WORDS}
+    worst = next(status for status in _WORDS if counts[status] or status == "good")
+    headline = {
+        "bad": f"{counts['bad']:,} of {len(scored.devices):,} devices had events.",
+        "look": f"No events; {counts['look']:,} of {len(scored.devices):,} devices are worth a look.",
+        "good": f"Nothing stands out among {len(scored.devices):,} devices.",
+    }[worst]
+    points: dict[Status, str] = {
+        "bad": "the vote over consecutive windows held: motion was abnormal for more than a moment",
+        "look": f"many more alarms than the threshold was set for, or scores that rose by {100 * RISING - 100:.0f} % "
+        "and more",
+        "good": "neither",
+    }
+    items = "\n".join(
+        f"<li>{mark(status, _WORDS[status])} <span>{counts[status]:,}: {escaped(text)}</span></li>"
+        for status, text in points.items()
+    )
+    return (
+        f'<section id="verdict" class="verdict {worst}">\n<p class="headline">{escaped(headline)}</p>\n'
+        f'<ul class="points">\n{items}\n</ul>\n</section>'
+    )
+
+
+def _devices(scored: Scored) -> str:
+    head = ["device", "", "mostly", "score over time", "alarms", "events", "in events", "median", "upper"]
+    head += ["trend", "hours", "windows"]
+    rows = []
+    for device in scored.devices[:_MOST]:
+        rows.append([escaped(device.name), mark(device.status, _WORDS[device.status]), escaped(device.why)])
+        rows[-1] += [_curve(device), f"{100 * device.alarm_rate:.1f}&#160;%", f"{device.events:,}"]
+        rows[-1] += [f"{100 * device.in_events:.1f}&#160;%"]
+        rows[-1] += [f"{value:.2f}" for value in (device.median, device.upper)]
+        rows[-1].append("" if device.trend is None else f"{device.trend:.2f}")
+        rows[-1] += [f"{device.hours:,.2f}", f"{device.windows:,}"]
+    asked = f"{100 * scored.bundle.calibration.false_alarm_rate:g} %"
+    vote = f"{scored.bundle.calibration.vote_alarms} of {scored.bundle.calibration.vote_windows} windows in a row"
+    notes = [
+        "Order: those with events by the share of windows in them; then those with many alarms or rising scores; then "
+        "the others; within each by alarms and upper score.",
+        f"Alarms: share of windows that score 1.0 or more; on normal motion {asked} was asked for. Event: {vote} began "
+        f"to be alarms, {scored.hop} samples from one window to the next. In events: share of windows where it held.",
+        "Median and upper: what half of the windows and what one in twenty exceed, to 1 %. Trend: the median of the "
+        "last third of a device's windows over that of the first, its recordings in the order of their names.",
+        "Score over time: line, the median; bars, the highest score; dashes, the alarm at 1.0. Logarithmic, 0.1 to 10.",
+        "Mostly: the top reason of most of its alarms.",
+    ]
+    if len(scored.devices) > _MOST:
+        notes.insert(0, f"{len(scored.devices) - _MOST:,} devices that need attention least are not listed.")
+    return data_table(head, rows, "wwww") + small_print(notes)
+
+
+def _curve(device: Device) -> str:
+    """A device's scores over time as a small SVG."""
+    step = _WIDTH / len(device.curve)
+    places = [(index + 0.5) * step for index in range(len(device.curve))]
+    line = " ".join(f"{x:.1f},{_y(score):.1f}" for x, score in zip(places, device.curve, strict=True))
+    bars = "".join(
+        f'<line x1="{x:.1f}" y1="{_y(median):.1f}" x2="{x:.1f}" y2="{_y(peak):.1f}" />'
+        for x, median, peak in zip(places, device.curve, device.peaks, strict=True)
+    )
+    alarm = _y(1.0)
+    return (
+        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" style="width: {_WIDTH}px" role="img" '
+        f'aria-label="score over time, highest {device.highest:.2f}">'
+        f'<g stroke="var(--grid)" stroke-width="{max(step - 0.5, 0.5):.1f}">{bars}</g>'
+        f'<line x1="0" y1="{alarm:.1f}" x2="{_WIDTH}" y2="{alarm:.1f}" stroke="var(--alarm)" stroke-dasharray="3 3" />'
+        f'<polyline points="{line}" fill="none" stroke="var(--normal)" stroke-width="1.5" /></svg>'
+    )
+
+
+def _y(score: float) -> float:
+    share = (math.log10(min(max(score, 0.1), 10.0)) + 1) / 2
+    return _HEIGHT - 1 - share * (_HEIGHT - 2)
+
+
+def _refused(scored: Scored) -> str:
+    if not scored.refused:
+        return ""
+    items = "\n".join(f"<li><b>{escaped(name)}</b>: {escaped(why)}</li>" for name, why in scored.refused.items())
+    return (
+        '<section id="refused"><h2>Recordings that could not be scored</h2>\n'
+        f'<p class="lead">Nothing above is of them.</p><ul>\n{items}\n</ul>\n</section>\n'
+    )
+
+
+def _origin(scored: Scored) -> str:
+    rows = [
+        ["scores", escaped(str(scored.path))],
+        ["recordings", f"{scored.recordings:,}"],
+        ["windows", f"{scored.windows:,}, {scored.hop} samples apart"],
+        ["detector", escaped(f"{scored.bundle.model_sha256[:16]}, on {scored.kernels}")],
+    ]
+    return data_table(["", ""], rows, "ww")

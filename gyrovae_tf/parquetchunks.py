@@ -1,0 +1,187 @@
+"""A Parquet recording of any length in, its rows piece by piece out: columns as in a CSV file with a header.
+
+They are x,y,z, or else accX,accY,accZ (m/s^2), or else gyrX,gyrY,gyrZ (degrees per second), among others, and, where
+they are there, `segment` and `timestamp` (milliseconds, or Parquet's own type for times). Rate, units and the like are
+a JSON object under "gyrovae" in the file's metadata. Needs pyarrow.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gyrovae_tf.chunks import (
+    Clock,
+    Facts,
+    Gaps,
+    Mark,
+    Piece,
+    Steps,
+    is_url,
+    name_of,
+    open_bytes,
+    optional,
+    settled,
+    stated_by,
+)
+from gyrovae_tf.csvtable import _AXES, _EXPECTED, LARGEST, Floats, json_object, positive
+from gyrovae_tf.errors import GyrovaeError
+from gyrovae_tf.recording import _RESERVED, _folder_meta
+
+METADATA = b"gyrovae"
+"""The key of a recording's metadata in its file."""
+ROWS = 1 << 17
+"""Rows that are read at a time."""
+_LATEST = 1e15  # milliseconds
+_LARGEST_GROUP = 1 << 30  # bytes of the columns that are read: a row group is unpacked as a whole
+
+
+class ParquetChunks:
+    """A Parquet file that is read piece by piece. It can be sent to other processes."""
+
+    def __init__(self, path: str, rate_hz: float | None = None, rows: int = ROWS) -> None:
+        """The path or URL of a file, and its rate as for `Recording.read`; `GyrovaeError` when it is no recording."""
+        self._path, self._rows, self._source = path, rows, name_of(path)
+        given = None if rate_hz is None else positive(rate_hz, "rate_hz")
+        with self._opened() as file:
+            schema = file.schema_arrow
+            raw = (schema.metadata or {}).get(METADATA)
+            total = file.metadata.num_rows
+            names = list(schema.names)
+            self._check_groups(file.metadata)
+        metadata = {} if raw is None else json_object(raw, f"{self._source}: its metadata {METADATA.decode()}")
+        lower = [name.lower() for name in names]
+        found = next((entry for entry in _AXES if set(entry[0]) <= set(lower)), None)
+        if found is None:
+            raise GyrovaeError(
+                f"{self._source}: wrong columns", expected=_EXPECTED, received=repr(",".join(names[:12])[:120])
+            )
+        axes, units_of, factor = found
+        for name in (*axes, "timestamp", "segment"):
+            if lower.count(name) > 1:
+                raise GyrovaeError(f"{self._source}: column {name} is there {lower.count(name)} times")
+        self._axes = [names[lower.index(name)] for name in axes]
+        self._time, self._label = (
+            names[lower.index(name)] if name in lower else None for name in ("timestamp", "segment")
+        )
+        if not total:
+            raise GyrovaeError(f"{self._source}: no samples", expected="rows of numbers", received="no row")
+        stated, lsb, units = stated_by(metadata, self._source)
+        self._factor = factor if units is None else 1.0
+        units = units or units_of
+        self._clock = self._survey() if self._time else None
+        measured = self._clock and self._clock.measured_hz
+        unsure = units is None or not (given or stated or measured)
+        folder = _folder_meta(Path(path)) if unsure and not is_url(path) else (None, None)
+        rate, units = settled(self._source, given=given, stated=stated, clock=self._clock, folder=folder, units=units)
+        rest = {key: value for key, value in metadata.items() if key not in _RESERVED}
+        self.facts = Facts(total, rate, units, lsb, rest)
+        """What is known before samples are read."""
+
+    def marks(self) -> list[Mark]:
+        """The first row of each row group; one more pass over the file where there are times or segments."""
+        found: dict[int, Mark] = {}
+        gaps = Gaps(None, self._clock, is_dt=False)
+        for group, count, columns in self._batches(0, self._columns(samples=False)):
+            row, segment, began, _ = gaps.of(count, *self._gap_columns(columns, gaps.row))
+            found.setdefault(group, Mark(row, group, 0, segment, began))
+        return list(found.values())
+
+    def pieces(self, mark: Mark | None = None) -> Iterator[Piece]:
+        """The rows from a mark (or the first) on; `GyrovaeError` at the first value that is no number."""
+        gaps = Gaps(mark, self._clock, is_dt=False)
+        for _, count, columns in self._batches(0 if mark is None else mark.offset, self._columns(samples=True)):
+            samples = np.stack([self._numbers(columns, name, LARGEST, gaps.row) for name in self._axes], axis=1)
+            row, _, _, breaks = gaps.of(count, *self._gap_columns(columns, gaps.row))
+            yield Piece(row, samples if self._factor == 1.0 else samples * self._factor, breaks)
+
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[Any]:
+        """The file for pyarrow, whose complaints become ours."""
+        parquet, arrow = optional("pyarrow.parquet"), optional("pyarrow")
+        with open_bytes(self._path) as raw:
+            try:
+                yield parquet.ParquetFile(raw)
+            except (arrow.ArrowException, OSError, ValueError) as error:
+                reason = " ".join(str(error).split())[:120]
+                raise GyrovaeError(f"{self._source}: no Parquet file that can be read: {reason}") from None
+
+    def _check_groups(self, metadata: Any) -> None:
+        for group in range(metadata.num_row_groups):
+            size = metadata.row_group(group).total_byte_size
+            if size > _LARGEST_GROUP:
+                raise GyrovaeError(
+                    f"{self._source}: a row group is too large to be read piece by piece",
+                    expected=f"up to {_LARGEST_GROUP:,} bytes",
+                    received=f"{size:,}",
+                    remedy="Write it again with smaller row groups.",
+                )
+
+    def _columns(self, *, samples: bool) -> list[str]:
+        return [*(self._axes if samples else []), *filter(None, (self._time, self._label))]
+
+    def _batches(self, first: int, columns: list[str]) -> Iterator[tuple[int, int, Any]]:
+        """Row group, number of rows and columns of each part of the file from a row group on."""
+        with self._opened() as file:
+            for group in range(first, file.metadata.num_row_groups):
+                if not columns:  # pyarrow reads no rows without columns
+                    yield group, file.metadata.row_group(group).num_rows, None
+                    continue
+                for batch in file.iter_batches(self._rows, row_groups=[group], columns=columns, use_threads=False):
+                    if batch.num_rows:
+                        yield group, batch.num_rows, batch
+
+    def _gap_columns(self, columns: Any, row: int) -> tuple[Floats | None, NDArray[np.object_] | None]:
+        labels = None if self._label is None else columns.column(self._label)
+        clock = None if self._time is None else self._times(columns, row)
+        return clock, None if labels is None else np.array(labels.to_pylist(), object)
+
+    def _times(self, columns: Any, row: int) -> Floats:
+        """Milliseconds."""
+        assert self._time is not None
+        types, column = optional("pyarrow").types, columns.column(self._time)
+        if not types.is_timestamp(column.type):
+            return self._numbers(columns, self._time, _LATEST, row)
+        self._refuse_nulls(column, self._time, row)
+        unit = {"s": 1000.0, "ms": 1.0, "us": 1e-3, "ns": 1e-6}[column.type.unit]
+        ticks: Floats = column.cast(optional("pyarrow").int64()).to_numpy(zero_copy_only=False) * unit
+        return ticks
+
+    def _numbers(self, columns: Any, name: str, largest: float, row: int) -> Floats:
+        """A column as float64; refuses what is no number or beyond `largest`."""
+        types, column = optional("pyarrow").types, columns.column(name)
+        if not (types.is_floating(column.type) or types.is_integer(column.type)):
+            raise GyrovaeError(f"{self._source}, column {name}", expected="numbers", received=str(column.type))
+        self._refuse_nulls(column, name, row)
+        numbers = column.to_numpy(zero_copy_only=False).astype(np.float64)
+        wrong = np.flatnonzero(~(np.abs(numbers) <= largest))  # NaN compares false
+        if wrong.size:
+            where = f"{self._source}, row {row + int(wrong[0]) + 1}, column {name}"
+            value = numbers[wrong[0]]
+            raise GyrovaeError(
+                where,
+                expected="a number" if np.isnan(value) else f"at most {largest:g} in size",
+                received=str(value),
+            )
+        return numbers
+
+    def _refuse_nulls(self, column: Any, name: str, row: int) -> None:
+        if column.null_count:
+            place = row + int(np.argmax(column.is_null().to_numpy(zero_copy_only=False))) + 1
+            raise GyrovaeError(f"{self._source}, row {place}, column {name}", expected="a number", received="nothing")
+
+    def _survey(self) -> Clock:
+        assert self._time is not None
+        steps, fractional, row = Steps(), False, 0
+        latest: Floats | None = None
+        for _, count, columns in self._batches(0, [self._time]):
+            clock = self._times(columns, row)
+            steps.add(np.diff(clock) if latest is None else np.diff(clock, prepend=latest))
+            fractional |= bool((clock % 1).any())
+            latest, row = clock[-1:], row + count
+        return Clock.of(steps, fractional=fractional, is_dt=False)

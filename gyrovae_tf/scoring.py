@@ -1,0 +1,296 @@
+"""A bundle and recordings of many machines in, a table with the score of every window out.
+
+The work is cut into shards: a recording, or some millions of rows of a long one. Workers score shards; this process
+writes what they found into a folder beside the output, one file a shard, each wholly or not at all, and makes the table
+of them at the end. A shard is the same whoever scores it, and how often. So whatever is killed costs time only, and
+interrupted work goes on with the shards that are missing.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from os import PathLike, fspath
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gyrovae_tf import runtime, scoretable
+from gyrovae_tf.bundle import Bundle, check_replaceable, read_json, write_json
+from gyrovae_tf.chunks import is_url, optional
+from gyrovae_tf.errors import GyrovaeError, atomic_write, read_file
+from gyrovae_tf.npy import read_npz
+from gyrovae_tf.ranking import Device, Tally, ranked
+from gyrovae_tf.shards import Job, Part, Shard, divide, identity, score_shard
+from gyrovae_tf.spec import AXES, Spec
+from gyrovae_tf.streaming import find_recordings
+from gyrovae_tf.workers import results
+
+PLAN = "plan.json"
+SHARD_ROWS = 2_000_000
+"""Rows of a long recording that are one shard."""
+LONG_BYTES = 64 << 20
+"""A file that is not larger is one shard, without looking into it first."""
+_LARGEST_PART = 4 << 30  # bytes
+Progress = Callable[[int, int, str], None]
+"""Called with (done, total, what): for a progress bar."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What scoring came to."""
+
+    path: Path
+    """The table."""
+    recordings: int
+    """Those in the table."""
+    windows: int
+    """Rows of the table."""
+    alarms: int
+    """Windows with a score of 1.0 and more."""
+    devices: tuple[Device, ...]
+    """Those that need attention most first."""
+    refused: dict[str, str]
+    """Recording that could not be scored -> why. None of its windows is in the table."""
+    seconds: float
+    """Time that it took."""
+    scored: int
+    """Windows scored in that time; the others were there from interrupted work."""
+    bundle: Bundle
+    """What they were scored with."""
+    hop: int
+    """Samples from one window to the next."""
+    kernels: str
+    """What ran the model: a name of `runtime.KERNELS`."""
+
+    @property
+    def windows_per_s(self) -> float:
+        """Windows scored in a second, reading and writing included."""
+        return self.scored / self.seconds if self.seconds > 0 else 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready values."""
+        names = ("recordings", "windows", "alarms", "refused", "seconds", "scored", "windows_per_s", "hop", "kernels")
+        return {
+            "scores": str(self.path),
+            **{name: getattr(self, name) for name in names},
+            "devices": [device.to_dict() for device in self.devices],
+        }
+
+
+def score_recordings(
+    bundle: Bundle | str | PathLike[str],
+    recordings: Iterable[str | PathLike[str]],
+    output: str | PathLike[str],
+    *,
+    hop: int | None = None,
+    rate_hz: float | None = None,
+    kernels: str | None = None,
+    jobs: int = 1,
+    scheduler: str | None = None,
+    resume: bool = False,
+    shard_rows: int = SHARD_ROWS,
+    long_bytes: int = LONG_BYTES,
+    progress: Progress | None = None,
+) -> Scored:
+    """A bundle (or the path of one or of a run) and recordings in; their windows' scores in `output`, `Scored` out.
+
+    `recordings` are paths, folders, patterns or URLs (`streaming.find_recordings`); `output` ends in .parquet or .csv;
+    `hop` is in samples (half a window unless given); `rate_hz` is for files that do not state one; `kernels` as for
+    `Detector`. `jobs` processes of this computer do the work, or the workers of a Dask `scheduler`, which have to reach
+    the recordings by the same names. With `resume` interrupted work of the same kind goes on. Files of more than
+    `long_bytes` are scored in shards of `shard_rows` rows.
+
+    A recording that cannot be scored is left out, whole, and told in `Scored.refused`; `GyrovaeError` when all are.
+    """
+    began = time.monotonic()
+    scoretable.check_name(output)
+    known = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
+    hop = known.spec.window // 2 if hop is None else hop
+    for what, value in (("hop", hop), ("number of jobs", jobs), ("number of rows in a shard", shard_rows)):
+        if not (isinstance(value, int) and value >= 1):
+            raise GyrovaeError(f"the {what} is not usable", expected="at least 1", received=value)
+    job = Job(known, runtime.Detector(known, kernels).model.kernels, hop, rate_hz)
+    names = find_recordings(recordings)
+    if not names:
+        raise GyrovaeError("no recordings", expected="at least one file", received="none")
+    folder = Path(f"{fspath(output)}.parts")
+    plan = {"schema_version": 1, "job": identity(job), "shard_rows": shard_rows, "long_bytes": long_bytes}
+    refused: dict[int, GyrovaeError] = {}
+    sizes: list[list[Any] | None] = []
+    for number, name in enumerate(names):
+        try:
+            sizes.append(_size(name))
+        except GyrovaeError as error:
+            refused[number] = error
+            sizes.append(None)
+    plan["recordings"] = [[name, size] for name, size in zip(names, sizes, strict=True)]
+    _begin(folder, plan, resume=resume)
+    how: dict[str, Any] = {"jobs": jobs, "scheduler": scheduler}
+    shards: list[Shard] = []
+    long: list[Shard] = []
+    for number, (name, size) in enumerate(zip(names, sizes, strict=True)):
+        if size is not None:
+            (long if size[0] > long_bytes else shards).append(Shard(number, 0, name))
+    for index, found in results(divide, (job, shard_rows), long, **how):
+        if isinstance(found, GyrovaeError):
+            refused[long[index].recording] = found
+        else:
+            shards += found
+        if progress:
+            progress(index + 1, len(long), "long recordings, first look")
+    shards.sort()
+    counts = {shard.file: count for shard in shards if (count := _counted(folder / shard.file)) is not None}
+    missing = [shard for shard in shards if shard.file not in counts]
+    scored = done = 0
+    started = time.monotonic()
+    for index, found in results(score_shard, job, missing, **how):
+        shard, done = missing[index], done + 1
+        if isinstance(found, GyrovaeError):
+            refused.setdefault(shard.recording, found)
+        else:
+            atomic_write(folder / shard.file, _packed(found))
+            counts[shard.file] = len(found["start"])
+            scored += counts[shard.file]
+        if progress:
+            speed = scored / max(time.monotonic() - started, 1e-9)
+            progress(len(shards) - len(missing) + done, len(shards), f"{speed:,.0f} windows/s")
+    kept = [shard for shard in shards if shard.recording not in refused]
+    for number in {shard.recording for shard in kept}:
+        mine = [shard for shard in kept if shard.recording == number]
+        if not sum(counts[shard.file] for shard in mine):
+            refused[number] = _too_short(names[number], known.spec)
+    kept = [shard for shard in kept if shard.recording not in refused]
+    if not kept:
+        raise next(iter(refused.values()))
+    devices = _written(job, folder, kept, counts, names, output)
+    shutil.rmtree(folder)
+    return Scored(
+        path=Path(output),
+        recordings=len({shard.recording for shard in kept}),
+        windows=sum(device.windows for device in devices),
+        alarms=sum(device.alarms for device in devices),
+        devices=devices,
+        refused={names[number]: str(error) for number, error in sorted(refused.items())},
+        seconds=time.monotonic() - began,
+        scored=scored,
+        bundle=known,
+        hop=hop,
+        kernels=job.kernels,
+    )
+
+
+# --- the folder of the work
+
+
+def _size(name: str) -> list[Any]:
+    """Bytes of a file, and what changes when it is written anew."""
+    try:
+        if is_url(name):
+            system, path = optional("fsspec").core.url_to_fs(name)
+            about = system.info(path)
+            changed = next((about[key] for key in ("mtime", "LastModified", "ETag", "created") if key in about), None)
+            return [int(about.get("size") or 0), str(changed)]
+        status = Path(name).stat()
+    except (OSError, ValueError, ImportError) as error:
+        reason = "no such file" if isinstance(error, FileNotFoundError) else getattr(error, "strerror", None) or error
+        raise GyrovaeError(f"cannot read {name}: {reason}") from None
+    return [status.st_size, status.st_mtime_ns]
+
+
+def _begin(folder: Path, plan: Mapping[str, Any], *, resume: bool) -> None:
+    """Make the folder of the work, or go on with one; refuse one of other work, or that is not ours."""
+    check_replaceable(folder, marker=PLAN)
+    if resume and (folder / PLAN).is_file():
+        if read_json(folder / PLAN, largest=1 << 30) == json.loads(json.dumps(plan)):
+            return
+        raise GyrovaeError(
+            f"the interrupted work in {folder} was another: other recordings, another detector or other options",
+            remedy="Begin anew, without --resume.",
+        )
+    shutil.rmtree(folder, ignore_errors=True)
+    write_json(folder / PLAN, plan)
+
+
+def _packed(part: Part) -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **part)
+    return buffer.getvalue()
+
+
+def _counted(path: Path) -> int | None:
+    """The number of windows in a part; None where there is none, or a damaged one."""
+    try:
+        return len(_part(path)["start"]) if path.is_file() else None
+    except GyrovaeError:
+        return None
+
+
+def _part(path: Path) -> Part:
+    try:
+        return read_npz(read_file(path, largest=_LARGEST_PART))
+    except ValueError as error:
+        raise GyrovaeError(f"{path} is damaged: {error}", remedy="Remove it, and go on with --resume.") from None
+
+
+def _too_short(name: str, spec: Spec) -> GyrovaeError:
+    return GyrovaeError(
+        f"{name}: too few samples for one window of {spec.window}",
+        expected=f"at least {spec.window} samples without a gap",
+    )
+
+
+# --- the table
+
+
+def _written(
+    job: Job, folder: Path, shards: Sequence[Shard], counts: Mapping[str, int], names: Sequence[str], output: Any
+) -> tuple[Device, ...]:
+    """Parts in, the table written, the devices out."""
+    rate = job.bundle.calibration.false_alarm_rate
+    devices: dict[str, Tally] = {}
+    of: dict[str, str] = {}
+    totals: dict[str, int] = {}
+    several = len({_folder_of(names[shard.recording]) for shard in shards}) > 1
+    root = _common([_folder_of(names[shard.recording]) for shard in shards])
+    for shard in shards:
+        told = bytes(_part(folder / shard.file)["device"]).decode("utf-8", "replace")
+        own = _folder_of(names[shard.recording])[len(root) :] if several else names[shard.recording].rpartition("/")[2]
+        of[shard.file] = told or own or "."
+        totals[of[shard.file]] = totals.get(of[shard.file], 0) + counts[shard.file]
+    with scoretable.table(output, identity(job)) as table:
+        for shard in shards:
+            part = _part(folder / shard.file)
+            rate_hz = float(part.pop("rate_hz")[0])
+            part.pop("device")
+            table.add(names[shard.recording], rate_hz, part)
+            tally = devices.setdefault(of[shard.file], Tally(of[shard.file], totals[of[shard.file]]))
+            tally.add(shard.recording, part["segment"], part["score"], part["event"], job.hop / rate_hz, _why(part))
+    return ranked(tally.device(rate) for tally in devices.values())
+
+
+def _why(part: Part) -> Iterator[str]:
+    """The top reason of each alarm in words."""
+    for row in np.flatnonzero((part["alarm"] != 0) & (part["axis"] != 0)):
+        center = math.sqrt(max(part["low_hz"][row], 0.5) * part["high_hz"][row])
+        direction = scoretable.DIRECTIONS[part["direction"][row]]
+        yield f"{AXES[part['axis'][row] - 1]} near {float(f'{center:.1g}'):g} Hz {direction}"
+
+
+def _folder_of(name: str) -> str:
+    return name.replace("\\", "/").rpartition("/")[0]
+
+
+def _common(folders: Sequence[str]) -> str:
+    """What all folders begin with, up to a slash."""
+    parts = [folder.split("/") for folder in dict.fromkeys(folders)]
+    shared = 0
+    while all(len(part) > shared for part in parts) and len({part[shared] for part in parts}) == 1:
+        shared += 1
+    return "".join(f"{part}/" for part in parts[0][:shared]) if shared < min(map(len, parts)) or len(parts) > 1 else ""

@@ -1,0 +1,212 @@
+"""A detector and a shard of recordings in, the score of each of its windows out: what a worker does.
+
+A shard is a recording, or some millions of rows of a long one. What comes of it is the same whoever scores it, and how
+often.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import threading
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gyrovae_tf import runtime, scoretable
+from gyrovae_tf.bundle import Bundle
+from gyrovae_tf.chunks import Mark
+from gyrovae_tf.errors import GyrovaeError
+from gyrovae_tf.signal.score import Reason, reasons, vote
+from gyrovae_tf.spec import AXES, BANDS, Spec
+from gyrovae_tf.streaming import Stream
+
+Part = dict[str, NDArray[Any]]
+"""Arrays of a shard's windows, and facts of its recording."""
+
+
+class Job(NamedTuple):
+    """What all shards share."""
+
+    bundle: Bundle
+    kernels: str
+    hop: int
+    rate_hz: float | None
+
+
+class Shard(NamedTuple):
+    """The windows of one recording that begin in rows `first` to before `last` (None: all)."""
+
+    recording: int
+    number: int
+    path: str
+    first: int = 0
+    last: int | None = None
+    stream: Stream | None = None
+    """None: to be opened by who scores it."""
+    mark: Mark | None = None
+
+    @property
+    def file(self) -> str:
+        """The name of its part in the folder of the work."""
+        return f"{self.recording:07}-{self.number:05}.npz"
+
+
+def identity(job: Job) -> dict[str, Any]:
+    """What the scores depend on, beside the recordings, as JSON-ready values."""
+    calibration = json.dumps(job.bundle.calibration.to_dict(), sort_keys=True)
+    return {
+        "model": job.bundle.model_sha256,
+        "spec": job.bundle.spec.digest,
+        "calibration": hashlib.sha256(calibration.encode()).hexdigest(),
+        "kernels": job.kernels,
+        "hop": job.hop,
+        "rate_hz": job.rate_hz,
+    }
+
+
+def divide(shared: tuple[Job, int], shard: Shard) -> list[Shard]:
+    """A long recording in, its shards, which know where to begin to read, out."""
+    job, rows = shared
+    stream = _opened(job, shard.path)
+    marks = stream.marks()
+    # The vote at a shard's first window looks at windows in front of it.
+    lead = (job.bundle.calibration.vote_windows - 1) * job.hop
+    shards = []
+    for number, first in enumerate(range(0, stream.facts.rows, rows)):
+        mark = max((mark for mark in marks if mark.row <= max(first - lead, 0)), key=lambda mark: mark.row)
+        last = min(first + rows, stream.facts.rows)
+        shards.append(shard._replace(number=number, first=first, last=last, stream=stream, mark=mark))
+    return shards
+
+
+def score_shard(job: Job, shard: Shard) -> Part:
+    """What shards share and one of them in, the arrays of `scoretable` out, and facts of its recording.
+
+    Scores are those of `Detector.score_windows`, whatever the batch; `GyrovaeError` when the recording cannot be read.
+    """
+    spec, calibration = job.bundle.spec, job.bundle.calibration
+    detector = _detector(job)
+    stream = shard.stream or _opened(job, shard.path)
+    lead = (calibration.vote_windows - 1) * job.hop
+    first = max(shard.first - lead, 0)
+    batches = stream.windows(spec.window, job.hop, spec.lsb, first=first, last=shard.last, mark=shard.mark)
+    found: dict[str, list[NDArray[Any]]] = {name: [] for name in ("segment", "start", "score", "reason")}
+    try:
+        for batch in batches:
+            scores = detector.score_windows(batch.windows)
+            top = top_reasons(scores.deviation, spec)
+            for name, values in zip(found, (batch.segments, batch.starts, scores.score, top), strict=True):
+                found[name].append(values)
+    except OSError as error:
+        raise GyrovaeError(f"cannot read {shard.path}: {error.strerror or error}") from None
+    part = {name: np.concatenate(values) if values else np.zeros(0) for name, values in found.items()}
+    top = part.pop("reason").reshape(-1, 5)
+    alarm = part["score"] >= 1.0
+    event = np.zeros(len(alarm), bool)
+    for places in np.split(np.arange(len(alarm)), np.flatnonzero(np.diff(part["segment"])) + 1):
+        event[places] = vote(alarm[places], calibration.vote_alarms, calibration.vote_windows)
+    part |= {"alarm": alarm.astype(np.int8), "event": event.astype(np.int8)}
+    part |= {"axis": top[:, 0].astype(np.int8), "direction": top[:, 3].astype(np.int8)}
+    part |= {"low_hz": top[:, 1], "high_hz": top[:, 2], "share": top[:, 4]}
+    own = part["start"] >= shard.first
+    part = {name: values[own] for name, values in part.items()}
+    part |= {name: part[name].astype(np.int64) for name in ("segment", "start")}
+    device = stream.facts.metadata.get("device")
+    text = device if isinstance(device, str) else ""
+    return part | {"rate_hz": np.array([stream.facts.rate_hz]), "device": np.frombuffer(text.encode(), np.uint8)}
+
+
+def top_reasons(deviation: NDArray[np.float64], spec: Spec) -> NDArray[np.float64]:
+    """Deviations [k, 3, 32] of k windows in; the first of `reasons` of each in numbers, [k, 5], out.
+
+    They are: axis from 1, low and high edge, direction (1 louder, 2 quieter), share; zeros where there is no reason.
+    `reasons` one window at a time would take as long as the front end.
+    """
+    count, width = len(deviation), deviation.shape[1] * deviation.shape[2]
+    flat = np.ascontiguousarray(deviation).reshape(count, width)
+    powers, size = flat**2, np.abs(flat)
+    strong = size >= np.minimum(1.0, size.max(axis=1, initial=0.0))[:, None]
+    sign = np.where(strong, np.sign(flat), 0).reshape(-1, len(AXES), BANDS)
+    begins = np.ones(sign.shape, bool)
+    begins[:, :, 1:] = sign[:, :, 1:] != sign[:, :, :-1]
+    starts = np.flatnonzero(begins)
+    if not len(starts):
+        return np.zeros((count, 5))
+    part = np.where(sign.ravel()[starts] != 0, np.add.reduceat(powers.ravel(), starts), -1.0)
+    ends = np.append(starts[1:], count * width)
+    first = np.searchsorted(starts, np.arange(count + 1) * width)
+    coded = np.zeros((count, 5))
+    for index in range(count):
+        parts = part[first[index] : first[index + 1]]
+        best = int(parts.argmax())
+        if parts[best] <= 0:  # nothing deviates
+            continue
+        if (parts >= parts[best] * (1 - 1e-9)).sum() > 1:  # alike but for rounding, which is that of `reasons`
+            coded[index] = _coded(reasons(deviation[index], spec, count=1))
+            continue
+        low, high = int(starts[first[index] + best]), int(ends[first[index] + best])
+        axis, band = divmod(low - index * width, BANDS)
+        share = float(powers.ravel()[low:high].sum()) / float(powers[index].sum())
+        edges = _edges(spec)
+        louder = flat[index, low - index * width] > 0
+        coded[index] = axis + 1, max(edges[band], 0.0), edges[band + high - low], 1 if louder else 2, share
+    return coded
+
+
+@functools.lru_cache(maxsize=8)
+def _edges(spec: Spec) -> tuple[float, ...]:
+    """Between the bands, as `reasons` has them."""
+    center = np.array([band.center_hz for band in spec.bands])
+    between = (center[1:] + center[:-1]) / 2
+    edges = np.concatenate([[2 * center[0] - between[0]], between, [2 * center[-1] - between[-1]]])
+    return tuple(edges.tolist())
+
+
+def _coded(found: Sequence[Reason]) -> tuple[float, ...]:
+    """A reason, where there is one, as `top_reasons` gives it."""
+    if not found:
+        return (0.0,) * 5
+    top = found[0]
+    direction = scoretable.DIRECTIONS.index(top.direction)
+    return AXES.index(top.axis) + 1.0, top.low_hz, top.high_hz, float(direction), top.share
+
+
+_loaded = threading.local()
+
+
+def _detector(job: Job) -> runtime.Detector:
+    """The job's detector, loaded once for each thread: an interpreter serves one at a time."""
+    key = json.dumps(identity(job))
+    if getattr(_loaded, "key", None) != key:
+        _loaded.key, _loaded.detector = None, runtime.Detector(job.bundle, job.kernels)
+        _loaded.key = key
+    detector: runtime.Detector = _loaded.detector
+    return detector
+
+
+def _opened(job: Job, path: str) -> Stream:
+    """A recording of the rate and units that the detector was made for."""
+    spec = job.bundle.spec
+    try:
+        stream = Stream.open(path, rate_hz=job.rate_hz)
+    except OSError as error:
+        raise GyrovaeError(f"cannot read {path}: {error.strerror or error}") from None
+    rate = stream.facts.rate_hz
+    if rate is None or abs(rate / spec.rate_hz - 1) > 0.01:
+        raise GyrovaeError(
+            f"{stream.source} was recorded at another rate than the detector was made for",
+            expected=f"{spec.rate_hz:g} Hz",
+            received="no known rate" if rate is None else f"{rate:g} Hz",
+            remedy="Give it with --rate-hz (rate_hz in Python)." if rate is None else None,
+        )
+    if stream.facts.units != spec.units:
+        raise GyrovaeError(
+            f"{stream.source} is in other units than the detector was made for",
+            expected=spec.units,
+            received=stream.facts.units,
+        )
+    return stream

@@ -1,0 +1,231 @@
+"""Recordings of any length in, their windows a batch at a time out: CSV or Parquet, files, folders, patterns or URLs.
+
+What is held in memory is a few pieces of a file, whatever its length.
+"""
+
+from __future__ import annotations
+
+import glob
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from os import PathLike, fspath
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gyrovae_tf.chunks import Facts, Mark, Piece, is_url, name_of, optional
+from gyrovae_tf.csvchunks import CsvChunks
+from gyrovae_tf.errors import GyrovaeError
+from gyrovae_tf.parquetchunks import ParquetChunks
+from gyrovae_tf.recording import Recording
+from gyrovae_tf.signal.frontend import to_counts
+
+BATCH = 1024
+"""Windows at a time."""
+ENDINGS = (".csv", ".parquet")
+"""How files in a folder end that are recordings."""
+
+
+class Batch(NamedTuple):
+    """Some windows of one recording."""
+
+    windows: NDArray[np.int16]
+    """int16 [k, N, 3] in counts."""
+    starts: NDArray[np.int64]
+    """[k] the first row of each."""
+    segments: NDArray[np.int64]
+    """[k] the segment that each lies in, from 0."""
+
+    def part(self, rows: slice) -> Batch:
+        """Some of them."""
+        return Batch(self.windows[rows], self.starts[rows], self.segments[rows])
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A recording that is read piece by piece. It can be sent to other processes."""
+
+    path: str
+    """Its path or URL."""
+    facts: Facts
+    """Rows, rate, units, lsb and metadata, as `Recording.read` finds them."""
+    _chunks: CsvChunks | ParquetChunks = field(repr=False)
+
+    @classmethod
+    def open(cls, path: str | PathLike[str], *, rate_hz: float | None = None) -> Stream:
+        """A file's path or URL in; `rate_hz` as for `Recording.read`. `GyrovaeError` when it is no recording.
+
+        Reads it once through, without keeping it. Named .parquet it is Parquet, else CSV.
+        """
+        name = fspath(path)
+        kind = ParquetChunks if name.lower().endswith(".parquet") else CsvChunks
+        chunks = kind(name, rate_hz)
+        return cls(name, chunks.facts, chunks)
+
+    @property
+    def source(self) -> str:
+        """The file's name, for messages."""
+        return name_of(self.path)
+
+    def marks(self) -> list[Mark]:
+        """Places where `windows` may begin to read, in order: one more pass over the file."""
+        return self._chunks.marks()
+
+    def pieces(self, mark: Mark | None = None) -> Iterator[Piece]:
+        """The samples from a mark (or the first row) on."""
+        return self._chunks.pieces(mark)
+
+    def recording(self) -> Recording:
+        """All of it at once, for recordings that fit into memory."""
+        pieces = list(self.pieces())
+        starts = [piece.row + int(row) for piece in pieces for row in np.flatnonzero(piece.breaks)]
+        _, rate, units, lsb, metadata = self.facts
+        segments = tuple(zip(starts, [*starts[1:], self.facts.rows], strict=True))
+        samples = np.concatenate([piece.samples for piece in pieces])
+        return Recording(samples, rate, segments, self.source, units, lsb, metadata)
+
+    def windows(
+        self,
+        window: int,
+        hop: int,
+        lsb: float,
+        *,
+        first: int = 0,
+        last: int | None = None,
+        mark: Mark | None = None,
+        batch: int = BATCH,
+    ) -> Iterator[Batch]:
+        """Windows of `window` samples, `hop` apart from the start of each segment, in counts of `lsb`, in order.
+
+        They are those that `learn.cutting.cut` cuts out of the whole recording, of which those that begin in rows
+        `first` to before `last`. `mark` is one at or before `first`, to begin to read at.
+        """
+        run = _Run(window, hop, first, self.facts.rows if last is None else last, mark)
+        ready: list[Batch] = []
+        count = 0
+        for piece in self.pieces(mark):
+            if piece.row >= run.last + window:
+                break
+            counts = to_counts(piece.samples, lsb)
+            # A piece may go on with the segment of the one before.
+            borders = np.unique([0, *np.flatnonzero(piece.breaks), len(counts)])
+            for start, stop in itertools.pairwise(borders.tolist()):
+                for found in run.add(counts[start:stop], piece.row + start, begins=bool(piece.breaks[start])):
+                    ready.append(found)
+                    count += len(found.starts)
+                    if count >= batch:
+                        joined = _joined(ready)
+                        for place in range(0, count - batch + 1, batch):
+                            yield joined.part(slice(place, place + batch))
+                        ready, count = [joined.part(slice(count - count % batch, None))], count % batch
+        if count:
+            yield _joined(ready)
+
+
+class _Run:
+    """The end of the segment that is being read: what has come of it and is needed for further windows."""
+
+    _MOST = 256  # windows that are copied at once
+
+    def __init__(self, window: int, hop: int, first: int, last: int, mark: Mark | None) -> None:
+        self._window, self._hop, self._first, self.last = window, hop, first, last
+        self._segment, self._began = (-1, 0) if mark is None else (mark.segment, mark.began)
+        if mark is not None and mark.began == mark.row:
+            self._segment -= 1  # counted when it begins
+        self._kept: list[NDArray[np.int16]] = []
+        self._row = 0  # of the first kept sample
+        self._length = 0
+        self._next = self._grid(0 if mark is None else mark.row)
+
+    def _grid(self, row: int) -> int:
+        """The first window's start at or behind a row, and within what is asked for."""
+        behind = max(row, self._first) - self._began
+        return self._began + max(-(-behind // self._hop), 0) * self._hop
+
+    def add(self, counts: NDArray[np.int16], row: int, *, begins: bool) -> Iterator[Batch]:
+        """Samples of one segment, which it may begin with, and the first one's row in; windows that are whole out."""
+        if begins:
+            self._segment, self._began = self._segment + 1, row
+            self._next = self._grid(row)
+        if begins or not self._kept:
+            self._kept, self._row, self._length = [], row, 0
+        self._kept.append(counts)
+        self._length += len(counts)
+        # Starts of windows that end within what is here.
+        stop = min(self._row + self._length - self._window + 1, self.last)
+        if self._next >= stop:
+            self._drop()
+            return
+        samples = np.concatenate(self._kept)
+        views = np.lib.stride_tricks.sliding_window_view(samples, self._window, axis=0).swapaxes(1, 2)
+        starts = np.arange(self._next, stop, self._hop, dtype=np.int64)
+        for place in range(0, len(starts), self._MOST):
+            part = starts[place : place + self._MOST]
+            yield Batch(views[part - self._row], part, np.full(len(part), self._segment, np.int64))
+        self._kept = [samples]
+        self._next = int(starts[-1]) + self._hop
+        self._drop()
+
+    def _drop(self) -> None:
+        """Let go of the samples in front of the next window."""
+        needless = min(max(self._next - self._row, 0), self._length)
+        if needless and len(self._kept) == 1:
+            self._kept = [self._kept[0][needless:].copy()]
+        elif needless:
+            self._kept = [np.concatenate(self._kept)[needless:]]
+        self._row, self._length = self._row + needless, self._length - needless
+
+
+def _joined(parts: Sequence[Batch]) -> Batch:
+    return parts[0] if len(parts) == 1 else Batch(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+
+
+def find_recordings(names: Iterable[str | PathLike[str]]) -> list[str]:
+    """Names in; paths and URLs of recordings out, in order and each once.
+
+    A folder stands for the .csv and .parquet files in it and in its folders, a pattern (`**` is any number of folders)
+    for what it matches; both may be URLs of a file system that fsspec knows. `GyrovaeError` where nothing is found.
+    """
+    found: list[str] = []
+    for given in names:
+        name = fspath(given)
+        inside = _in_url(name) if is_url(name) else _in_folder(name)
+        if not inside:
+            raise GyrovaeError(
+                f"nothing matches {name}" if _is_pattern(name) else f"{name} holds no {' or '.join(ENDINGS)} files"
+            )
+        found += inside
+    return list(dict.fromkeys(found))
+
+
+def _is_pattern(name: str) -> bool:
+    return any(sign in name for sign in "*?[")
+
+
+def _is_recording(path: str, folder: str) -> bool:
+    inside = path[len(folder) :].replace("\\", "/").split("/")
+    return path.lower().endswith(ENDINGS) and not any(part.startswith(".") for part in inside)
+
+
+def _in_folder(name: str) -> list[str]:
+    path = Path(name)
+    if path.is_dir():
+        return sorted(str(file) for file in path.rglob("*") if _is_recording(str(file), name) and file.is_file())
+    if not path.exists() and _is_pattern(name):
+        return sorted(file for file in glob.glob(name, recursive=True) if Path(file).is_file())  # noqa: PTH207
+    return [name]
+
+
+def _in_url(name: str) -> list[str]:
+    try:
+        system, path = optional("fsspec").core.url_to_fs(name)
+        if _is_pattern(path):
+            return sorted(system.unstrip_protocol(file) for file in system.glob(path) if system.isfile(file))
+        if system.isdir(path):
+            return sorted(system.unstrip_protocol(file) for file in system.find(path) if _is_recording(file, path))
+    except (OSError, ValueError, ImportError) as error:  # ImportError: a scheme whose package is not installed
+        raise GyrovaeError(f"cannot read {name}: {error}") from None
+    return [name]

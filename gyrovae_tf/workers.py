@@ -1,0 +1,151 @@
+"""A function and tasks in, results out as they come: in this process, in several of this computer, or by Dask.
+
+Tasks must be such that doing one twice does no harm: one whose worker died is done again. Only who asked for them
+writes files, so a worker that is killed costs time, and neither loses nor doubles a result.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import multiprocessing.connection
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any
+
+from gyrovae_tf.chunks import optional
+from gyrovae_tf.errors import GyrovaeError
+
+Work = Callable[[Any, Any], Any]
+"""What all tasks share and one task in, its result out."""
+Results = Iterator[tuple[int, Any]]
+"""Number of a task, and its result or the `GyrovaeError` that it ended with."""
+_AHEAD = 2  # tasks for each worker that are handed out at a time
+_DEATHS = 3  # of workers, one after the other without a result in between: then it is the tasks' fault
+_PATIENCE_S = 30.0  # for a scheduler to answer, and for its first worker to come
+
+_shared: Any = None
+
+
+def results(work: Work, shared: Any, tasks: Sequence[Any], *, jobs: int = 1, scheduler: str | None = None) -> Results:
+    """A module's function, what its tasks share, and these in; (number of the task, result) out as they come.
+
+    With `jobs` 1 they are done here, one after the other; with more in so many processes, which are started afresh
+    (spawn); with `scheduler`, the address of a Dask scheduler, by its workers, which need this package. `GyrovaeError`
+    when workers die again and again, or the scheduler does not answer.
+    """
+    if scheduler is not None:
+        return _by_dask(work, shared, tasks, scheduler)
+    if min(jobs, len(tasks)) > 1:
+        return _by_processes(work, shared, tasks, min(jobs, len(tasks)))
+    return ((number, _attempt(work, shared, task)) for number, task in enumerate(tasks))
+
+
+def _attempt(work: Work, shared: Any, task: Any) -> Any:
+    try:
+        return work(shared, task)
+    except GyrovaeError as error:
+        return error
+
+
+def _by_processes(work: Work, shared: Any, tasks: Sequence[Any], jobs: int) -> Results:
+    waiting = list(range(len(tasks)))
+    deaths = 0
+    while waiting:
+        pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _begin, (shared,))
+        before = set(multiprocessing.active_children())
+        running: dict[Future[Any], int] = {}
+        try:
+            while waiting or running:
+                while waiting and len(running) < _AHEAD * jobs:
+                    running[pool.submit(_call, work, tasks[waiting[0]])] = waiting[0]
+                    waiting.pop(0)
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    found = future.result()
+                    yield running.pop(future), found
+                    deaths = 0
+        except BrokenProcessPool:
+            # What has ended stays; a worker may have died while others had results ready.
+            for future, number in sorted(running.items(), key=lambda item: item[1]):
+                if future.done() and not future.cancelled() and future.exception() is None:
+                    yield number, future.result()
+                    deaths = 0
+                else:
+                    waiting.append(number)
+            waiting.sort()
+            deaths += 1
+            if deaths >= _DEATHS:
+                raise GyrovaeError(
+                    f"worker processes died {deaths} times in a row",
+                    remedy="Is there enough memory? Try fewer --jobs. In Python: jobs above 1 need a script with "
+                    'if __name__ == "__main__".',
+                ) from None
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in set(multiprocessing.active_children()) - before:
+                process.terminate()
+
+
+def _begin(shared: Any) -> None:
+    """In a new process: keep what tasks share, leave Ctrl-C to the parent, and do not outlive it."""
+    global _shared
+    _shared = shared
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+
+
+def _end_with(sentinel: int) -> None:
+    multiprocessing.connection.wait([sentinel])
+    os._exit(1)
+
+
+def _call(work: Work, task: Any) -> Any:
+    return _attempt(work, _shared, task)
+
+
+def _by_dask(work: Work, shared: Any, tasks: Sequence[Any], address: str) -> Results:
+    dask = optional("distributed")
+    try:
+        client = dask.Client(address, timeout=_PATIENCE_S)
+    except (OSError, TimeoutError, ValueError) as error:
+        raise GyrovaeError(f"no Dask scheduler answers at {address}: {error}") from None
+    with client:
+        try:
+            client.wait_for_workers(1, timeout=_PATIENCE_S)
+        except TimeoutError:
+            raise GyrovaeError(f"the Dask scheduler at {address} has no workers") from None
+        # Not by name of its content: what is scattered is lost with its worker, what is computed is computed again.
+        common = client.submit(_itself, shared, pure=False)
+        handed = dask.as_completed()
+        numbers: dict[str, int] = {}
+        waiting = iter(enumerate(tasks))
+
+        def hand_out(most: int) -> None:
+            for number, task in waiting:
+                future = client.submit(_attempt, work, common, task, pure=False, retries=_DEATHS)
+                numbers[future.key] = number
+                handed.add(future)
+                if len(numbers) >= most:
+                    return
+
+        most = _AHEAD * max(sum(client.ncores().values()), 1)
+        hand_out(most)
+        for future in handed:
+            try:
+                found = future.result()
+            except dask.KilledWorker as error:
+                raise GyrovaeError(
+                    f"a task's workers died again and again: {error}", remedy="Is there enough memory on them?"
+                ) from None
+            yield numbers.pop(future.key), found
+            future.release()
+            hand_out(most)
+
+
+def _itself(value: Any) -> Any:
+    return value

@@ -1,0 +1,369 @@
+"""Recordings read piece by piece: the same as read at once, from any place on, in a bounded amount of memory."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gyrovae_tf import chunks, csvchunks
+from gyrovae_tf.csvchunks import CsvChunks
+from gyrovae_tf.errors import GyrovaeError
+from gyrovae_tf.learn.cutting import cut, segments_of
+from gyrovae_tf.recording import Recording
+from gyrovae_tf.streaming import Batch, Stream, find_recordings
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def stream(path: Path, chunk: int = 61, rate_hz: float | None = None) -> Stream:
+    read = CsvChunks(str(path), rate_hz, chunk)
+    return Stream(str(path), read.facts, read)
+
+
+def assert_same(one: Recording, other: Recording) -> None:
+    assert np.array_equal(one.samples, other.samples)
+    for name in ("segments", "rate_hz", "units", "lsb", "source", "metadata"):
+        assert getattr(one, name) == getattr(other, name)
+
+
+def joined(batches: list[Batch]) -> Batch:
+    return Batch(*(np.concatenate(parts) for parts in zip(*batches, strict=True)))
+
+
+# --- the same as Recording.read
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "data").glob("*.csv")), ids=lambda path: path.name)
+def test_the_files_of_data(path: Path) -> None:
+    for chunk in (1000, csvchunks.CHUNK):
+        assert_same(stream(path, chunk).recording(), Recording.read(path))
+
+
+def test_all_shared_recordings(shared: Path) -> None:
+    paths = sorted((shared / "datasets").glob("*/**/*.csv"))
+    assert len(paths) > 100
+    for path in paths:
+        assert_same(stream(path, 50_000).recording(), Recording.read(path))
+
+
+@st.composite
+def texts(draw: st.DrawFn) -> bytes:
+    """CSV files of all formats, in all dresses, some with a fault."""
+    number = st.sampled_from(["0", "-1.5", "9.81", "+3", "1e2", ".5", "7."])
+    delimiter = draw(st.sampled_from([",", ";", "\t", " "]))
+    kind = draw(st.sampled_from(["xyz", "stamped", "bare", "dt", "flat", "segments"]))
+    count = draw(st.integers(1, 40))
+    rows: list[list[str]] = []
+    clock = 0.0
+    for row in range(count):
+        values = [draw(number) for _ in range(3)]
+        clock += draw(st.sampled_from([5, 5, 5, 5, 6, 4, 20, -3, 0, 0.25]))
+        if kind == "stamped":
+            values = [f"{clock:g}", *values]
+        elif kind == "dt":
+            values.append(draw(st.sampled_from(["5", "5", "5", "6", "30", "0"])))
+        elif kind == "segments":
+            values.append(draw(st.sampled_from(["0", "0", "0", "b", ""])))
+        elif kind == "flat":
+            values = [draw(number) for _ in range(15)]
+            if row == 0 and draw(st.booleans()):
+                values = ["boot", "log", *values][: draw(st.integers(1, 17))]
+        rows.append(values)
+    header = {"xyz": "x y z", "stamped": "timestamp x y z", "segments": "X Y Z segment"}.get(kind)
+    lines = ([delimiter.join(header.split())] if header else []) + [delimiter.join(row) for row in rows]
+    if draw(st.booleans()):
+        fault = draw(st.sampled_from(["1,2", "nan,1,2", "x", "# note", "", '"1"', "1e9,1,1,1", "1 2 3 4 5"]))
+        lines.insert(draw(st.integers(0, len(lines))), fault)
+    if draw(st.booleans()):
+        lines.insert(0, '# {"rate_hz": 200, "label": "fan"}')
+    text = draw(st.sampled_from(["\n", "\r\n", "\r"])).join(lines) + draw(st.sampled_from(["", "\n"]))
+    return text.encode(draw(st.sampled_from(["utf-8", "utf-8-sig", "utf-16"])))
+
+
+@settings(max_examples=300, deadline=None)
+@given(text=texts(), chunk=st.integers(4, 200))
+def test_whatever_the_file_and_wherever_it_is_cut(tmp_path_factory: pytest.TempPathFactory, text: bytes, chunk: int):
+    path = tmp_path_factory.getbasetemp() / "any.csv"
+    path.write_bytes(text)
+    try:
+        whole = Recording.read(path)
+    except GyrovaeError:
+        # Which of several faults is told may differ; that one is told may not.
+        with pytest.raises(GyrovaeError):
+            stream(path, chunk).recording()
+        return
+    found = stream(path, chunk).recording()
+    assert found.rate_hz == pytest.approx(whole.rate_hz, rel=1e-12) if whole.rate_hz else found.rate_hz is None
+    assert np.array_equal(found.samples, whole.samples)
+    assert (found.segments, found.units, found.metadata) == (whole.segments, whole.units, whole.metadata)
+
+
+def test_a_fault_at_the_end_is_told_with_its_row(tmp_path: Path) -> None:
+    path = tmp_path / "r.csv"
+    path.write_text("x,y,z\n" + "1,2,3\n" * 1000 + "1,2\n")
+    with pytest.raises(GyrovaeError, match="row 1002: the number of columns changes; expected 3, received 2"):
+        stream(path)
+    path.write_text("x,y,z\n" + "1,2,3\n" * 1000 + "1,two,3\n")
+    with pytest.raises(GyrovaeError, match="row 1002, column y; expected a number, received 'two'"):
+        stream(path).recording()
+
+
+def test_a_line_without_an_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csvchunks, "_LONGEST_LINE", 1 << 20)
+    path = tmp_path / "r.csv"
+    path.write_bytes(b"x,y,z\n1,2,3\n" + b"1" * (2 << 20))
+    with pytest.raises(GyrovaeError, match=r"r\.csv, row 3: a line of more than 1 MB"):
+        stream(path, 1 << 18)
+
+
+@given(steps=st.lists(st.sampled_from([-1.0, 0.0, 4.5, 5.0, 5.25, 6.0, 1e3]), max_size=50), exact=st.booleans())
+def test_the_median_of_steps_that_are_not_kept(steps: list[float], exact: bool) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(chunks, "_DISTINCT", 1 << 20 if exact else 2)
+        found = chunks.Steps()
+        for step in steps:
+            found.add(np.array([step]))
+    above = [step for step in steps if step > 0]
+    assert found.median() == (pytest.approx(np.median(above), rel=0 if exact else 1e-6) if above else None)
+    if above:
+        kept = [step for step in above if step <= 6]
+        assert found.mean(6.0) == pytest.approx(np.mean(kept), rel=1e-12) if kept else True
+
+
+# --- windows
+
+
+def test_windows_by_hand(tmp_path: Path) -> None:
+    path = tmp_path / "r.csv"
+    rows = [(i, "a" if i < 7 else "b") for i in range(12)]
+    path.write_text("x,y,z,segment\n" + "".join(f"{i},0,0,{s}\n" for i, s in rows))
+    (found,) = stream(path).windows(4, 2, 1.0)
+    assert found.starts.tolist() == [0, 2, 7]
+    assert found.segments.tolist() == [0, 0, 1]
+    assert found.windows[:, :, 0].tolist() == [[0, 1, 2, 3], [2, 3, 4, 5], [7, 8, 9, 10]]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    lengths=st.lists(st.integers(1, 60), min_size=1, max_size=8),
+    window=st.integers(2, 20),
+    hop=st.integers(1, 30),
+    batch=st.integers(1, 9),
+    chunk=st.integers(20, 300),
+)
+def test_windows_are_those_that_are_cut_out_of_the_whole(
+    tmp_path_factory: pytest.TempPathFactory, lengths: list[int], window: int, hop: int, batch: int, chunk: int
+) -> None:
+    total = sum(lengths)
+    borders = [0, *itertools.accumulate(lengths)]
+    whole = Recording(np.arange(3.0 * total).reshape(-1, 3), 100.0, tuple(itertools.pairwise(borders)), "w.csv")
+    path = tmp_path_factory.getbasetemp() / "w.csv"
+    whole.write(path)
+    read = stream(path, chunk)
+    batches = list(read.windows(window, hop, 0.5, batch=batch))
+    assert all(len(found.starts) == batch for found in batches[:-1])
+    if max(lengths) < window:
+        assert not batches
+        return
+    expected, origins = cut([whole], window=window, hop=hop, lsb=0.5)
+    found = joined(batches)
+    assert np.array_equal(found.windows, expected)
+    assert np.array_equal(found.starts, origins[:, 1])
+    assert np.array_equal(found.segments, segments_of(origins, [whole]))
+    # The same in shards, each from the last mark in front of it.
+    marks, parts = read.marks(), []
+    for first in range(0, total, 37):
+        mark = max(mark for mark in marks if mark.row <= first)
+        parts += list(read.windows(window, hop, 0.5, first=first, last=first + 37, mark=mark))
+    again = joined([part for part in parts if len(part.starts)])
+    assert all(np.array_equal(one, other) for one, other in zip(found, again, strict=True))
+
+
+def test_a_stream_goes_to_other_processes(tmp_path: Path) -> None:
+    path = tmp_path / "r.csv"
+    path.write_text("timestamp,x,y,z\n" + "".join(f"{5 * i},{i},0,0\n" for i in range(50)))
+    sent = pickle.loads(pickle.dumps(stream(path)))
+    assert_same(sent.recording(), Recording.read(path))
+
+
+_READ = """
+import resource, sys
+from gyrovae_tf.streaming import Stream
+def most_kb():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (1024 if sys.platform == "darwin" else 1)
+list(Stream.open(sys.argv[1]).windows(256, 128, 0.01))
+before = most_kb()
+count = sum(len(batch.starts) for batch in Stream.open(sys.argv[2]).windows(256, 128, 0.01))
+print(count, most_kb() - before)
+"""
+
+
+def test_memory_does_not_grow_with_the_recording(tmp_path: Path) -> None:
+    """Two million rows in no more memory than half a million; held at once they are 88 MB as text, 48 as float64."""
+    small, large = tmp_path / "small.csv", tmp_path / "large.csv"
+    rows = "".join(f"{math.sin(i):.12f},{math.cos(i):.12f},9.81234567890\n" for i in range(50_000))
+    for path, times in ((small, 10), (large, 40)):
+        path.write_text('# {"rate_hz": 200}\nx,y,z\n' + rows * times)
+    done = subprocess.run(
+        [sys.executable, "-c", _READ, small, large], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    count, grown_kb = map(int, done.stdout.split())
+    assert count == (2_000_000 - 256) // 128 + 1
+    assert grown_kb < 30_000
+
+
+# --- Parquet
+
+
+@pytest.fixture
+def parquet(tmp_path: Path) -> Callable[..., Path]:
+    """Write columns to a Parquet file."""
+    arrow = pytest.importorskip("pyarrow", reason="pyarrow is not installed (extra scale)")
+    import pyarrow.parquet
+
+    def write(about: dict[str, Any] | None = None, group: int = 7, **columns: Any) -> Path:
+        table = arrow.table(columns)
+        if about is not None:
+            table = table.replace_schema_metadata({"gyrovae": json.dumps(about)})
+        path = tmp_path / "r.parquet"
+        pyarrow.parquet.write_table(table, path, row_group_size=group)
+        return path
+
+    return write
+
+
+def test_parquet_is_read_as_csv_is(parquet: Callable[..., Path], tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    x, y, z = rng.normal(size=(3, 100))
+    stamps = np.cumsum(np.where(np.arange(100) % 40 == 39, 50, 5))
+    labels = ["a"] * 60 + ["b"] * 40
+    about = {"rate_hz": 200.0, "units": "g", "lsb": 0.5, "label": "fan"}
+    path = parquet(about, other=labels, timestamp=stamps, x=x, Y=y, z=z, segment=labels)
+    csv = tmp_path / "r.csv"
+    rows = zip(stamps, x.tolist(), y.tolist(), z.tolist(), labels, strict=True)
+    lines = [f"{t},{a!r},{b!r},{c!r},{s}" for t, a, b, c, s in rows]
+    csv.write_text(f"# {json.dumps(about)}\ntimestamp,x,y,z,segment\n" + "\n".join(lines))
+    read, expected = Stream.open(path), Recording.read(csv)
+    found = read.recording()
+    assert np.array_equal(found.samples, expected.samples)
+    assert found.segments == expected.segments == ((0, 39), (39, 60), (60, 79), (79, 100))
+    assert (found.rate_hz, found.units, found.lsb) == (200.0, "g", 0.5)
+    assert found.metadata == {"label": "fan"}
+    assert [mark.row for mark in read.marks()] == list(range(0, 100, 7))
+    whole = joined(list(read.windows(8, 3, 0.5)))
+    parts = []
+    for first in range(0, 100, 20):
+        mark = max(mark for mark in read.marks() if mark.row <= first)
+        parts += list(read.windows(8, 3, 0.5, first=first, last=first + 20, mark=mark))
+    assert all(np.array_equal(one, other) for one, other in zip(whole, joined(parts), strict=True))
+
+
+def test_parquets_own_times_are_milliseconds_here(parquet: Callable[..., Path]) -> None:
+    stamps = np.array([0, 10_000, 20_000, 60_000, 70_000], "datetime64[us]")
+    found = Stream.open(parquet(timestamp=stamps, x=[1.0] * 5, y=[1.0] * 5, z=[1] * 5)).recording()
+    assert found.rate_hz == 100.0
+    assert found.segments == ((0, 3), (3, 5))
+
+
+def test_gyroscope_columns_become_radians(parquet: Callable[..., Path]) -> None:
+    found = Stream.open(parquet(gyrX=[180.0], gyrY=[0.0], gyrZ=[-90.0]), rate_hz=50).recording()
+    assert found.samples.tolist() == [[math.pi, 0.0, -math.pi / 2]]
+    assert (found.units, found.rate_hz) == ("rad/s", 50.0)
+
+
+@pytest.mark.parametrize(
+    ("columns", "words"),
+    [
+        ({"x": [1.0], "y": [1.0]}, r"wrong columns; expected columns x,y,z .*, received 'x,y'"),
+        (
+            {"x": [1.0] * 9, "y": [1.0] * 9, "z": [1.0] * 8 + [None]},
+            "row 9, column z; expected a number, received nothing",
+        ),
+        ({"x": [1.0, math.nan], "y": [1.0] * 2, "z": [1.0] * 2}, "row 2, column x; expected a number, received nan"),
+        ({"x": [1.0], "y": [1.0], "z": [2e6]}, r"row 1, column z; expected at most 1e\+06 in size, received 2000000.0"),
+        ({"x": ["1"], "y": [1.0], "z": [1.0]}, "column x; expected numbers, received string"),
+        ({"x": [], "y": [], "z": []}, "no samples"),
+        ({"x": [1.0], "X": [1.0], "y": [1.0], "z": [1.0]}, "column x is there 2 times"),
+    ],
+)
+def test_what_is_no_motion_in_parquet(parquet: Callable[..., Path], columns: dict[str, Any], words: str) -> None:
+    path = parquet(**columns)
+    with pytest.raises(GyrovaeError, match=words):
+        Stream.open(path).recording()
+
+
+def test_damaged_parquet_is_told(parquet: Callable[..., Path]) -> None:
+    path = parquet(x=np.arange(1000.0), y=np.ones(1000), z=np.ones(1000), group=1000)
+    content = path.read_bytes()
+    for place in (10, len(content) // 2, len(content) - 30):
+        path.write_bytes(content[:place])
+        with pytest.raises(GyrovaeError, match="no Parquet file that can be read"):
+            Stream.open(path).recording()
+
+
+# --- names
+
+
+def test_folders_and_patterns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("b/1.csv", "a/deep/2.CSV", "a/3.parquet", "a/notes.txt", "a/.hidden/4.csv", "a/.5.csv"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("")
+    monkeypatch.chdir(tmp_path)
+    assert find_recordings(["a"]) == ["a/3.parquet", "a/deep/2.CSV"]
+    assert find_recordings(["b/*.csv", "a/**/*.CSV"]) == ["b/1.csv", "a/deep/2.CSV"]
+    assert find_recordings(["b/1.csv", "b", "missing.csv"]) == ["b/1.csv", "missing.csv"]
+    for name, words in (("a/.hidden/*.parquet", "nothing matches"), ("a/.hidden", "")):
+        if words:
+            with pytest.raises(GyrovaeError, match=words):
+                find_recordings([name])
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(GyrovaeError, match=r"empty holds no \.csv or \.parquet files"):
+        find_recordings(["empty"])
+
+
+def test_urls() -> None:
+    fsspec = pytest.importorskip("fsspec", reason="fsspec is not installed (extra scale)")
+    system = fsspec.filesystem("memory")
+    text = "x,y,z\n" + "1,2,3\n4,5,6\n" * 50
+    for name in ("/fleet/a/1.csv", "/fleet/b/2.csv", "/fleet/b/.3.csv"):
+        system.pipe(name, text.encode())
+    names = ["memory://fleet/a/1.csv", "memory://fleet/b/2.csv"]
+    assert [name.replace(":///", "://") for name in find_recordings(["memory://fleet"])] == names
+    assert [name.replace(":///", "://") for name in find_recordings(["memory://fleet/*/[12].csv"])] == names
+    read = Stream.open(names[0], rate_hz=100)
+    assert (read.source, read.facts.rows, read.facts.rate_hz) == ("1.csv", 100, 100.0)
+    assert read.recording().samples[:2].tolist() == [[1, 2, 3], [4, 5, 6]]
+    with pytest.raises(GyrovaeError, match=r"cannot read memory://fleet/none\.csv: no such file"):
+        Stream.open("memory://fleet/none.csv")
+    with pytest.raises(GyrovaeError, match="cannot read nonsense://fleet"):
+        find_recordings(["nonsense://fleet"])
+
+
+@pytest.mark.parametrize(("package", "name"), [("fsspec", "s3://bucket/1.csv"), ("pyarrow.parquet", "1.parquet")])
+def test_a_package_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, package: str, name: str) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(
+        GyrovaeError, match=rf'{package.split(".")[0]}.*\nInstall it: pip install "gyrovae-tf\[scale\]"'
+    ):
+        Stream.open(name)
+
+
+def test_what_is_no_file(tmp_path: Path) -> None:
+    with pytest.raises(GyrovaeError, match=r"none\.csv: no such file"):
+        Stream.open(tmp_path / "none.csv")
+    with pytest.raises(GyrovaeError, match="a folder; expected a recording"):
+        Stream.open(tmp_path)
+    with pytest.raises(GyrovaeError, match="not an ordinary file"):
+        Stream.open("/dev/zero")
