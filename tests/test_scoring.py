@@ -24,7 +24,7 @@ from gyrovae_tf.cli.main import cli
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gyrovae_tf import workers
+from gyrovae_tf import scoring, workers
 from gyrovae_tf.bundle import Bundle
 from gyrovae_tf.device.simulate import simulate
 from gyrovae_tf.errors import GyrovaeError
