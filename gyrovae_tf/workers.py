@@ -119,8 +119,11 @@ def _by_dask(work: Work, shared: Any, tasks: Sequence[Any], address: str) -> Res
             client.wait_for_workers(1, timeout=_PATIENCE_S)
         except TimeoutError:
             raise GyrovaeError(f"the Dask scheduler at {address} has no workers") from None
-        # Not by name of its content: what is scattered is lost with its worker, what is computed is computed again.
+        # What is scattered is lost with its workers; what is computed is computed again. On all workers, as tasks go
+        # where their data are.
         common = client.submit(_itself, shared, pure=False)
+        dask.wait(common)
+        client.replicate(common)
         handed = dask.as_completed()
         numbers: dict[str, int] = {}
         waiting = iter(enumerate(tasks))
