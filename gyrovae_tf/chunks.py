@@ -13,7 +13,7 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gyrovae_tf.csvtable import Floats, positive
+from gyrovae_tf.csvtable import Floats, longest_step
 from gyrovae_tf.errors import GyrovaeError
 
 _DISTINCT = 1 << 20  # steps between two samples that are told apart exactly
@@ -156,7 +156,7 @@ class Clock(NamedTuple):
         median = steps.median()
         if median is None:
             return cls(math.inf, None, 0.0)
-        longest = 1.5 * median if fractional else max(1.5 * median, median + 1)
+        longest = longest_step(median, fractional=fractional)
         return cls(longest, 1000 / (median if is_dt else steps.mean(longest)), float(is_dt))
 
 
@@ -200,51 +200,3 @@ class Gaps:
             self._segment, self._began = self._segment + len(starts), row + int(starts[-1])
         self.row += count
         return row, segment, began, breaks
-
-
-def settled(
-    source: str,
-    *,
-    given: float | None,
-    stated: float | None,
-    clock: Clock | None,
-    folder: tuple[float | None, str | None],
-    units: str | None,
-) -> tuple[float | None, str]:
-    """What is given, stated in the file, measured, and said by a meta.json in, rate and units out.
-
-    Refuses what does not fit together, in the words of `Recording.read`.
-    """
-    measured, slack = (None, 0.0) if clock is None else (clock.measured_hz, clock.slack_ms)
-    rate = given or stated or measured
-    if given and stated and abs(given - stated) > 0.01 * stated:
-        raise GyrovaeError(
-            f"{source}: its rate is not the given one",
-            expected=f"{given:g} Hz (given)",
-            received=f"{stated:g} Hz (stated in the file)",
-        )
-    if rate and measured and not 950 / measured <= 1000 / rate <= 1.05 * (1000 / measured + slack):
-        raise GyrovaeError(
-            f"{source}: its timestamps do not fit its rate",
-            expected=f"{rate:g} Hz ({'given' if given else 'stated in the file'})",
-            received=f"{measured:.5g} Hz (measured by its timestamps)",
-        )
-    if measured and rate == measured and not 2 <= measured <= 20_000:
-        raise GyrovaeError(
-            f"{source}: its timestamps give {measured:.5g} Hz",
-            expected="2 to 20000 Hz",
-            remedy="Timestamps must be in milliseconds.",
-        )
-    return rate or folder[0], units or folder[1] or "m/s^2"
-
-
-def stated_by(metadata: dict[str, Any], source: str) -> tuple[float | None, float | None, str | None]:
-    """What a file says of itself in, its stated rate, lsb and units out; each None where it says nothing."""
-    stated, lsb = (
-        None if metadata.get(key) is None else positive(metadata[key], f"{source}: {key} in its metadata line")
-        for key in ("rate_hz", "lsb")
-    )
-    units = metadata.get("units")
-    if units is not None and not (isinstance(units, str) and units):
-        raise GyrovaeError(f"{source}: units in its metadata line", expected="a text", received=repr(units))
-    return stated, lsb, units

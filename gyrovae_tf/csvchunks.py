@@ -18,24 +18,25 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gyrovae_tf.chunks import Clock, Facts, Gaps, Mark, Piece, is_url, name_of, open_bytes, settled, stated_by
-from gyrovae_tf.csvrows import LATEST, Layout, Watched, changed, cut_rows, numbers_of, rows_of
+from gyrovae_tf.chunks import Clock, Facts, Gaps, Mark, Piece, is_url, name_of, open_bytes
+from gyrovae_tf.csvrows import LATEST, Layout, Watched, changed, numbers_of
 from gyrovae_tf.csvtable import (
-    _AXES,
-    _NUMBER,
+    COLUMNS,
     FLATTENED,
     JOURNAL,
     Floats,
     Table,
-    _offence,
     columns,
+    flat_shape,
+    offence,
     positive,
     read_head,
     read_notes,
     read_table,
+    split_rows,
 )
 from gyrovae_tf.errors import GyrovaeError
-from gyrovae_tf.recording import _RESERVED, _folder_meta
+from gyrovae_tf.recording import RESERVED, settled, stated_by
 
 CHUNK = 4 << 20
 """Bytes that are read at a time."""
@@ -71,11 +72,16 @@ class CsvChunks:
         stated, lsb, units = stated_by(metadata, self._source)
         self._factor = layout.factor if units is None else 1.0
         units = units or layout.units
-        measured = self._clock and self._clock.measured_hz
-        unsure = units is None or not (given or stated or measured)
-        folder = _folder_meta(Path(path)) if unsure and not is_url(path) else (None, None)
-        rate, units = settled(self._source, given=given, stated=stated, clock=self._clock, folder=folder, units=units)
-        rest = {key: value for key, value in metadata.items() if key not in _RESERVED}
+        rate, units = settled(
+            self._source,
+            given=given,
+            stated=stated,
+            measured=self._clock and self._clock.measured_hz,
+            slack_ms=self._clock.slack_ms if self._clock else 0.0,
+            path=None if is_url(path) else Path(path),
+            units=units,
+        )
+        rest = {key: value for key, value in metadata.items() if key not in RESERVED}
         if layout.skipped:
             rest["skipped_values"] = layout.skipped
         self.facts = Facts(rows, rate, units, lsb, rest)
@@ -149,28 +155,19 @@ class CsvChunks:
         table = read_table(text[start : ends[1] if len(ends) > 1 else None], line, self._source)
         if table.names is None and table.fields[-1] >= FLATTENED:
             return metadata, line, self._flat(table)
-        motion, names = columns(cut_rows(table, 0, 1)), table.names
+        motion, names = columns(table.rows(0, 1)), table.names
         found = Layout(table.delimiter, names, int(table.fields[0]), units=motion.units, factor=motion.factor)
         if names is None:
             return metadata, line, found if found.width == 3 else changed(found, time=3)
-        group = next(entry[0] for entry in _AXES if set(entry[0]) <= set(names))
+        group = next(entry[0] for entry in COLUMNS if set(entry[0]) <= set(names))
         time, segment = (names.index(name) if name in names else None for name in ("timestamp", "segment"))
         return metadata, line, changed(found, axes=tuple(map(names.index, group)), time=time, segment=segment)
 
     def _flat(self, table: Table) -> Layout:
         """As `csvtable.flattened`, from the first two rows."""
-        first, width = table.row(0), int(table.fields[-1])
-        kept = len(first) - max((i + 1 for i, text in enumerate(first) if not _NUMBER.fullmatch(text)), default=0)
-        if kept < len(first) or len(first) != width:
-            kept -= kept % 3
-            width = width if len(table.lines) > 1 else kept
-        if width % 3 or width == 0:
-            raise GyrovaeError(
-                f"{self._source}: rows of {table.fields[-1]} values and no header",
-                expected="x y z x y z ..., a multiple of 3",
-            )
+        kept, width = flat_shape(table)
         found = Layout(table.delimiter, None, int(table.fields[-1]), flat=True)
-        return changed(found, kept=kept, skipped=len(first) - kept, may_hold_dt=width % 4 == 0)
+        return changed(found, kept=kept, skipped=len(table.row(0)) - kept, may_hold_dt=width % 4 == 0)
 
     # --- lines to rows
 
@@ -179,9 +176,9 @@ class CsvChunks:
         begins = mark is None or mark.row == 0
         headed = begins and self._layout.names is not None
         for chunk in self._lines(None if begins else mark):
-            table = rows_of(self._source, chunk.text, chunk.line, self._layout.delimiter)
+            table = split_rows(chunk.text, chunk.line, self._source, self._layout.delimiter)
             if headed and len(table.lines):
-                table, headed = cut_rows(table, 1, None), False
+                table, headed = table.rows(1, None), False
             if len(table.lines):
                 yield chunk, table._replace(names=self._layout.names), begins
                 begins = False
@@ -225,7 +222,7 @@ class CsvChunks:
     ) -> tuple[Floats, NDArray[np.object_] | None]:
         found = numbers_of(table, self._layout, limits, first=first)
         if found is None:
-            raise _offence(table, self._layout.limits, self._layout.skipped if first else 0)
+            raise offence(table, self._layout.limits, self._layout.skipped if first else 0)
         return found
 
     def _read(self, mark: Mark | None, *, samples: bool) -> Iterator[tuple[Mark, Piece]]:

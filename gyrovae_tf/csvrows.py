@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gyrovae_tf.chunks import Clock, Steps
-from gyrovae_tf.csvtable import LARGEST, Floats, Table, _parse, _refuse_other_than_dt
-from gyrovae_tf.errors import GyrovaeError
+from gyrovae_tf.csvtable import LARGEST, Floats, Table, fourth_is_dt, parse, refuse_other_than_dt
 
 LATEST = 1e15
 """No time is later, in milliseconds."""
@@ -108,11 +106,7 @@ class Watched:
         layout = self._layout
         low, high = self._fourth
         if layout.may_hold_dt and self._fourth_whole and not self._all_whole and low >= 0 and high >= 2:
-            raise GyrovaeError(
-                f"{self._source}: every fourth value looks like a dt",
-                expected="rows of x y z x y z ...",
-                remedy="Write one sample a line: x y z dt",
-            )
+            raise fourth_is_dt(self._source)
         if layout.time is None:
             return None
         if layout.names is None:
@@ -121,7 +115,7 @@ class Watched:
             dts = np.array([self._first_dt, *self._rest, *([self._rest[-1]] if self._rest else [])])
             if self._fractional:
                 dts[-1] = 0.5
-            _refuse_other_than_dt(Table(self._source, b"", b"", None, *[np.zeros(0, np.intp)] * 4), times, dts)
+            refuse_other_than_dt(Table(self._source, b"", b"", None, *[np.zeros(0, np.intp)] * 4), times, dts)
         return Clock.of(self._steps, fractional=self._fractional, is_dt=layout.names is None)
 
 
@@ -129,49 +123,12 @@ def changed(layout: Layout, **changes: Any) -> Layout:
     return Layout(**{**vars(layout), **changes})
 
 
-def rows_of(source: str, text: bytes, line: int, delimiter: bytes) -> Table:
-    """Whole lines in, their rows out, by the rules of `csvtable.read_table`; there may be none."""
-    body = re.sub(rb"(?m)^[ \t]*#.*$", b"", text) if b"#" in text else text
-    if b'"' in body:
-        body = re.sub(rb'"([^"\n]*)"', lambda quoted: quoted[1].replace(delimiter, b"_"), body)
-    if delimiter == b" ":
-        body = body.strip(b" \t").replace(b"\t", b" ")
-        if any(mark in body for mark in (b"  ", b" \n", b"\n ")):
-            body = re.sub(rb" *\n *", b"\n", re.sub(rb"  +", b" ", body))
-    elif b" " in body or b"\t" in body:
-        body = re.sub(rb"(?m)^[ \t]+$", b"", body)
-    data = np.frombuffer(body, np.uint8)
-    newlines = np.flatnonzero(data == ord("\n"))
-    starts = np.concatenate([[0], newlines + 1])
-    ends = np.concatenate([newlines, [len(body)]])
-    kept = np.flatnonzero(ends > starts)
-    starts, ends = starts[kept], ends[kept]
-    marks = np.flatnonzero(data == ord(delimiter))
-    fields = np.searchsorted(marks, ends) - np.searchsorted(marks, starts) + 1
-    return Table(source, body, delimiter, None, starts, ends, kept + line, fields)
-
-
-def cut_rows(table: Table, first: int, last: int | None) -> Table:
-    """Some of a table's rows."""
-    rows = slice(first, last)
-    if not len(table.starts[rows]):
-        return table._replace(body=b"", starts=table.starts[:0], ends=table.ends[:0], lines=table.lines[:0])
-    start, end = int(table.starts[rows][0]), int(table.ends[rows][-1])
-    return table._replace(
-        body=table.body[start:end],
-        starts=table.starts[rows] - start,
-        ends=table.ends[rows] - start,
-        lines=table.lines[rows],
-        fields=table.fields[rows],
-    )
-
-
 def numbers_of(
     table: Table, layout: Layout, limits: Mapping[int, float], *, first: bool
 ) -> tuple[Floats, NDArray[np.object_] | None] | None:
     """The columns of `limits`, or the samples of flat rows, and the labels of segments; None when one is no number."""
     if not layout.flat:
-        return _parse(table.body, layout.delimiter, len(table.lines), limits, layout.segment)
+        return parse(table.body, layout.delimiter, len(table.lines), limits, layout.segment)
     body, rows = table.body, len(table.lines)
     if first:
         head = b"\n".join(table.row(0)[layout.skipped :])
@@ -181,5 +138,5 @@ def numbers_of(
         text, total = body.replace(layout.delimiter, b"\n"), rows * layout.width
     if not total:
         return np.zeros((0, 3)), None
-    found = _parse(text, layout.delimiter, total, {0: LARGEST}, None)
+    found = parse(text, layout.delimiter, total, {0: LARGEST}, None)
     return None if found is None else (found[0].reshape(-1, 3), None)

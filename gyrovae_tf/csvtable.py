@@ -24,13 +24,13 @@ Floats = npt.NDArray[np.float64]
 LARGEST = 1e6
 """No sample is larger, in any unit: 1e6 m/s^2 is 100,000 g."""
 
-_AXES: tuple[tuple[tuple[str, str, str], str | None, float], ...] = (  # names, units (None: not said), factor to them
+COLUMNS: tuple[tuple[tuple[str, str, str], str | None, float], ...] = (  # names, units (None: not said), factor to them
     (("x", "y", "z"), None, 1.0),
     (("accx", "accy", "accz"), "m/s^2", 1.0),
     (("gyrx", "gyry", "gyrz"), "rad/s", math.pi / 180),  # Edge Impulse's firmware gives degrees per second
 )
-_NUMBER = re.compile(rb"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-_EXPECTED = "columns x,y,z or accX,accY,accZ or gyrX,gyrY,gyrZ"
+NUMBER = re.compile(rb"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+EXPECTED = "columns x,y,z or accX,accY,accZ or gyrX,gyrY,gyrZ"
 JOURNAL = b'# {"journal": 1, '
 """How a file begins that `device.journal` writes, line by line as samples come: its last line may be cut."""
 FLATTENED = 15  # values a row; fewer could be an accelerometer beside a gyroscope
@@ -62,6 +62,21 @@ class Table(NamedTuple):
     def row(self, index: int) -> list[bytes]:
         row = self.body[self.starts[index] : self.ends[index]]
         return [text.strip() for text in row.split(self.delimiter)]
+
+    def rows(self, first: int, last: int | None) -> Table:
+        """Some of the rows."""
+        rows = slice(first, last)
+        if not len(self.starts[rows]):
+            none = self.starts[:0]
+            return self._replace(body=b"", starts=none, ends=none, lines=none, fields=none)
+        start, end = int(self.starts[rows][0]), int(self.ends[rows][-1])
+        return self._replace(
+            body=self.body[start:end],
+            starts=self.starts[rows] - start,
+            ends=self.ends[rows] - start,
+            lines=self.lines[rows],
+            fields=self.fields[rows],
+        )
 
 
 def positive(value: object, what: str) -> float:
@@ -135,7 +150,7 @@ def read_notes(text: bytes, line: int, source: str) -> dict[str, Any]:
 
 
 def _no_samples(source: str) -> GyrovaeError:
-    return GyrovaeError(f"{source}: no samples", expected=_EXPECTED, received="an empty file")
+    return GyrovaeError(f"{source}: no samples", expected=EXPECTED, received="an empty file")
 
 
 def json_object(text: bytes, what: str) -> dict[str, Any]:
@@ -153,6 +168,33 @@ def read_table(body: bytes, line: int, source: str) -> Table:
     """Find delimiter, header and rows of `body`, whose first line is line `line` of the file; refuse ragged rows."""
     first = re.sub(rb'"[^"\n]*"', b"", body[: (body + b"\n").index(b"\n")]).strip()
     delimiter = next((mark for mark in (b";", b"\t", b",") if mark in first), b" ")
+    table = split_rows(body, line, source, delimiter)
+    if not len(table.lines):
+        raise _no_samples(source)
+    found = table.row(0)
+    names = [text.decode().lower() for text in found]
+    if any(set(group) <= set(names) for group, _, _ in COLUMNS):
+        if len(table.lines) == 1:
+            raise GyrovaeError(f"{source}: no samples", expected="rows of numbers", received="only a header")
+        table = table.rows(1, None)._replace(names=names)
+    elif not any(map(NUMBER.fullmatch, found)):
+        shown = ",".join(names[:12]) + (",..." if len(names) > 12 else "")
+        raise GyrovaeError(f"{source}: wrong columns", expected=EXPECTED, received=repr(shown[:120]))
+    # SSCMA's first row may differ from the others: see flattened.
+    width = len(names) if table.names or table.fields[-1] < FLATTENED else int(table.fields[-1])
+    ragged = np.flatnonzero(table.fields != width)
+    ragged = ragged[ragged > 0] if table.names is None and width >= FLATTENED else ragged
+    if ragged.size:
+        raise GyrovaeError(
+            f"{source}, row {table.lines[ragged[0]]}: the number of columns changes",
+            expected=width,
+            received=table.fields[ragged[0]],
+        )
+    return table
+
+
+def split_rows(body: bytes, line: int, source: str, delimiter: bytes) -> Table:
+    """Whole lines, the first of which is line `line` of the file, in; their rows, of which there may be none, out."""
     if b"#" in body:
         body = re.sub(rb"(?m)^[ \t]*#.*$", b"", body)
     if b'"' in body:
@@ -168,40 +210,10 @@ def read_table(body: bytes, line: int, source: str) -> Table:
     starts = np.concatenate([[0], newlines + 1])
     ends = np.concatenate([newlines, [len(body)]])
     kept = np.flatnonzero(ends > starts)
-    if not kept.size:
-        raise _no_samples(source)
     starts, ends = starts[kept], ends[kept]
     marks = np.flatnonzero(data == ord(delimiter))
     fields = np.searchsorted(marks, ends) - np.searchsorted(marks, starts) + 1
-    table = Table(source, body, delimiter, None, starts, ends, kept + line, fields)
-    found = table.row(0)
-    names = [text.decode().lower() for text in found]
-    if any(set(group) <= set(names) for group, _, _ in _AXES):
-        if len(kept) == 1:
-            raise GyrovaeError(f"{source}: no samples", expected="rows of numbers", received="only a header")
-        cut = int(starts[1])
-        table = table._replace(
-            body=body[cut:],
-            names=names,
-            starts=starts[1:] - cut,
-            ends=ends[1:] - cut,
-            lines=table.lines[1:],
-            fields=fields[1:],
-        )
-    elif not any(map(_NUMBER.fullmatch, found)):
-        shown = ",".join(names[:12]) + (",..." if len(names) > 12 else "")
-        raise GyrovaeError(f"{source}: wrong columns", expected=_EXPECTED, received=repr(shown[:120]))
-    # SSCMA's first row may differ from the others: see flattened.
-    width = len(names) if table.names or fields[-1] < FLATTENED else int(fields[-1])
-    ragged = np.flatnonzero(table.fields != width)
-    ragged = ragged[ragged > 0] if table.names is None and width >= FLATTENED else ragged
-    if ragged.size:
-        raise GyrovaeError(
-            f"{source}, row {table.lines[ragged[0]]}: the number of columns changes",
-            expected=width,
-            received=table.fields[ragged[0]],
-        )
-    return table
+    return Table(source, body, delimiter, None, starts, ends, kept + line, fields)
 
 
 def columns(table: Table) -> Motion:
@@ -210,7 +222,7 @@ def columns(table: Table) -> Motion:
     axes, units = [0, 1, 2], None
     time = segment = None
     if names is not None:
-        group, units, factor = next(entry for entry in _AXES if set(entry[0]) <= set(names))
+        group, units, factor = next(entry for entry in COLUMNS if set(entry[0]) <= set(names))
         twice = [name for name in (*group, "timestamp", "segment") if names.count(name) > 1]
         if twice:
             raise GyrovaeError(f"{source}: column {twice[0]} is there {names.count(twice[0])} times")
@@ -226,9 +238,9 @@ def columns(table: Table) -> Motion:
             remedy="Add a first line that names the columns, such as: timestamp,x,y,z",
         )
     limits = dict.fromkeys(axes, LARGEST) | ({} if time is None else {time: 1e15})
-    parsed = _parse(table.body, table.delimiter, len(table.lines), limits, segment)
+    parsed = parse(table.body, table.delimiter, len(table.lines), limits, segment)
     if parsed is None:
-        raise _offence(table, limits)
+        raise offence(table, limits)
     numbers, labels = parsed
     samples = numbers[:, :3]
     breaks = np.zeros(len(samples) - 1, np.bool_) if labels is None else labels[1:] != labels[:-1]
@@ -236,20 +248,25 @@ def columns(table: Table) -> Motion:
         return Motion(samples, breaks, units, factor)
     clock = numbers[:, 3]
     if names is None:
-        _refuse_other_than_dt(table, samples[:, 0], clock)
+        refuse_other_than_dt(table, samples[:, 0], clock)
     steps = np.diff(clock) if names is not None else clock[1:]
     positive = steps[steps > 0]
     if not positive.size:
         return Motion(samples, breaks | (steps <= 0), units, factor)
     median = float(np.median(positive))
-    longest = 1.5 * median if (clock % 1).any() else max(1.5 * median, median + 1)
+    longest = longest_step(median, fractional=bool((clock % 1).any()))
     broken = (steps <= 0) | (steps > longest)
     # Rounded stamps average out over a stretch; dt, cut to whole ms at each sample, does not, so there the median.
     step = median if names is None else float(steps[~broken].mean())
     return Motion(samples, breaks | broken, units, factor, 1000 / step, slack_ms=float(names is None))
 
 
-def _refuse_other_than_dt(table: Table, first: Floats, last: Floats) -> None:
+def longest_step(median: float, *, fractional: bool) -> float:
+    """The median step of a clock in ms, and whether any time has a fraction, in; the longest that is no gap, out."""
+    return 1.5 * median if fractional else max(1.5 * median, median + 1)
+
+
+def refuse_other_than_dt(table: Table, first: Floats, last: Floats) -> None:
     """Four columns without a header are x y z dt only where the last can be dt and the first is no time."""
     reason = None
     if (last % 1).any() or last.min() < 0 or (len(last) > 1 and last[1:].max() < 2):
@@ -265,33 +282,45 @@ def _refuse_other_than_dt(table: Table, first: Floats, last: Floats) -> None:
 
 def flattened(table: Table) -> tuple[Motion, int]:
     """SSCMA rows x y z x y z ... as one stream, and how many values in front of the first row were dropped."""
-    first, rows, width = table.row(0), len(table.lines), int(table.fields[-1])
-    kept = len(first) - max((i + 1 for i, text in enumerate(first) if not _NUMBER.fullmatch(text)), default=0)
+    first, rows = table.row(0), len(table.lines)
+    kept, width = flat_shape(table)
+    rest = table.body[table.ends[0] :].replace(table.delimiter, b"\n")
+    total, skipped = kept + (rows - 1) * width, len(first) - kept
+    parsed = parse(b"\n".join(first[skipped:]) + rest, table.delimiter, total, {0: LARGEST}, None)
+    if parsed is None:
+        raise offence(table, dict.fromkeys(range(max(width, len(first))), LARGEST), skipped)
+    values = parsed[0].ravel()
+    whole, last = values % 1 == 0, values[::-4]
+    if width % 4 == 0 and whole[::-4].all() and not whole.all() and last.min() >= 0 and last.max() >= 2:
+        raise fourth_is_dt(table.source)
+    return Motion(values.reshape(-1, 3), np.zeros(total // 3 - 1, np.bool_)), skipped
+
+
+def flat_shape(table: Table) -> tuple[int, int]:
+    """How many values of the first of SSCMA's rows are samples, and how many values a row has; refuses other rows."""
+    first, width = table.row(0), int(table.fields[-1])
+    kept = len(first) - max((i + 1 for i, text in enumerate(first) if not NUMBER.fullmatch(text)), default=0)
     if kept < len(first) or len(first) != width:
         kept -= kept % 3
-        width = width if rows > 1 else kept
+        width = width if len(table.lines) > 1 else kept
     if width % 3 or width == 0:
         raise GyrovaeError(
             f"{table.source}: rows of {table.fields[-1]} values and no header",
             expected="x y z x y z ..., a multiple of 3",
         )
-    rest = table.body[table.ends[0] :].replace(table.delimiter, b"\n")
-    total, skipped = kept + (rows - 1) * width, len(first) - kept
-    parsed = _parse(b"\n".join(first[skipped:]) + rest, table.delimiter, total, {0: LARGEST}, None)
-    if parsed is None:
-        raise _offence(table, dict.fromkeys(range(max(width, len(first))), LARGEST), skipped)
-    values = parsed[0].ravel()
-    whole, last = values % 1 == 0, values[::-4]
-    if width % 4 == 0 and whole[::-4].all() and not whole.all() and last.min() >= 0 and last.max() >= 2:
-        raise GyrovaeError(
-            f"{table.source}: every fourth value looks like a dt",
-            expected="rows of x y z x y z ...",
-            remedy="Write one sample a line: x y z dt",
-        )
-    return Motion(values.reshape(-1, 3), np.zeros(total // 3 - 1, np.bool_)), skipped
+    return kept, width
 
 
-def _parse(
+def fourth_is_dt(source: str) -> GyrovaeError:
+    """What to say of rows that hold x y z dt x y z dt ..."""
+    return GyrovaeError(
+        f"{source}: every fourth value looks like a dt",
+        expected="rows of x y z x y z ...",
+        remedy="Write one sample a line: x y z dt",
+    )
+
+
+def parse(
     body: bytes, delimiter: bytes, rows: int, limits: Mapping[int, float], segment: int | None
 ) -> tuple[Floats, npt.NDArray[np.object_] | None] | None:
     """The columns of `limits` as float64 [rows, columns] and the column `segment` as texts; None when one cannot be."""
@@ -312,7 +341,7 @@ def _parse(
     return numbers, None if segment is None else frame[segment].to_numpy(object)
 
 
-def _offence(table: Table, limits: Mapping[int, float], skipped: int = 0) -> GyrovaeError:
+def offence(table: Table, limits: Mapping[int, float], skipped: int = 0) -> GyrovaeError:
     """The first value that is no number or beyond its column's limit, by row and column as a person counts."""
     bounds = zip(table.lines.tolist(), table.starts.tolist(), table.ends.tolist(), strict=True)
     for index, (line, start, end) in enumerate(bounds):
@@ -321,7 +350,7 @@ def _offence(table: Table, limits: Mapping[int, float], skipped: int = 0) -> Gyr
             if column >= len(row) or (index == 0 and column < skipped):
                 continue
             text = row[column].strip()
-            number = _NUMBER.fullmatch(text)
+            number = NUMBER.fullmatch(text)
             if number and abs(float(text)) <= limit:
                 continue
             where = f"{table.source}, row {line}, column {table.names[column] if table.names else column + 1}"

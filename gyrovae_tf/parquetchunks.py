@@ -26,12 +26,10 @@ from gyrovae_tf.chunks import (
     name_of,
     open_bytes,
     optional,
-    settled,
-    stated_by,
 )
-from gyrovae_tf.csvtable import _AXES, _EXPECTED, LARGEST, Floats, json_object, positive
+from gyrovae_tf.csvtable import COLUMNS, EXPECTED, LARGEST, Floats, json_object, positive
 from gyrovae_tf.errors import GyrovaeError
-from gyrovae_tf.recording import _RESERVED, _folder_meta
+from gyrovae_tf.recording import RESERVED, settled, stated_by
 
 METADATA = b"gyrovae"
 """The key of a recording's metadata in its file."""
@@ -56,10 +54,10 @@ class ParquetChunks:
             self._check_groups(file.metadata)
         metadata = {} if raw is None else json_object(raw, f"{self._source}: its metadata {METADATA.decode()}")
         lower = [name.lower() for name in names]
-        found = next((entry for entry in _AXES if set(entry[0]) <= set(lower)), None)
+        found = next((entry for entry in COLUMNS if set(entry[0]) <= set(lower)), None)
         if found is None:
             raise GyrovaeError(
-                f"{self._source}: wrong columns", expected=_EXPECTED, received=repr(",".join(names[:12])[:120])
+                f"{self._source}: wrong columns", expected=EXPECTED, received=repr(",".join(names[:12])[:120])
             )
         axes, units_of, factor = found
         for name in (*axes, "timestamp", "segment"):
@@ -75,11 +73,16 @@ class ParquetChunks:
         self._factor = factor if units is None else 1.0
         units = units or units_of
         self._clock = self._survey() if self._time else None
-        measured = self._clock and self._clock.measured_hz
-        unsure = units is None or not (given or stated or measured)
-        folder = _folder_meta(Path(path)) if unsure and not is_url(path) else (None, None)
-        rate, units = settled(self._source, given=given, stated=stated, clock=self._clock, folder=folder, units=units)
-        rest = {key: value for key, value in metadata.items() if key not in _RESERVED}
+        rate, units = settled(
+            self._source,
+            given=given,
+            stated=stated,
+            measured=self._clock and self._clock.measured_hz,
+            slack_ms=self._clock.slack_ms if self._clock else 0.0,
+            path=None if is_url(path) else Path(path),
+            units=units,
+        )
+        rest = {key: value for key, value in metadata.items() if key not in RESERVED}
         self.facts = Facts(total, rate, units, lsb, rest)
         """What is known before samples are read."""
 

@@ -29,6 +29,7 @@ import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -48,7 +49,7 @@ from gyrovae_tf.csvtable import (
 )
 from gyrovae_tf.errors import GyrovaeError, atomic_write, read_file
 
-_RESERVED = ("rate_hz", "units", "lsb")
+RESERVED = ("rate_hz", "units", "lsb")
 _LARGEST_META = 16 << 20  # bytes
 
 
@@ -94,8 +95,8 @@ class Recording:
             )
         if not (isinstance(self.units, str) and self.units):
             raise GyrovaeError(f"{self.source}: units", expected="a text", received=repr(self.units))
-        if any(key in self.metadata for key in _RESERVED):
-            raise GyrovaeError(f"{self.source}: metadata must not hold any of {', '.join(_RESERVED)}")
+        if any(key in self.metadata for key in RESERVED):
+            raise GyrovaeError(f"{self.source}: metadata must not hold any of {', '.join(RESERVED)}")
         object.__setattr__(self, "samples", samples)
         object.__setattr__(self, "segments", tuple((int(start), int(stop)) for start, stop in self.segments))
         for name in ("rate_hz", "lsb"):
@@ -122,15 +123,9 @@ class Recording:
         if text.startswith(JOURNAL):
             del metadata["journal"]
             metadata |= read_notes(text[start:], line, source)
-        stated, lsb = (
-            None if metadata.get(key) is None else positive(metadata[key], f"{source}: {key} in its metadata line")
-            for key in ("rate_hz", "lsb")
-        )
-        units: str | None = metadata.get("units")
-        if units is not None and not (isinstance(units, str) and units):
-            raise GyrovaeError(f"{source}: units in its metadata line", expected="a text", received=repr(units))
+        stated, lsb, units = stated_by(metadata, source)
         table = read_table(text[start:], line, source)
-        rest = {key: value for key, value in metadata.items() if key not in _RESERVED}
+        rest = {key: value for key, value in metadata.items() if key not in RESERVED}
         if table.names is None and table.fields[-1] >= FLATTENED:
             motion, skipped = flattened(table)
             if skipped:
@@ -138,29 +133,15 @@ class Recording:
         else:
             motion = columns(table)
         samples = motion.samples * (motion.factor if units is None else 1.0)
-        units, measured = units or motion.units, motion.measured_hz
-        rate = given or stated or measured
-        if given and stated and abs(given - stated) > 0.01 * stated:
-            raise GyrovaeError(
-                f"{source}: its rate is not the given one",
-                expected=f"{given:g} Hz (given)",
-                received=f"{stated:g} Hz (stated in the file)",
-            )
-        if rate and measured and not 950 / measured <= 1000 / rate <= 1.05 * (1000 / measured + motion.slack_ms):
-            raise GyrovaeError(
-                f"{source}: its timestamps do not fit its rate",
-                expected=f"{rate:g} Hz ({'given' if given else 'stated in the file'})",
-                received=f"{measured:.5g} Hz (measured by its timestamps)",
-            )
-        if measured and rate == measured and not 2 <= measured <= 20_000:
-            raise GyrovaeError(
-                f"{source}: its timestamps give {measured:.5g} Hz",
-                expected="2 to 20000 Hz",
-                remedy="Timestamps must be in milliseconds.",
-            )
-        if rate is None or units is None:
-            folder_rate, folder_units = _folder_meta(path)
-            rate, units = rate or folder_rate, units or folder_units or "m/s^2"
+        rate, units = settled(
+            source,
+            given=given,
+            stated=stated,
+            measured=motion.measured_hz,
+            slack_ms=motion.slack_ms,
+            path=path,
+            units=units or motion.units,
+        )
         borders = [0, *(np.flatnonzero(motion.breaks) + 1).tolist(), len(samples)]
         return cls(samples, rate, tuple(itertools.pairwise(borders)), source, units, lsb, metadata=rest)
 
@@ -231,6 +212,57 @@ def _known(recording: Recording | str | os.PathLike[str], rate_hz: float | None)
     if recording.rate_hz is None and rate_hz is not None:
         return dataclasses.replace(recording, rate_hz=rate_hz)
     return recording
+
+
+def stated_by(metadata: Mapping[str, Any], source: str) -> tuple[float | None, float | None, str | None]:
+    """What a file says of itself in, its stated rate, lsb and units out; each None where it says nothing."""
+    stated, lsb = (
+        None if metadata.get(key) is None else positive(metadata[key], f"{source}: {key} in its metadata line")
+        for key in ("rate_hz", "lsb")
+    )
+    units = metadata.get("units")
+    if units is not None and not (isinstance(units, str) and units):
+        raise GyrovaeError(f"{source}: units in its metadata line", expected="a text", received=repr(units))
+    return stated, lsb, units
+
+
+def settled(
+    source: str,
+    *,
+    given: float | None,
+    stated: float | None,
+    measured: float | None,
+    slack_ms: float,
+    path: Path | None,
+    units: str | None,
+) -> tuple[float | None, str]:
+    """A rate that is given, stated in the file, measured (to `slack_ms`), and units in; rate and units out.
+
+    What is open then a meta.json near `path` may say. Refuses what does not fit together; see `Recording.read`.
+    """
+    rate = given or stated or measured
+    if given and stated and abs(given - stated) > 0.01 * stated:
+        raise GyrovaeError(
+            f"{source}: its rate is not the given one",
+            expected=f"{given:g} Hz (given)",
+            received=f"{stated:g} Hz (stated in the file)",
+        )
+    if rate and measured and not 950 / measured <= 1000 / rate <= 1.05 * (1000 / measured + slack_ms):
+        raise GyrovaeError(
+            f"{source}: its timestamps do not fit its rate",
+            expected=f"{rate:g} Hz ({'given' if given else 'stated in the file'})",
+            received=f"{measured:.5g} Hz (measured by its timestamps)",
+        )
+    if measured and rate == measured and not 2 <= measured <= 20_000:
+        raise GyrovaeError(
+            f"{source}: its timestamps give {measured:.5g} Hz",
+            expected="2 to 20000 Hz",
+            remedy="Timestamps must be in milliseconds.",
+        )
+    if path is not None and (rate is None or units is None):
+        folder_rate, folder_units = _folder_meta(path)
+        rate, units = rate or folder_rate, units or folder_units
+    return rate, units or "m/s^2"
 
 
 def _folder_meta(path: Path) -> tuple[float | None, str | None]:
