@@ -9,11 +9,11 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from gyrovae_tf.arena import Arena
 from gyrovae_tf.calibration import Calibration
@@ -103,41 +103,15 @@ class Bundle:
         Checked are the schema's version (older ones are upgraded in memory), the manifest's fields, the spec's digest
         and every file's hash.
         """
-        folder = find_bundle(path)
+        folder, raw = read_manifest(path, POWER)
         manifest = folder / MANIFEST
-        raw = read_json(manifest, largest=LARGEST_MANIFEST)
-        check_frontend(raw, POWER, folder)
-        raw = upgraded(raw)
-        check_schema(
-            raw, SCHEMA_VERSION, folder, remedy="Use the gyrovae-tf that made it, or quantise again with this one."
-        )
-        missing = _FIELDS - set(raw)
-        if missing:
-            raise GyrovaeError(f"{manifest} lacks {', '.join(sorted(missing))}")
-        try:
-            spec = Spec.from_dict(raw["spec"])
-            calibration = Calibration.from_dict(raw["calibration"])
-            arena = None if raw["arena"] is None else Arena.from_dict(raw["arena"])
-        except GyrovaeError as error:
-            raise GyrovaeError(f"{manifest}: {error}") from None
-        if raw["spec_digest"] != spec.digest:
-            raise GyrovaeError(
-                f"the spec in {manifest} was changed after it was made",
-                expected=f"digest {raw['spec_digest']}",
-                received=spec.digest,
-            )
+        spec, calibration, arena = parsed(raw, manifest, Spec.from_dict, Calibration.from_dict)
         ops, golden = raw["ops"], raw["golden"]
-        if not (isinstance(ops, list) and all(isinstance(op, str) for op in ops)):
-            raise GyrovaeError(f"{manifest}: ops is not a list of names")
-        if not (isinstance(raw["metrics"], dict) and isinstance(raw["versions"], dict)):
-            raise GyrovaeError(f"{manifest}: metrics and versions must be objects")
         if not all(isinstance(version, str) for version in raw["versions"].values()):
             raise GyrovaeError(f"{manifest}: versions holds something else than texts")
         if not (golden is None or (isinstance(golden, dict) and set(golden) == {"kernels", "version"})):
             raise GyrovaeError(f"{manifest}: golden must say the kernels of the golden windows and their version")
-        names = {MODEL} if golden is None else {MODEL, GOLDEN}
-        if not isinstance(raw["files"], dict) or set(raw["files"]) != names:
-            raise GyrovaeError(f"{manifest}: files must name {' and '.join(sorted(names))} and nothing else")
+        check_files(raw, manifest, {MODEL} if golden is None else {MODEL, GOLDEN})
         model = read_hashed(folder / MODEL, raw["files"][MODEL])
         recorded = None
         if golden is not None:
@@ -147,6 +121,68 @@ class Bundle:
             except GyrovaeError as error:
                 raise GyrovaeError(f"{folder / GOLDEN}: {error}") from None
         return cls(model, spec, calibration, tuple(ops), arena, raw["metrics"], raw["versions"], recorded)
+
+
+class _HasDigest(Protocol):
+    @property
+    def digest(self) -> str: ...
+
+
+_Spec = TypeVar("_Spec", bound=_HasDigest)
+_Calibration = TypeVar("_Calibration")
+
+
+def read_manifest(path: str | PathLike[str], frontend: str) -> tuple[Path, dict[str, Any]]:
+    """A bundle, or a run that holds one, and the front end that it must be of in; its folder and its manifest out.
+
+    An older schema is upgraded in memory. `GyrovaeError` names what is missing or of another kind.
+    """
+    folder = find_bundle(path)
+    manifest = folder / MANIFEST
+    raw = read_json(manifest, largest=LARGEST_MANIFEST)
+    check_frontend(raw, frontend, folder)
+    if frontend == POWER:
+        raw = upgraded(raw)
+    check_schema(
+        raw, SCHEMA_VERSION, folder, remedy="Use the gyrovae-tf that made it, or quantise again with this one."
+    )
+    missing = _FIELDS - set(raw)
+    if missing:
+        raise GyrovaeError(f"{manifest} lacks {', '.join(sorted(missing))}")
+    return folder, raw
+
+
+def parsed(
+    raw: Mapping[str, Any],
+    manifest: Path,
+    spec_of: Callable[[Any], _Spec],
+    calibration_of: Callable[[Any], _Calibration],
+) -> tuple[_Spec, _Calibration, Arena | None]:
+    """A manifest and what reads its parts in; spec, calibration and arena out. Looks at ops, metrics, versions, too."""
+    try:
+        spec = spec_of(raw["spec"])
+        calibration = calibration_of(raw["calibration"])
+        arena = None if raw["arena"] is None else Arena.from_dict(raw["arena"])
+    except GyrovaeError as error:
+        raise GyrovaeError(f"{manifest}: {error}") from None
+    if raw["spec_digest"] != spec.digest:
+        raise GyrovaeError(
+            f"the spec in {manifest} was changed after it was made",
+            expected=f"digest {raw['spec_digest']}",
+            received=spec.digest,
+        )
+    ops = raw["ops"]
+    if not (isinstance(ops, list) and all(isinstance(op, str) for op in ops)):
+        raise GyrovaeError(f"{manifest}: ops is not a list of names")
+    if not (isinstance(raw["metrics"], dict) and isinstance(raw["versions"], dict)):
+        raise GyrovaeError(f"{manifest}: metrics and versions must be objects")
+    return spec, calibration, arena
+
+
+def check_files(raw: Mapping[str, Any], manifest: Path, names: set[str]) -> None:
+    """Refuse a manifest that names other files than these."""
+    if not isinstance(raw["files"], dict) or set(raw["files"]) != names:
+        raise GyrovaeError(f"{manifest}: files must name {' and '.join(sorted(names))} and nothing else")
 
 
 def read_hashed(path: Path, sha256: object, *, largest: int = 256 << 20) -> bytes:

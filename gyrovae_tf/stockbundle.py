@@ -19,12 +19,13 @@ from gyrovae_tf.bundle import (
     MODEL,
     SCHEMA_VERSION,
     STOCK,
-    check_frontend,
-    check_schema,
+    check_files,
     find_bundle,
     frontend_of,
+    parsed,
     read_hashed,
     read_json,
+    read_manifest,
     replacing_folder,
     write_json,
 )
@@ -36,7 +37,6 @@ LARGEST_MODEL = 64 * 1024
 for static data, an ESP32-S3 about 320 KiB, of which the firmware's own model takes 237,368. This is half the least."""
 MOST_OPERATORS = 32
 """Registered ones: the room of the firmware's resolver."""
-_FIELDS = frozenset({"spec", "spec_digest", "files", "calibration", "ops", "arena", "golden", "metrics", "versions"})
 
 
 @dataclass(frozen=True)
@@ -171,37 +171,12 @@ class StockBundle:
     @classmethod
     def load(cls, path: str | PathLike[str]) -> StockBundle:
         """Read a bundle (or the one inside a run) and check it; `GyrovaeError` names what does not hold."""
-        folder = find_bundle(path)
+        folder, raw = read_manifest(path, STOCK)
         manifest = folder / MANIFEST
-        raw = read_json(manifest, largest=LARGEST_MANIFEST)
-        check_frontend(raw, STOCK, folder)
-        check_schema(
-            raw, SCHEMA_VERSION, folder, remedy="Use the gyrovae-tf that made it, or quantise again with this one."
-        )
-        missing = _FIELDS - set(raw)
-        if missing:
-            raise GyrovaeError(f"{manifest} lacks {', '.join(sorted(missing))}")
-        try:
-            spec = StockSpec.from_dict(raw["spec"])
-            calibration = StockCalibration.from_dict(raw["calibration"])
-            arena = None if raw["arena"] is None else Arena.from_dict(raw["arena"])
-        except GyrovaeError as error:
-            raise GyrovaeError(f"{manifest}: {error}") from None
-        if raw["spec_digest"] != spec.digest:
-            raise GyrovaeError(
-                f"the spec in {manifest} was changed after it was made",
-                expected=f"digest {raw['spec_digest']}",
-                received=spec.digest,
-            )
-        ops, metrics, versions = raw["ops"], raw["metrics"], raw["versions"]
-        if not (isinstance(ops, list) and all(isinstance(op, str) for op in ops)):
-            raise GyrovaeError(f"{manifest}: ops is not a list of names")
-        if not (isinstance(metrics, dict) and isinstance(versions, dict)):
-            raise GyrovaeError(f"{manifest}: metrics and versions must be objects")
-        if not isinstance(raw["files"], dict) or set(raw["files"]) != {MODEL}:
-            raise GyrovaeError(f"{manifest}: files must name {MODEL} and nothing else")
+        spec, calibration, arena = parsed(raw, manifest, StockSpec.from_dict, StockCalibration.from_dict)
+        check_files(raw, manifest, {MODEL})
         model = read_hashed(folder / MODEL, raw["files"][MODEL])
-        return cls(model, spec, calibration, tuple(ops), arena, metrics, versions)
+        return cls(model, spec, calibration, tuple(raw["ops"]), arena, raw["metrics"], raw["versions"])
 
 
 def is_stock(path: str | PathLike[str]) -> bool:
