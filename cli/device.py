@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import math
-import signal
 import textwrap
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from gyrovae_tf.device.stopping import stopped_by
+from gyrovae_tf.device.stopping import ENDING, stopped_by
 
 from .show import WIDTH, as_json, print_json, say
 from .standing import live_line
@@ -22,11 +20,6 @@ if TYPE_CHECKING:
 
 _FILE = click.Path(path_type=Path)
 _SHARE = click.FloatRange(0, 1)
-
-
-def _stopped() -> AbstractContextManager[Callable[[], bool]]:
-    """Whether Ctrl-C or SIGTERM has come. A second one ends the program at once."""
-    return stopped_by(signal.SIGINT, signal.SIGTERM)
 
 
 def _speed(_ctx: click.Context, _param: click.Parameter, value: str) -> float:
@@ -109,7 +102,7 @@ def collect(port: str, output: Path, as_json: bool, **options: Any) -> None:
     """
     from gyrovae_tf.device import collect as library
 
-    with _stopped() as stopped, live_line() as progress:
+    with stopped_by(*ENDING) as stopped, live_line() as progress:
         done = library.collect(port, output, progress=progress, stop=stopped, **options)
     if as_json:
         print_json(done.to_dict())
@@ -202,7 +195,7 @@ def simulate(as_json: bool, **options: Any) -> None:
     faults = Faults(options["drop"], options["duplicate"], options["corrupt"], options["late"])
     unplug_after_s, unplugged_s = options["unplug_after"] or (None, None)
     incidents = serve.Incidents(options["reboot_after"], unplug_after_s, unplugged_s, options["powered"])
-    with _stopped() as stopped:
+    with stopped_by(*ENDING) as stopped:
         outlet = Pty(options["link"]) if options["tcp"] is None else Tcp(*options["tcp"])
         click.echo(outlet.name, err=as_json)
         say(f"pretending; in another terminal: gyrovae-tf collect --port {outlet.name} -o normal.csv; Ctrl-C ends it")

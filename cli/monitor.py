@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .device import _stopped
+from gyrovae_tf.device.stopping import ENDING, stopped_by
 
 if TYPE_CHECKING:
     from gyrovae_tf.device.monitor import Decision
@@ -82,7 +82,7 @@ def monitor(
     with contextlib.ExitStack() as stack:
         listeners = _listeners(watched, stack, **options)
         line = stack.enter_context(contextlib.closing(Line(port, baud)))
-        stopped = stack.enter_context(_stopped())
+        stopped = stack.enter_context(stopped_by(*ENDING))
         output = _Output(watched, as_json=as_json)
         stack.callback(output.close)
         try:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable
 
 import click
 
-from gyrovae_tf.device.stopping import stopped_by
+from gyrovae_tf.device.stopping import ENDING, stopped_by
 
 from .progress import progress_bar
 from .show import as_json, print_json, say
@@ -31,7 +30,7 @@ def calibrate(port: str, baud: int, minutes: int, forget: bool, as_json: bool) -
     if forget:
         banner = onsite.forget(port, baud=baud)
     else:
-        with stopped_by(signal.SIGINT, signal.SIGTERM) as stopped, progress_bar() as move:
+        with stopped_by(*ENDING) as stopped, progress_bar() as move:
             banner = onsite.calibrate(port, minutes=minutes, baud=baud, progress=_moved(move), stop=stopped)
     if as_json:
         print_json({"port": port, "threshold": banner.threshold, "windows": banner.site_windows, "spec": banner.spec})

@@ -8,6 +8,9 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
+ENDING = (signal.SIGINT, signal.SIGTERM)
+"""Ctrl-C, and what a service manager sends."""
+
 
 @contextlib.contextmanager
 def stopped_by(*kinds: signal.Signals) -> Iterator[Callable[[], bool]]:

@@ -7,7 +7,7 @@ import hashlib
 import io
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -87,25 +87,15 @@ class Dataset:
 
     def save(self, path: str | PathLike[str]) -> Dataset:
         """Write the folder, wholly or not at all, in place of a dataset that may be there; itself with `path` out."""
-        with replacing_folder(path, marker=MARKER) as folder:
-            hashes = {}
-            for name in (*_ARRAYS, *_WINDOWS):
-                array = getattr(self, name)
-                if array is None:
-                    continue
-                content = to_npy(array)
-                hashes[f"{name}.npy"] = hashlib.sha256(content).hexdigest()
-                atomic_write(folder / f"{name}.npy", content)
-            record = {
-                "schema_version": SCHEMA_VERSION,
-                "spec": json.loads(self.spec.to_json()),
-                "hop": self.hop,
-                "sources": list(self.sources),
-                "train_windows": len(self.train_images),
-                "validation_windows": len(self.validation_images),
-                "files": hashes,
-            }
-            write_json(folder / MARKER, record)
+        record = {
+            "schema_version": SCHEMA_VERSION,
+            "spec": json.loads(self.spec.to_json()),
+            "hop": self.hop,
+            "sources": list(self.sources),
+            "train_windows": len(self.train_images),
+            "validation_windows": len(self.validation_images),
+        }
+        write_dataset(path, {name: getattr(self, name) for name in (*_ARRAYS, *_WINDOWS)}, record)
         return dataclasses.replace(self, path=Path(path))
 
     @classmethod
@@ -279,6 +269,24 @@ def read_record(path: str | PathLike[str]) -> dict[str, Any]:
             remedy="Make one: gyrovae-tf preprocess RECORDING.csv -o DATASET/",
         )
     return read_json(folder / MARKER)
+
+
+def write_dataset(
+    path: str | PathLike[str], arrays: Mapping[str, NDArray[Any] | None], record: Mapping[str, Any]
+) -> None:
+    """A folder, arrays (None: left out) by the names of their files and the marker's record in; written, with hashes.
+
+    Wholly or not at all, in place of a dataset that may be there.
+    """
+    with replacing_folder(path, marker=MARKER) as folder:
+        hashes = {}
+        for name, array in arrays.items():
+            if array is None:
+                continue
+            content = to_npy(array)
+            hashes[f"{name}.npy"] = hashlib.sha256(content).hexdigest()
+            atomic_write(folder / f"{name}.npy", content)
+        write_json(folder / MARKER, {**record, "files": hashes})
 
 
 def to_npy(array: NDArray[Any]) -> bytes:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from importlib import resources
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gyrovae_tf.errors import atomic_write
-from gyrovae_tf.learn.markup import data_table, escaped, mark, small_print
+from gyrovae_tf.learn.markup import data_table, document, escaped, mark, small_print
 from gyrovae_tf.ranking import RISING, Device, Status
 
 if TYPE_CHECKING:
@@ -29,32 +28,16 @@ def write_fleet_page(scored: Scored, path: str | PathLike[str]) -> Path:
 
 def fleet_page(scored: Scored) -> str:
     """What `score_recordings` returned in, the page's HTML out: nothing to load, no script."""
-    style = resources.files("gyrovae_tf.learn").joinpath("page.css").read_text(encoding="utf-8")
-    title = "Fleet: which device to look at"
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8" />
-<meta name="viewport" content="width=device-width, initial-scale=1" />
-<meta name="color-scheme" content="light dark" />
-<title>{escaped(title)}</title>
-<style>
-{style}</style>
-</head>
-<body>
-<main>
-<h1>{escaped(title)}</h1>
-{_verdict(scored)}
+    return document(
+        "Fleet: which device to look at",
+        f"""{_verdict(scored)}
 <section id="devices"><h2>Devices, those that need attention first</h2>
 {_devices(scored)}
 </section>
 {_refused(scored)}<section id="origin"><h2>What this is made from</h2>
 {_origin(scored)}
-</section>
-</main>
-</body>
-</html>
-"""
+</section>""",
+    )
 
 
 def _verdict(scored: Scored) -> str:

@@ -4,11 +4,37 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterable, Sequence
+from importlib import resources
 
 from gyrovae_tf.learn.health import Status
 
 WORDS: dict[Status, str] = {"good": "OK", "look": "look", "bad": "problem"}
 """What a mark says."""
+STYLE = "page.css"
+"""The style sheet, in this folder."""
+
+
+def document(title: str, content: str) -> str:
+    """A title and the HTML below it in, the whole page out: nothing to load, no script."""
+    style = resources.files("gyrovae_tf.learn").joinpath(STYLE).read_text(encoding="utf-8")
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8" />
+<meta name="viewport" content="width=device-width, initial-scale=1" />
+<meta name="color-scheme" content="light dark" />
+<title>{escaped(title)}</title>
+<style>
+{style}</style>
+</head>
+<body>
+<main>
+<h1>{escaped(title)}</h1>
+{content}
+</main>
+</body>
+</html>
+"""
 
 
 def side_by_side(*pairs: tuple[str, str]) -> str:

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from importlib import resources
 
 from gyrovae_tf.learn import charts, details, pictures
 from gyrovae_tf.learn.evaluate import Group
 from gyrovae_tf.learn.figures import Example, Figures, Row
 from gyrovae_tf.learn.health import Check, Status
-from gyrovae_tf.learn.markup import WORDS, data_table, escaped, mark, side_by_side, small_print, three
+from gyrovae_tf.learn.markup import WORDS, data_table, document, escaped, mark, side_by_side, small_print, three
 from gyrovae_tf.learn.motion import NAMES, NORMAL
 from gyrovae_tf.learn.verdict import Verdict, asked, found, percent
 from gyrovae_tf.learn.views import SEES, in_words
 from gyrovae_tf.signal.score import Reason
 from gyrovae_tf.spec import AXES
 
-STYLE = "page.css"
 _FOUND: dict[Status, str] = {"good": "found", "look": "in part", "bad": "missed"}
 _PIXEL_LIMIT, _DEVIATION_LIMIT = 4.0, 6.0
 _OPEN = 2  # examples that are unfolded
@@ -48,27 +46,7 @@ def shell(title: str, verdict: Verdict, sections: Sequence[tuple[str, str, str]]
     body = "\n".join(
         f'<section id="{name}"><h2>{escaped(title)}</h2>\n{content}\n</section>' for name, title, content in sections
     )
-    style = resources.files("gyrovae_tf.learn").joinpath(STYLE).read_text(encoding="utf-8")
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8" />
-<meta name="viewport" content="width=device-width, initial-scale=1" />
-<meta name="color-scheme" content="light dark" />
-<title>{escaped(title)}</title>
-<style>
-{style}</style>
-</head>
-<body>
-<main>
-<h1>{escaped(title)}</h1>
-{_top(verdict)}
-<nav aria-label="Contents">{links}</nav>
-{body}
-</main>
-</body>
-</html>
-"""
+    return document(title, f'{_top(verdict)}\n<nav aria-label="Contents">{links}</nav>\n{body}')
 
 
 def _top(verdict: Verdict) -> str:

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gyrovae_tf.bundle import STOCK, check_frontend, check_schema, replacing_folder, write_json
-from gyrovae_tf.errors import GyrovaeError, atomic_write
+from gyrovae_tf.bundle import STOCK, check_frontend, check_schema
+from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn.baseline import log_band_energies
 from gyrovae_tf.learn.cutting import cut_samples, divided
 from gyrovae_tf.learn.dataset import (
@@ -26,7 +26,7 @@ from gyrovae_tf.learn.dataset import (
     check_share,
     load_npy,
     read_record,
-    to_npy,
+    write_dataset,
 )
 from gyrovae_tf.learn.layout import training_part
 from gyrovae_tf.recording import Recording, read_all
@@ -92,25 +92,18 @@ class StockDataset:
 
     def save(self, path: str | PathLike[str]) -> StockDataset:
         """Write the folder, wholly or not at all, in place of a dataset that may be there; itself with `path` out."""
-        with replacing_folder(path, marker=MARKER) as folder:
-            hashes = {}
-            for name in _ARRAYS:
-                content = to_npy(getattr(self, name))
-                hashes[f"{name}.npy"] = hashlib.sha256(content).hexdigest()
-                atomic_write(folder / f"{name}.npy", content)
-            record = {
-                "schema_version": SCHEMA_VERSION,
-                "frontend": STOCK,
-                "spec": json.loads(self.spec.to_json()),
-                "hop": self.hop,
-                "sources": list(self.sources),
-                "train_windows": len(self.train_windows),
-                "validation_windows": len(self.validation_windows),
-                "largest": self.largest,
-                "largest_changed": self.largest_changed,
-                "files": hashes,
-            }
-            write_json(folder / MARKER, record)
+        record = {
+            "schema_version": SCHEMA_VERSION,
+            "frontend": STOCK,
+            "spec": json.loads(self.spec.to_json()),
+            "hop": self.hop,
+            "sources": list(self.sources),
+            "train_windows": len(self.train_windows),
+            "validation_windows": len(self.validation_windows),
+            "largest": self.largest,
+            "largest_changed": self.largest_changed,
+        }
+        write_dataset(path, {name: getattr(self, name) for name in _ARRAYS}, record)
         return dataclasses.replace(self, path=Path(path))
 
     @classmethod
