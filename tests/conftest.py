@@ -31,6 +31,18 @@ def shared() -> Path:
     return SHARED
 
 
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """A headless browser: required in CI, optional elsewhere."""
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        if found := shutil.which(name):
+            return found
+    message = "no chromium is installed"
+    if os.environ.get("CI"):
+        pytest.fail(message)
+    pytest.skip(message)
+
+
 TINY_MACHINE = Machine(regimes=((1.0, 1.0), (1.3, 1.6)), regime_s=3.0)
 TINY_WINDOW = 64
 

@@ -28,7 +28,6 @@ from gyrovae_tf.golden_npz import Golden
 from gyrovae_tf.signal import frontend
 
 WINDOW, RATE_HZ, WINDOWS = 64, 200, 12
-SANITIZED = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,12 +85,8 @@ def built(folder: Path, script: Script, *, on: str) -> list[str | Path]:
         core = firmware.CORES[on]
         component = firmware.component_for(core, folder)
         return firmware.emulated(core, "device", folder, component, beside="board_mps2", serial="pty")
-    include = ["-I", folder, "-I", firmware.COMPONENT / "include", f"-Wa,-I{folder}"]
-    sources = [firmware.EMULATED / "device.cpp", firmware.EMULATED / "board_host.cpp"]
-    objects = firmware.compiled("g++", SANITIZED, folder)
-    command = [firmware.tool("g++"), *firmware.PORTABLE, *SANITIZED, *include, *sources, *objects]
-    firmware.checked([*command, "-o", folder / "device"], folder)
-    return [folder / "device"]
+    objects = firmware.compiled("g++", firmware.SANITIZED, folder)
+    return firmware.on_host("device", folder, firmware.SANITIZED, objects, beside="board_host")
 
 
 @dataclass

@@ -94,6 +94,21 @@ def compiled(compiler: str, flags: tuple[str, ...], folder: Path) -> list[Path]:
     return objects
 
 
+SANITIZED = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+"""Flags of a build that ends where something is read or written out of bounds, or overflows."""
+
+
+def on_host(
+    program: str, folder: Path, flags: tuple[str, ...], objects: list[Path], *, beside: str = "channel_host"
+) -> list[str | Path]:
+    """The command that runs firmware/emulated/<program>.cpp on this machine, made in `folder` with what lies there."""
+    include = ["-I", folder, "-I", COMPONENT / "include", f"-Wa,-I{folder}"]
+    sources = [EMULATED / f"{program}.cpp", EMULATED / f"{beside}.cpp"]
+    command = [tool("g++"), *PORTABLE, *flags, *include, *sources, *objects]
+    checked([*command, "-o", folder / program], folder)
+    return [folder / program]
+
+
 # --- emulated cores ---------------------------------------------------------------------------------------------
 
 

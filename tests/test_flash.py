@@ -24,8 +24,6 @@ from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.flash import OFFSET, PARTITION, SIZE, esptool_command, image, write_image, write_to_device
 from gyrovae_tf.golden_npz import Golden
 
-FLAGS = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
-
 
 def bundle(*, tilt: bool = True) -> Bundle:
     """A detector with golden windows."""
@@ -45,17 +43,13 @@ def bundle(*, tilt: bool = True) -> Bundle:
 def reader(tmp_path_factory: pytest.TempPathFactory) -> dict[bool, Path]:
     """The program that reads an image in windows.bin and compares it with its own header, with and without a tilt."""
     folder = tmp_path_factory.mktemp("flash")
-    objects = firmware.compiled("g++", FLAGS, folder)
-    programs = {}
+    objects = firmware.compiled("g++", firmware.SANITIZED, folder)
+    programs: dict[bool, Path] = {}
     for tilt in (False, True):
         made = folder / f"tilt{tilt:d}"
         made.mkdir()
         emit_header(bundle(tilt=tilt), made / "nn_model.h", golden=True)
-        include = ["-I", made, "-I", firmware.COMPONENT / "include"]
-        sources = [firmware.EMULATED / "flash.cpp", firmware.EMULATED / "channel_host.cpp"]
-        command = [firmware.tool("g++"), *firmware.PORTABLE, *FLAGS, *include, *sources, *objects]
-        firmware.checked([*command, "-o", made / "flash"], folder)
-        programs[tilt] = made / "flash"
+        programs[tilt] = Path(firmware.on_host("flash", made, firmware.SANITIZED, objects)[0])
     return programs
 
 

@@ -19,7 +19,7 @@ BUILDS = {
     "O0": ("-O0",),
     "O2": ("-O2",),
     "fast": ("-O3", "-ffast-math", "-march=native"),
-    "sanitized": ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"),
+    "sanitized": firmware.SANITIZED,
 }
 WINDOWS = 2000
 
@@ -43,12 +43,7 @@ def objects(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Path]]:
 
 def on_host(folder: Path, case: firmware.Case, build: str, objects: dict[str, list[Path]]) -> list[str | Path]:
     """The program that runs a case on this machine."""
-    include = ["-I", firmware.header(folder, case), "-I", firmware.COMPONENT / "include"]
-    sources = [firmware.EMULATED / "parity.cpp", firmware.EMULATED / "channel_host.cpp"]
-    program = folder / "parity"
-    command = [firmware.tool("g++"), *firmware.PORTABLE, *BUILDS[build], *include, *sources, *objects[build]]
-    firmware.checked([*command, "-o", program], folder)
-    return [program]
+    return firmware.on_host("parity", firmware.header(folder, case), BUILDS[build], objects[build])
 
 
 @pytest.mark.parametrize("length", LENGTHS)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -797,18 +796,6 @@ def test_the_time_of_a_model_is_that_of_check(tiny: Tiny, made: Report) -> None:
 
 
 # How it looks
-
-
-@pytest.fixture(scope="session")
-def chromium() -> str:
-    """A headless browser: required in CI, optional elsewhere."""
-    for name in ("chromium", "chromium-browser", "google-chrome"):
-        if found := shutil.which(name):
-            return found
-    message = "no chromium is installed"
-    if os.environ.get("CI"):
-        pytest.fail(message)
-    pytest.skip(message)
 
 
 _MEASURE = """<!DOCTYPE html><body><iframe id="page" style="border:0;width:{width}px;height:900px"

@@ -8,9 +8,7 @@ import http.client
 import http.server
 import json
 import math
-import os
 import re
-import shutil
 import socket
 import subprocess
 import threading
@@ -305,18 +303,6 @@ def test_the_pictures_are_the_window_s_and_what_the_model_makes_of_it(
 
 
 # --- how a browser shows it
-
-
-@pytest.fixture(scope="session")
-def chromium() -> str:
-    """A headless browser: required in CI, optional elsewhere."""
-    for name in ("chromium", "chromium-browser", "google-chrome"):
-        if found := shutil.which(name):
-            return found
-    message = "no chromium is installed"
-    if os.environ.get("CI"):
-        pytest.fail(message)
-    pytest.skip(message)
 
 
 _OUTER = """<!DOCTYPE html><link rel="icon" href="data:," /><body style="margin:0">

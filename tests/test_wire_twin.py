@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from gyrovae_tf.device import wire
 
-FLAGS = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 WORDS = ("stream", "detect", "info", "calibrate", "forget")
 """In the order of `Word` in gyrovae/wire.h; what is none of them comes last."""
 UINT32 = st.integers(0, 2**32 - 1)
@@ -70,19 +69,8 @@ BANNERS = st.builds(
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("lines")
-    sources = [firmware.EMULATED / "lines.cpp", firmware.EMULATED / "channel_host.cpp"]
-    objects = firmware.compiled("g++", FLAGS, folder)
-    command = [
-        firmware.tool("g++"),
-        *firmware.PORTABLE,
-        *FLAGS,
-        "-I",
-        firmware.COMPONENT / "include",
-        *sources,
-        *objects,
-    ]
-    firmware.checked([*command, "-o", folder / "lines"], folder)
-    return folder / "lines"
+    objects = firmware.compiled("g++", firmware.SANITIZED, folder)
+    return Path(firmware.on_host("lines", folder, firmware.SANITIZED, objects)[0])
 
 
 def said(program: Path, records: list[bytes]) -> bytes:

@@ -35,7 +35,7 @@ from gyrovae_tf.learn.run import Options, Run
 from gyrovae_tf.learn.stock_benchmark import measure_stock
 from gyrovae_tf.learn.threshold import check_rate
 from gyrovae_tf.learn.train import train
-from gyrovae_tf.learn.trial import Trial, baseline_trials, figured, record_of
+from gyrovae_tf.learn.trial import Trial, baseline_trials, figured, record_of, windows_of
 from gyrovae_tf.learn.windows import Unseen, unseen
 from gyrovae_tf.recording import read_all
 from gyrovae_tf.signal.cost import frontend_cost
@@ -183,13 +183,7 @@ def _one(
         "window": data.spec.window,
         "hop": hop,
         "rate_hz": data.spec.rate_hz,
-        "windows": {
-            "train": len(data.train_images),
-            "held_back": len(data.validation_images),
-            "normal": len(tests.normal),
-            "normal_in_fault_sessions": 0 if tests.fault_sessions is None else len(tests.fault_sessions),
-            "anomalies": {kind: len(windows) for kind, windows in tests.anomalies.items()},
-        },
+        "windows": windows_of(len(data.train_images), len(data.validation_images), tests),
         "seeds": used,
         "methods": methods,
         "modes": {mode: record_of(found, used) for mode, found in ways.items()},

@@ -16,7 +16,7 @@ from gyrovae_tf.learn.stock_console import IMAGES, stock_scores
 from gyrovae_tf.learn.stock_data import features, stock_preprocess
 from gyrovae_tf.learn.stock_quantize import stock_quantize
 from gyrovae_tf.learn.train import train
-from gyrovae_tf.learn.trial import Group, Scores, Trial, baseline_trials, figured, record_of
+from gyrovae_tf.learn.trial import Group, Scores, Trial, baseline_trials, figured, record_of, windows_of
 from gyrovae_tf.learn.windows import unseen
 from gyrovae_tf.signal.stock import macs
 from gyrovae_tf.stockbundle import StockBundle
@@ -77,13 +77,7 @@ def measure_stock(
         "window": data.spec.window,
         "hop": hop,
         "rate_hz": data.spec.rate_hz,
-        "windows": {
-            "train": len(data.train_windows),
-            "held_back": len(data.validation_windows),
-            "normal": len(tests.normal),
-            "normal_in_fault_sessions": 0 if tests.fault_sessions is None else len(tests.fault_sessions),
-            "anomalies": {kind: len(windows) for kind, windows in tests.anomalies.items()},
-        },
+        "windows": windows_of(len(data.train_windows), len(data.validation_windows), tests),
         "seeds": used,
         "methods": methods,
         "modes": {"ptq": methods["int8"]},

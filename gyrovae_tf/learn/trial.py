@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from gyrovae_tf.learn import baselines
 from gyrovae_tf.learn.measure import Figures, averaged, figures
+from gyrovae_tf.learn.windows import Unseen
 
 Scores = NDArray[np.float64]
 Group = tuple[str, str]
@@ -56,6 +57,17 @@ def baseline_trials(
         done = time.perf_counter()
         found[name] = figured(scores, fitted.threshold, ready - started, done - ready)
     return found
+
+
+def windows_of(trained: int, held_back: int, tests: Unseen) -> dict[str, Any]:
+    """How many windows were trained on, held back and tested on, for the record of a dataset."""
+    return {
+        "train": trained,
+        "held_back": held_back,
+        "normal": len(tests.normal),
+        "normal_in_fault_sessions": 0 if tests.fault_sessions is None else len(tests.fault_sessions),
+        "anomalies": {kind: len(windows) for kind, windows in tests.anomalies.items()},
+    }
 
 
 def record_of(trials: Sequence[Trial], seeds: Sequence[int]) -> dict[str, Any]:
