@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 from conftest import TINY_MACHINE
 from gyrovae_tf.cli.main import cli
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gyrovae_tf import scoring, workers
@@ -368,6 +368,7 @@ def test_the_order_of_devices() -> None:
     assert [device.status for device in found] == ["bad", "bad", "look", "good"]
 
 
+@settings(derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])  # the first draw imports much
 @given(st.lists(st.floats(0.01, 1e4), min_size=1, max_size=60))
 def test_quantiles_to_one_percent(scores: list[float]) -> None:
     made = tally("a", ([0] * len(scores), scores, [0] * len(scores)))

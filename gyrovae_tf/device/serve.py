@@ -123,10 +123,10 @@ class _Session:
         if self.record.boots:
             self._queue += self._link.settle()
         said = self._device.boot()
-        self.record.boots.append(Boot(self._device.banner.boot))
         self._booted = self._now
         if self._outlet.listening():
             self._queue += b"".join(line.content for line in said)
+        self.record.boots.append(Boot(self._device.banner.boot))
 
     def _answer(self) -> None:
         """Obey what the listener has said."""
@@ -241,6 +241,8 @@ def pretend(
 
         made = Pretended(outlet.name, Record(), stop, threading.Thread(target=run, daemon=True))
         made.thread.start()
+        while made.thread.is_alive() and not made.record.boots:  # nobody comes early enough to hear it boot
+            time.sleep(_TICK_S)
         try:
             yield made
         finally:
