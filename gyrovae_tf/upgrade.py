@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-REACH = 3.0
+from gyrovae_tf.calibration import Calibration
+
+REACH = Calibration.reach
 
 
 def _to_3(record: dict[str, Any]) -> dict[str, Any]:
