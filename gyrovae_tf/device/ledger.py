@@ -120,7 +120,7 @@ class Ledger:
             "unclaimed": stream.unclaimed,
             "reboots": stream.reboots,
             "reconnects": self.reconnects,
-            "bad_lines": lines.checksum + lines.undecodable + lines.oversized,
+            "bad_lines": lines.damaged,
             **dataclasses.asdict(lines),
         }
 

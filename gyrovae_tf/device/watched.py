@@ -77,8 +77,7 @@ class Watched:
             found |= {name: getattr(traffic, name) for name in names}
         else:
             found["lost_windows"] = monitor.lost_windows
-        bad = self.lines.checksum + self.lines.undecodable + self.lines.oversized
-        return found | {"bad_lines": bad, "boots": traffic.boots, "connections": traffic.connections}
+        return found | {"bad_lines": self.lines.damaged, "boots": traffic.boots, "connections": traffic.connections}
 
     def summary(self) -> str:
         """One line for the end."""

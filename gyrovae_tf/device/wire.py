@@ -260,7 +260,12 @@ class Counts:
     @property
     def skipped(self) -> int:
         """All lines that were skipped."""
-        return self.checksum + self.undecodable + self.oversized + self.text + self.halves
+        return self.damaged + self.text + self.halves
+
+    @property
+    def damaged(self) -> int:
+        """Lines that cannot be what was sent."""
+        return self.checksum + self.undecodable + self.oversized
 
 
 @dataclass
