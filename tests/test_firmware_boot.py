@@ -74,8 +74,8 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> dict[bool, Path]:
             emit_header(script.bundle, folder / "nn_model.h", golden=True)
         sources = [STUBS / "boot.cpp", *(MAIN / f"{name}.cpp" for name in ("app_main", "detectors", "storage"))]
         include = [option for path in (folder, *INCLUDE) for option in ("-I", path)]
-        objects = firmware.compiled("g++", emulated_device.SANITIZED, folder)
-        command = [firmware.tool("g++"), "-std=c++17", *emulated_device.SANITIZED, *include, *sources, *objects]
+        objects = firmware.compiled("g++", firmware.SANITIZED, folder)
+        command = [firmware.tool("g++"), "-std=c++17", *firmware.SANITIZED, *include, *sources, *objects]
         made[compiled] = folder / "boot"
         firmware.checked([*command, "-o", made[compiled]], folder)
     return made
