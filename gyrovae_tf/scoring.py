@@ -97,6 +97,7 @@ def score_recordings(
     resume: bool = False,
     shard_rows: int = SHARD_ROWS,
     long_bytes: int = LONG_BYTES,
+    devices: Mapping[str, str] | None = None,
     progress: Progress | None = None,
 ) -> Scored:
     """A bundle (or the path of one or of a run) and recordings in; their windows' scores in `output`, `Scored` out.
@@ -105,7 +106,8 @@ def score_recordings(
     `hop` is in samples (half a window unless given); `rate_hz` is for files that do not state one; `kernels` as for
     `Detector`. `jobs` processes of this computer do the work, or the workers of a Dask `scheduler`, which have to reach
     the recordings by the same names. With `resume` interrupted work of the same kind goes on. Files of more than
-    `long_bytes` are scored in shards of `shard_rows` rows.
+    `long_bytes` are scored in shards of `shard_rows` rows. `devices` says whose a recording is, by its path or URL; of
+    others it is what they say themselves, else their folder, else their file.
 
     A recording that cannot be scored is left out, whole, and told in `Scored.refused`; `GyrovaeError` when all are.
     """
@@ -126,7 +128,7 @@ def score_recordings(
     sizes: list[list[Any] | None] = []
     for number, name in enumerate(names):
         try:
-            sizes.append(_size(name))
+            sizes.append(stamp(name))
         except GyrovaeError as error:
             refused[number] = error
             sizes.append(None)
@@ -169,14 +171,14 @@ def score_recordings(
     kept = [shard for shard in kept if shard.recording not in refused]
     if not kept:
         raise next(iter(refused.values()))
-    devices = _written(job, folder, kept, counts, names, output)
+    ranking = _written(job, folder, kept, counts, names, devices or {}, output)
     shutil.rmtree(folder)
     return Scored(
         path=Path(output),
         recordings=len({shard.recording for shard in kept}),
-        windows=sum(device.windows for device in devices),
-        alarms=sum(device.alarms for device in devices),
-        devices=devices,
+        windows=sum(device.windows for device in ranking),
+        alarms=sum(device.alarms for device in ranking),
+        devices=ranking,
         refused={names[number]: str(error) for number, error in sorted(refused.items())},
         seconds=time.monotonic() - began,
         scored=scored,
@@ -189,8 +191,8 @@ def score_recordings(
 # --- the folder of the work
 
 
-def _size(name: str) -> list[Any]:
-    """Bytes of a file, and what changes when it is written anew."""
+def stamp(name: str) -> list[Any]:
+    """A file's path or URL in; its bytes, and what changes when it is written anew, out."""
     try:
         if is_url(name):
             system, path = optional("fsspec").core.url_to_fs(name)
@@ -250,7 +252,13 @@ def _too_short(name: str, spec: Spec) -> GyrovaeError:
 
 
 def _written(
-    job: Job, folder: Path, shards: Sequence[Shard], counts: Mapping[str, int], names: Sequence[str], output: Any
+    job: Job,
+    folder: Path,
+    shards: Sequence[Shard],
+    counts: Mapping[str, int],
+    names: Sequence[str],
+    given: Mapping[str, str],
+    output: Any,
 ) -> tuple[Device, ...]:
     """Parts in, the table written, the devices out."""
     rate = job.bundle.calibration.false_alarm_rate
@@ -262,7 +270,7 @@ def _written(
     for shard in shards:
         told = bytes(_part(folder / shard.file)["device"]).decode("utf-8", "replace")
         own = _folder_of(names[shard.recording])[len(root) :] if several else names[shard.recording].rpartition("/")[2]
-        of[shard.file] = told or own or "."
+        of[shard.file] = given.get(names[shard.recording]) or told or own or "."
         totals[of[shard.file]] = totals.get(of[shard.file], 0) + counts[shard.file]
     with scoretable.table(output, identity(job)) as table:
         for shard in shards:
@@ -271,12 +279,14 @@ def _written(
             part.pop("device")
             table.add(names[shard.recording], rate_hz, part)
             tally = devices.setdefault(of[shard.file], Tally(of[shard.file], totals[of[shard.file]]))
-            tally.add(shard.recording, part["segment"], part["score"], part["event"], job.hop / rate_hz, _why(part))
+            tally.add(
+                shard.recording, part["segment"], part["score"], part["event"], job.hop / rate_hz, top_reasons_of(part)
+            )
     return ranked(tally.device(rate) for tally in devices.values())
 
 
-def _why(part: Part) -> Iterator[str]:
-    """The top reason of each alarm in words."""
+def top_reasons_of(part: Part) -> Iterator[str]:
+    """The arrays of windows in, the top reason of each alarm in words out."""
     for row in np.flatnonzero((part["alarm"] != 0) & (part["axis"] != 0)):
         center = math.sqrt(max(part["low_hz"][row], 0.5) * part["high_hz"][row])
         direction = scoretable.DIRECTIONS[part["direction"][row]]

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from gyrovae_tf import runtime, scoretable
 from gyrovae_tf.bundle import Bundle
+from gyrovae_tf.calibration import Calibration
 from gyrovae_tf.chunks import Mark
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.signal.score import Reason, reasons, vote
@@ -104,20 +105,26 @@ def score_shard(job: Job, shard: Shard) -> Part:
     except OSError as error:
         raise GyrovaeError(f"cannot read {shard.path}: {error.strerror or error}") from None
     part = {name: np.concatenate(values) if values else np.zeros(0) for name, values in found.items()}
-    top = part.pop("reason").reshape(-1, 5)
-    alarm = part["score"] >= 1.0
-    event = np.zeros(len(alarm), bool)
-    for places in np.split(np.arange(len(alarm)), np.flatnonzero(np.diff(part["segment"])) + 1):
-        event[places] = vote(alarm[places], calibration.vote_alarms, calibration.vote_windows)
-    part |= {"alarm": alarm.astype(np.int8), "event": event.astype(np.int8)}
-    part |= {"axis": top[:, 0].astype(np.int8), "direction": top[:, 3].astype(np.int8)}
-    part |= {"low_hz": top[:, 1], "high_hz": top[:, 2], "share": top[:, 4]}
+    part |= judged(part["score"], part["segment"], part.pop("reason").reshape(-1, 5), calibration)
     own = part["start"] >= shard.first
     part = {name: values[own] for name, values in part.items()}
     part |= {name: part[name].astype(np.int64) for name in ("segment", "start")}
     device = stream.facts.metadata.get("device")
     text = device if isinstance(device, str) else ""
     return part | {"rate_hz": np.array([stream.facts.rate_hz]), "device": np.frombuffer(text.encode(), np.uint8)}
+
+
+def judged(
+    score: NDArray[np.float64], segment: NDArray[Any], top: NDArray[np.float64], calibration: Calibration
+) -> Part:
+    """Scores [k], segments [k] and `top_reasons` [k, 5] of windows in order in; columns from alarm on out."""
+    alarm = score >= 1.0
+    event = np.zeros(len(alarm), bool)
+    for places in np.split(np.arange(len(alarm)), np.flatnonzero(np.diff(segment)) + 1):
+        event[places] = vote(alarm[places], calibration.vote_alarms, calibration.vote_windows)
+    part: Part = {"alarm": alarm.astype(np.int8), "event": event.astype(np.int8)}
+    part |= {"axis": top[:, 0].astype(np.int8), "direction": top[:, 3].astype(np.int8)}
+    return part | {"low_hz": top[:, 1], "high_hz": top[:, 2], "share": top[:, 4]}
 
 
 def top_reasons(deviation: NDArray[np.float64], spec: Spec) -> NDArray[np.float64]:

@@ -447,3 +447,13 @@ def test_a_device_names_itself(bundle: Bundle, fleet: Path, tmp_path: Path) -> N
     named, folder = sorted(device.name for device in done.devices)
     assert named == "Lüfter 7"
     assert folder.endswith("well")
+
+
+def test_the_caller_may_say_whose_a_recording_is(bundle: Bundle, fleet: Path, tmp_path: Path) -> None:
+    mine = {str(fleet / "well" / "0.csv"): "north", str(fleet / "gaps" / "0.csv"): "north"}
+    names = [*mine, fleet / "well" / "1.csv"]
+    done = score_recordings(bundle, names, tmp_path / "s.csv", devices=mine)
+    assert sorted((device.name.rpartition("/")[2], device.recordings) for device in done.devices) == [
+        ("north", 2),
+        ("well", 1),
+    ]
