@@ -360,9 +360,8 @@ def test_what_is_no_device_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("gyrovae_tf.device.collect._ANSWER_S", 4.0)
 
     def talk(client: socket.socket) -> None:
-        client.sendall(said)
-        while client.recv(100):
-            pass
+        while client.recv(100):  # once asked: opening a port throws away what has come until then
+            client.sendall(said)
 
     with server(talk) as port, pytest.raises(GyrovaeError) as caught:
         collect(port, tmp_path / "r.csv")
