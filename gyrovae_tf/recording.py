@@ -26,10 +26,10 @@ import itertools
 import json
 import os
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -182,6 +182,28 @@ def read_all(
     disagree, or nothing says a rate.
     """
     known = [_known(recording, rate_hz) for recording in recordings]
+    check_alike(known)
+    return known
+
+
+class Described(Protocol):
+    """What is known of a recording without its samples."""
+
+    @property
+    def source(self) -> str:
+        """Where it came from."""
+
+    @property
+    def rate_hz(self) -> float | None:
+        """Samples a second."""
+
+    @property
+    def units(self) -> str:
+        """Of its samples."""
+
+
+def check_alike(known: Sequence[Described]) -> None:
+    """Refuse recordings (or streams) that do not belong together, as `read_all` does."""
     if not known:
         raise GyrovaeError("no recordings", expected="at least one CSV file", received="none")
     first = known[0]
@@ -203,7 +225,6 @@ def read_all(
                 expected=f"{first.units} as in {first.source}",
                 received=f"{other.units} in {other.source}",
             )
-    return known
 
 
 def _known(recording: Recording | str | os.PathLike[str], rate_hz: float | None) -> Recording:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from os import PathLike, fspath
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,8 +32,8 @@ ENDINGS = (".csv", ".parquet")
 class Batch(NamedTuple):
     """Some windows of one recording."""
 
-    windows: NDArray[np.int16]
-    """int16 [k, N, 3] in counts."""
+    windows: NDArray[Any]
+    """[k, N, 3] in int16 counts, or in float32 of the recording's units."""
     starts: NDArray[np.int64]
     """[k] the first row of each."""
     segments: NDArray[np.int64]
@@ -52,7 +52,7 @@ class Stream:
     """Its path or URL."""
     facts: Facts
     """Rows, rate, units, lsb and metadata, as `Recording.read` finds them."""
-    _chunks: CsvChunks | ParquetChunks = field(repr=False)
+    _chunks: CsvChunks | ParquetChunks | _Held = field(repr=False)
 
     @classmethod
     def open(cls, path: str | PathLike[str], *, rate_hz: float | None = None) -> Stream:
@@ -65,10 +65,27 @@ class Stream:
         chunks = kind(name, rate_hz)
         return cls(name, chunks.facts, chunks)
 
+    @classmethod
+    def of(cls, recording: Recording, *, rate_hz: float | None = None) -> Stream:
+        """A recording that is in memory in, the same as a stream out; `rate_hz` where it has none of its own."""
+        rate = rate_hz if recording.rate_hz is None else recording.rate_hz
+        facts = Facts(len(recording), rate, recording.units, recording.lsb, dict(recording.metadata))
+        return cls(recording.source, facts, _Held(recording))
+
     @property
     def source(self) -> str:
         """The file's name, for messages."""
         return name_of(self.path)
+
+    @property
+    def rate_hz(self) -> float | None:
+        """Samples a second; None where nothing says it."""
+        return self.facts.rate_hz
+
+    @property
+    def units(self) -> str:
+        """Of the samples."""
+        return self.facts.units
 
     def marks(self) -> list[Mark]:
         """Places where `windows` may begin to read, in order: one more pass over the file."""
@@ -91,7 +108,7 @@ class Stream:
         self,
         window: int,
         hop: int,
-        lsb: float,
+        lsb: float | None,
         *,
         first: int = 0,
         last: int | None = None,
@@ -100,8 +117,9 @@ class Stream:
     ) -> Iterator[Batch]:
         """Windows of `window` samples, `hop` apart from the start of each segment, in counts of `lsb`, in order.
 
-        They are those that `learn.cutting.cut` cuts out of the whole recording, of which those that begin in rows
-        `first` to before `last`. `mark` is one at or before `first`, to begin to read at.
+        They are those that `learn.cutting.cut` (without an `lsb` `cut_samples`: float32 in its units) cuts out of the
+        whole recording, of which those that begin in rows `first` to before `last`. `mark` is one at or before
+        `first`, to begin to read at.
         """
         run = _Run(window, hop, first, self.facts.rows if last is None else last, mark)
         ready: list[Batch] = []
@@ -109,7 +127,7 @@ class Stream:
         for piece in self.pieces(mark):
             if piece.row >= run.last + window:
                 break
-            counts = to_counts(piece.samples, lsb)
+            counts = piece.samples.astype(np.float32) if lsb is None else to_counts(piece.samples, lsb)
             # A piece may go on with the segment of the one before.
             borders = np.unique([0, *np.flatnonzero(piece.breaks), len(counts)])
             for start, stop in itertools.pairwise(borders.tolist()):
@@ -125,6 +143,25 @@ class Stream:
             yield _joined(ready)
 
 
+@dataclass(frozen=True)
+class _Held:
+    """A recording in memory, given in pieces."""
+
+    recording: Recording
+
+    _ROWS = 1 << 16
+
+    def marks(self) -> list[Mark]:
+        return [Mark(0, 0, 1, 0, 0)]
+
+    def pieces(self, _mark: Mark | None = None) -> Iterator[Piece]:
+        breaks = np.zeros(len(self.recording), np.bool_)
+        breaks[[start for start, _ in self.recording.segments]] = True
+        for row in range(0, len(breaks), self._ROWS):
+            part = slice(row, row + self._ROWS)
+            yield Piece(row, self.recording.samples[part], breaks[part])
+
+
 class _Run:
     """The end of the segment that is being read: what has come of it and is needed for further windows."""
 
@@ -135,7 +172,7 @@ class _Run:
         self._segment, self._began = (-1, 0) if mark is None else (mark.segment, mark.began)
         if mark is not None and mark.began == mark.row:
             self._segment -= 1  # counted when it begins
-        self._kept: list[NDArray[np.int16]] = []
+        self._kept: list[NDArray[Any]] = []
         self._row = 0  # of the first kept sample
         self._length = 0
         self._next = self._grid(0 if mark is None else mark.row)
@@ -145,7 +182,7 @@ class _Run:
         behind = max(row, self._first) - self._began
         return self._began + max(-(-behind // self._hop), 0) * self._hop
 
-    def add(self, counts: NDArray[np.int16], row: int, *, begins: bool) -> Iterator[Batch]:
+    def add(self, counts: NDArray[Any], row: int, *, begins: bool) -> Iterator[Batch]:
         """Samples of one segment, which it may begin with, and the first one's row in; windows that are whole out."""
         if begins:
             self._segment, self._began = self._segment + 1, row

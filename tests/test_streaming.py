@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from gyrovae_tf import chunks, csvchunks
 from gyrovae_tf.csvchunks import CsvChunks
 from gyrovae_tf.errors import GyrovaeError
-from gyrovae_tf.learn.cutting import cut, segments_of
+from gyrovae_tf.learn.cutting import cut, cut_samples, segments_of
 from gyrovae_tf.recording import Recording
 from gyrovae_tf.streaming import Batch, Stream, find_recordings
 
@@ -189,6 +189,24 @@ def test_windows_are_those_that_are_cut_out_of_the_whole(
         parts += list(read.windows(window, hop, 0.5, first=first, last=first + 37, mark=mark))
     again = joined([part for part in parts if len(part.starts)])
     assert all(np.array_equal(one, other) for one, other in zip(found, again, strict=True))
+
+
+def test_a_recording_in_memory_is_a_stream_too(tmp_path: Path) -> None:
+    """More rows than one piece holds, with a gap in the first and one in the second."""
+    rows, borders = 70_000, ((0, 500), (500, 66_000), (66_000, 70_000))
+    whole = Recording(np.arange(3.0 * rows).reshape(-1, 3) % 1000, 100.0, borders, "w.csv", metadata={"a": 1})
+    assert_same(Stream.of(whole).recording(), whole)
+    found = joined(list(Stream.of(whole).windows(64, 40, 0.5)))
+    expected, origins = cut([whole], window=64, hop=40, lsb=0.5)
+    assert np.array_equal(found.windows, expected)
+    assert np.array_equal(found.segments, segments_of(origins, [whole]))
+    whole.write(tmp_path / "w.csv")
+    samples, _ = cut_samples([whole], window=64, hop=40)
+    for one in (Stream.of(whole), Stream.open(tmp_path / "w.csv")):
+        windows = joined(list(one.windows(64, 40, None))).windows
+        assert (windows.dtype, np.array_equal(windows, samples)) == (np.float32, True)
+    nameless = Recording(whole.samples, None, ((0, rows),), "n.csv")
+    assert (Stream.of(nameless).rate_hz, Stream.of(nameless, rate_hz=50.0).rate_hz) == (None, 50.0)
 
 
 def test_a_stream_goes_to_other_processes(tmp_path: Path) -> None:

@@ -109,13 +109,18 @@ def _origins(recordings: Sequence[Recording], window: int, hop: int) -> NDArray[
     ]
     if not origins:
         longest = max(stop - start for recording in recordings for start, stop in recording.segments)
-        raise GyrovaeError(
-            f"too few samples for one window of {window}",
-            expected=f"at least {window} samples without a gap",
-            received=f"{longest} at the most",
-            remedy="Record longer, or choose a smaller --window.",
-        )
+        raise too_short(window, longest)
     return np.concatenate(origins).astype(np.int64)
+
+
+def too_short(window: int, longest: int) -> GyrovaeError:
+    """A window's length and the most samples that there are without a gap in, what is wrong with these out."""
+    return GyrovaeError(
+        f"too few samples for one window of {window}",
+        expected=f"at least {window} samples without a gap",
+        received=f"{longest} at the most",
+        remedy="Record longer, or choose a smaller --window.",
+    )
 
 
 def _split(
