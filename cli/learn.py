@@ -134,7 +134,7 @@ def train(dataset: Path, output: Path, resume: bool, overwrite: bool, as_json: b
         with progress_bar("training") as progress:
             from gyrovae_tf.learn import train as library
             from gyrovae_tf.learn.latent import carries
-            from gyrovae_tf.learn.run import Options
+            from gyrovae_tf.learn.options import Options
 
             settings = Options(**given) if given or not resume else None
             run = library.train(

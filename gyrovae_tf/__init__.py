@@ -30,7 +30,7 @@ _HOMES = {
     "Detector": "runtime",
     "Evaluation": "learn.evaluate",
     "GyrovaeError": "errors",
-    "Options": "learn.run",
+    "Options": "learn.options",
     "Recording": "recording",
     "Report": "learn.report",
     "Run": "learn.run",
@@ -77,10 +77,10 @@ if TYPE_CHECKING:
     from gyrovae_tf.learn.evaluate import Evaluation as Evaluation
     from gyrovae_tf.learn.evaluate import evaluate as evaluate
     from gyrovae_tf.learn.export import export as export
+    from gyrovae_tf.learn.options import Options as Options
     from gyrovae_tf.learn.quantize import quantize as quantize
     from gyrovae_tf.learn.report import Report as Report
     from gyrovae_tf.learn.report import report as report
-    from gyrovae_tf.learn.run import Options as Options
     from gyrovae_tf.learn.run import Run as Run
     from gyrovae_tf.learn.stock_data import StockDataset as StockDataset
     from gyrovae_tf.learn.stock_data import stock_preprocess as stock_preprocess

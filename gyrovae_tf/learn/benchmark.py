@@ -29,9 +29,10 @@ from gyrovae_tf.learn.floating import float_scores
 from gyrovae_tf.learn.layout import training_part
 from gyrovae_tf.learn.measure import averaged
 from gyrovae_tf.learn.modes import MODES, candidates, choose
+from gyrovae_tf.learn.options import Options
 from gyrovae_tf.learn.portion import length_s, portion
 from gyrovae_tf.learn.quantize import BUNDLE, detector, quantize
-from gyrovae_tf.learn.run import Options, Run
+from gyrovae_tf.learn.run import Run
 from gyrovae_tf.learn.stock_benchmark import measure_stock
 from gyrovae_tf.learn.threshold import check_rate
 from gyrovae_tf.learn.train import train

@@ -14,8 +14,8 @@ from gyrovae_tf.device.simulate import FAULTS, simulate
 from gyrovae_tf.errors import atomic_write
 from gyrovae_tf.learn.dataset import Progress, preprocess
 from gyrovae_tf.learn.evaluate import Evaluation, evaluate
+from gyrovae_tf.learn.options import Options
 from gyrovae_tf.learn.quantize import BUNDLE, quantize
-from gyrovae_tf.learn.run import Options
 from gyrovae_tf.learn.train import train
 
 MARKER = "evaluation.json"

@@ -11,7 +11,7 @@ import numpy as np
 
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn.dataset import Progress
-from gyrovae_tf.learn.run import Options
+from gyrovae_tf.learn.options import Options
 from gyrovae_tf.learn.stock_console import IMAGES, stock_scores
 from gyrovae_tf.learn.stock_data import features, stock_preprocess
 from gyrovae_tf.learn.stock_quantize import stock_quantize

@@ -22,11 +22,11 @@ from gyrovae_tf.learn.dataset import Dataset, Progress
 from gyrovae_tf.learn.dataset import read_record as read_dataset
 from gyrovae_tf.learn.engine import keras, make_reproducible, tf, versions
 from gyrovae_tf.learn.latent import check_latent, latent_use
+from gyrovae_tf.learn.options import Options
 from gyrovae_tf.learn.run import (
     MARKER,
     MODEL,
     SCHEMA_VERSION,
-    Options,
     Run,
     check_links,
     check_same,
