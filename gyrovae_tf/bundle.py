@@ -279,31 +279,49 @@ def replacing_folder(path: str | PathLike[str], *, marker: str) -> Iterator[Path
     """
     target = Path(os.path.realpath(path))
     temporary: Path | None = None
+    with writable(path):
+        try:
+            check_replaceable(Path(path), marker=marker)
+            check_elsewhere(path)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
+            temporary.chmod(0o777 & ~current_umask())
+            yield temporary
+            put_in_place(temporary, target)
+        finally:
+            if temporary is not None:
+                shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def writable(path: str | PathLike[str]) -> Iterator[None]:
+    """What goes wrong inside while the folder `path` is written becomes `GyrovaeError`."""
     try:
-        check_replaceable(Path(path), marker=marker)
-        here = Path.cwd()
-        if target in (here, *here.parents):
-            raise GyrovaeError(
-                f"{path} is the folder that you are in, or holds it",
-                expected="a folder that may be replaced",
-                remedy="Choose another name.",
-            )
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
-        temporary.chmod(0o777 & ~current_umask())
-        yield temporary
-        if target.exists():
-            _swap(temporary, target)
-        else:
-            temporary.replace(target)
+        yield
     except OSError as error:
         raise GyrovaeError(
             f"cannot write {path}: {error.strerror or error}",
             remedy="Check that the folder may be written to and that the disk is not full.",
         ) from error
-    finally:
-        if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def check_elsewhere(path: str | PathLike[str]) -> None:
+    """Refuse to replace the working folder, or one that holds it."""
+    here = Path.cwd()
+    if Path(os.path.realpath(path)) in (here, *here.parents):
+        raise GyrovaeError(
+            f"{path} is the folder that you are in, or holds it",
+            expected="a folder that may be replaced",
+            remedy="Choose another name.",
+        )
+
+
+def put_in_place(folder: Path, target: Path) -> None:
+    """Give a folder the place of another, if there is one, which takes its name or is removed."""
+    if target.exists():
+        _swap(folder, target)
+    else:
+        folder.replace(target)
 
 
 def _swap(temporary: Path, target: Path) -> None:

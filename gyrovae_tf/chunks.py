@@ -45,6 +45,10 @@ class Piece(NamedTuple):
     breaks: NDArray[np.bool_]
     """[n] whether a segment begins at that row."""
 
+    def starts(self) -> list[int]:
+        """The rows of the recording where segments begin."""
+        return (self.row + np.flatnonzero(self.breaks)).tolist()
+
 
 class Facts(NamedTuple):
     """What is known of a recording before its samples are read: the fields of `Recording` without them."""

@@ -87,10 +87,14 @@ class CsvChunks:
         self.facts = Facts(rows, rate, units, lsb, rest)
         """What is known before samples are read."""
 
-    def marks(self) -> list[Mark]:
-        """Places to begin at, some MB apart: one more pass over the file."""
-        found = [mark for mark, _ in self._read(None, samples=False)]
-        return found[:1] if self._utf16 else found  # its text is no longer that of the file, byte for byte
+    def marks(self) -> tuple[list[Mark], list[int]]:
+        """Places to begin at, some MB apart, and the rows where segments begin: one more pass over the file."""
+        found: list[Mark] = []
+        starts: list[int] = []
+        for mark, piece in self._read(None, samples=False):
+            found.append(mark)
+            starts += piece.starts()
+        return found[:1] if self._utf16 else found, starts  # its text is no longer that of the file, byte for byte
 
     def pieces(self, mark: Mark | None = None) -> Iterator[Piece]:
         """The rows from a mark (or the first) on; `GyrovaeError` at the first value that is no number."""

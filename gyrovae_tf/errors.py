@@ -112,6 +112,15 @@ def read_file(path: str | os.PathLike[str], *, largest: int, remedy: str | None 
     return content
 
 
+@contextlib.contextmanager
+def readable(path: str | os.PathLike[str]) -> Iterator[None]:
+    """What goes wrong inside while `path` is read becomes `GyrovaeError`."""
+    try:
+        yield
+    except OSError as error:
+        raise GyrovaeError(f"cannot read {path}: {error.strerror or error}") from None
+
+
 def atomic_write(path: str | os.PathLike[str], content: bytes | str) -> None:
     """Write `content` (text as UTF-8) to `path`, wholly or not at all; `GyrovaeError` when it cannot be written."""
     data = content.encode("utf-8") if isinstance(content, str) else content

@@ -36,6 +36,7 @@ METADATA = b"gyrovae"
 ROWS = 1 << 17
 """Rows that are read at a time."""
 _LATEST = 1e15  # milliseconds
+_NOTHING = np.zeros((0, 3))
 _LARGEST_GROUP = 1 << 30  # bytes of the columns that are read: a row group is unpacked as a whole
 
 
@@ -86,14 +87,19 @@ class ParquetChunks:
         self.facts = Facts(total, rate, units, lsb, rest)
         """What is known before samples are read."""
 
-    def marks(self) -> list[Mark]:
-        """The first row of each row group; one more pass over the file where there are times or segments."""
+    def marks(self) -> tuple[list[Mark], list[int]]:
+        """The first row of each row group, and the rows where segments begin.
+
+        One more pass over the file where there are times or segments.
+        """
         found: dict[int, Mark] = {}
+        starts: list[int] = []
         gaps = Gaps(None, self._clock, is_dt=False)
         for group, count, columns in self._batches(0, self._columns(samples=False)):
-            row, segment, began, _ = gaps.of(count, *self._gap_columns(columns, gaps.row))
+            row, segment, began, breaks = gaps.of(count, *self._gap_columns(columns, gaps.row))
             found.setdefault(group, Mark(row, group, 0, segment, began))
-        return list(found.values())
+            starts += Piece(row, _NOTHING, breaks).starts()
+        return list(found.values()), starts
 
     def pieces(self, mark: Mark | None = None) -> Iterator[Piece]:
         """The rows from a mark (or the first) on; `GyrovaeError` at the first value that is no number."""

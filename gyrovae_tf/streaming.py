@@ -5,6 +5,7 @@ What is held in memory is a few pieces of a file, whatever its length.
 
 from __future__ import annotations
 
+import bisect
 import glob
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
@@ -89,6 +90,10 @@ class Stream:
 
     def marks(self) -> list[Mark]:
         """Places where `windows` may begin to read, in order: one more pass over the file."""
+        return self.survey()[0]
+
+    def survey(self) -> tuple[list[Mark], list[int]]:
+        """The same, and the rows where segments begin."""
         return self._chunks.marks()
 
     def pieces(self, mark: Mark | None = None) -> Iterator[Piece]:
@@ -98,7 +103,7 @@ class Stream:
     def recording(self) -> Recording:
         """All of it at once, for recordings that fit into memory."""
         pieces = list(self.pieces())
-        starts = [piece.row + int(row) for piece in pieces for row in np.flatnonzero(piece.breaks)]
+        starts = [row for piece in pieces for row in piece.starts()]
         _, rate, units, lsb, metadata = self.facts
         segments = tuple(zip(starts, [*starts[1:], self.facts.rows], strict=True))
         samples = np.concatenate([piece.samples for piece in pieces])
@@ -151,13 +156,18 @@ class _Held:
 
     _ROWS = 1 << 16
 
-    def marks(self) -> list[Mark]:
-        return [Mark(0, 0, 1, 0, 0)]
+    def marks(self) -> tuple[list[Mark], list[int]]:
+        starts = [start for start, _ in self.recording.segments]
+        found = []
+        for row in range(0, len(self.recording), self._ROWS):
+            segment = bisect.bisect_right(starts, row) - 1
+            found.append(Mark(row, row, 1, segment, starts[segment]))
+        return found, starts
 
-    def pieces(self, _mark: Mark | None = None) -> Iterator[Piece]:
+    def pieces(self, mark: Mark | None = None) -> Iterator[Piece]:
         breaks = np.zeros(len(self.recording), np.bool_)
         breaks[[start for start, _ in self.recording.segments]] = True
-        for row in range(0, len(breaks), self._ROWS):
+        for row in range(0 if mark is None else mark.row, len(breaks), self._ROWS):
             part = slice(row, row + self._ROWS)
             yield Piece(row, self.recording.samples[part], breaks[part])
 

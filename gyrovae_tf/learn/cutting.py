@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,12 +17,23 @@ _LEAST_BLOCK = 24  # windows
 _LEAST_TRAIN, _LEAST_VALIDATION = 16, 4
 
 
+class Segmented(Protocol):
+    """What is known of a recording before its samples are read."""
+
+    @property
+    def segments(self) -> Sequence[tuple[int, int]]:
+        """Half-open row ranges without a gap inside, in order, covering all rows."""
+
+    def __len__(self) -> int: ...
+
+
 def divided(
-    recordings: Sequence[Recording], window: int, hop: int, validation_share: float
+    recordings: Sequence[Segmented], window: int, hop: int, validation_share: float
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.bool_]]:
     """Recordings in; the origins [k, 2] of their windows, which to hold back, and which to train on, out.
 
-    `GyrovaeError` when there are too few of either.
+    They depend on the recordings' segments alone, and take some tens of bytes a window. `GyrovaeError` when there are
+    too few of either.
     """
     origins = _origins(recordings, window, hop)
     held_back, training = _split(origins, segments_of(origins, recordings), window, validation_share)
@@ -76,18 +87,16 @@ def _fill(
             windows[mine] = views[origins[mine, 1]]
 
 
-def segments_of(origins: NDArray[np.int64], recordings: Sequence[Recording]) -> NDArray[np.int64]:
+def segments_of(origins: NDArray[np.int64], recordings: Sequence[Segmented]) -> NDArray[np.int64]:
     """Origins [k, 2] of windows and their recordings in; the number [k] of the segment that each window lies in out.
 
     Segments are numbered from 0 through all recordings.
     """
-    number, base = np.empty(len(origins), np.int64), 0
-    for index, recording in enumerate(recordings):
-        mine = origins[:, 0] == index
-        starts = [start for start, _ in recording.segments]
-        number[mine] = base + np.searchsorted(starts, origins[mine, 1], side="right") - 1
-        base += len(starts)
-    return number
+    # One number for each place: that of the recording first, then the row.
+    reach = max(map(len, recordings)) + 1
+    starts = [index * reach + start for index, recording in enumerate(recordings) for start, _ in recording.segments]
+    places = origins[:, 0] * reach + origins[:, 1]
+    return (np.searchsorted(np.array(starts, np.int64), places, side="right") - 1).astype(np.int64)
 
 
 def stretches_of(origins: NDArray[np.int64], hop: int) -> NDArray[np.int64]:
@@ -99,7 +108,7 @@ def stretches_of(origins: NDArray[np.int64], hop: int) -> NDArray[np.int64]:
     return np.concatenate([[0], np.cumsum((step[:, 0] != 0) | (step[:, 1] != hop))]).astype(np.int64)
 
 
-def _origins(recordings: Sequence[Recording], window: int, hop: int) -> NDArray[np.int64]:
+def _origins(recordings: Sequence[Segmented], window: int, hop: int) -> NDArray[np.int64]:
     """(recording, first row) of every window that lies within one segment, [k, 2]; refuses where there is none."""
     origins = [
         np.stack(np.broadcast_arrays(index, np.arange(start, stop - window + 1, hop)), axis=1)
