@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import textwrap
 from pathlib import Path
@@ -66,9 +65,10 @@ def score(
     Exit status: 0, or 1 when some recordings could not be scored, or 2 when none could.
     """
     from gyrovae_tf.scoring import score_recordings
+    from gyrovae_tf.workers import cores
 
     if jobs is None:
-        jobs = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        jobs = cores()
     elif scheduler is not None:
         raise click.UsageError("give either --jobs or --scheduler")
     try:

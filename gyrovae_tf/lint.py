@@ -16,7 +16,7 @@ from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.findings import SEVERITIES, Finding, Severity, found, shown
 from gyrovae_tf.operators import WITH_OPTIONS
 from gyrovae_tf.patterns import unfolded
-from gyrovae_tf.stockbundle import StockBundle, is_stock
+from gyrovae_tf.stockbundle import StockBundle, load_bundle
 from gyrovae_tf.target import Basis, Target, Way, find_target
 from gyrovae_tf.tflite import Model, Operator, Tensor
 
@@ -144,7 +144,7 @@ def check(source: bytes | str | PathLike[str], target: str = "esp32s3") -> Check
         if is_file:
             content = tflite.read(source)
         else:
-            bundle = StockBundle.load(source) if is_stock(source) else Bundle.load(source)
+            bundle = load_bundle(source)
             content = bundle.model
     model = tflite.describe(content)
     ways = [chosen.way(operator, model.tensors) for operator in model.operators]

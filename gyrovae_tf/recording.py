@@ -227,6 +227,21 @@ def check_alike(known: Sequence[Described]) -> None:
             )
 
 
+def check_fits(known: Described, rate_hz: float, units: str) -> None:
+    """Refuse a recording (or a stream) of another rate (by more than 1 %) or other units than a detector is for."""
+    if known.rate_hz is None or abs(known.rate_hz / rate_hz - 1) > 0.01:
+        raise GyrovaeError(
+            f"{known.source} was recorded at another rate than the detector was made for",
+            expected=f"{rate_hz:g} Hz",
+            received="no known rate" if known.rate_hz is None else f"{known.rate_hz:g} Hz",
+            remedy="Give it with --rate-hz (rate_hz in Python)." if known.rate_hz is None else None,
+        )
+    if known.units != units:
+        raise GyrovaeError(
+            f"{known.source} is in other units than the detector was made for", expected=units, received=known.units
+        )
+
+
 def _known(recording: Recording | str | os.PathLike[str], rate_hz: float | None) -> Recording:
     if not isinstance(recording, Recording):
         return Recording.read(recording, rate_hz=rate_hz)

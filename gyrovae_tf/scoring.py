@@ -8,10 +8,7 @@ interrupted work goes on with the shards that are missing.
 
 from __future__ import annotations
 
-import io
-import json
 import math
-import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,23 +18,23 @@ from typing import Any
 
 import numpy as np
 
-from gyrovae_tf import runtime, scoretable
-from gyrovae_tf.bundle import Bundle, check_replaceable, read_json, write_json
+from gyrovae_tf import scoretable
+from gyrovae_tf.bundle import Bundle
 from gyrovae_tf.chunks import is_url, optional
-from gyrovae_tf.errors import GyrovaeError, atomic_write, read_file
-from gyrovae_tf.npy import read_npz
+from gyrovae_tf.errors import GyrovaeError
+from gyrovae_tf.parts import Part, Parts, completed
 from gyrovae_tf.ranking import Device, Tally, ranked
-from gyrovae_tf.shards import Job, Part, Shard, divide, identity, score_shard
+from gyrovae_tf.shards import Job, Shard, detector_of, divide, identity, lent, score_shard
 from gyrovae_tf.spec import AXES, Spec
+from gyrovae_tf.stockbundle import StockBundle, load_bundle
+from gyrovae_tf.stockspec import StockSpec
 from gyrovae_tf.streaming import find_recordings
 from gyrovae_tf.workers import results
 
-PLAN = "plan.json"
 SHARD_ROWS = 2_000_000
 """Rows of a long recording that are one shard."""
 LONG_BYTES = 64 << 20
 """A file that is not larger is one shard, without looking into it first."""
-_LARGEST_PART = 4 << 30  # bytes
 Progress = Callable[[int, int, str], None]
 """Called with (done, total, what): for a progress bar."""
 
@@ -62,7 +59,7 @@ class Scored:
     """Time that it took."""
     scored: int
     """Windows scored in that time; the others were there from interrupted work."""
-    bundle: Bundle
+    bundle: Bundle | StockBundle
     """What they were scored with."""
     hop: int
     """Samples from one window to the next."""
@@ -85,7 +82,7 @@ class Scored:
 
 
 def score_recordings(
-    bundle: Bundle | str | PathLike[str],
+    bundle: Bundle | StockBundle | str | PathLike[str],
     recordings: Iterable[str | PathLike[str]],
     output: str | PathLike[str],
     *,
@@ -113,16 +110,16 @@ def score_recordings(
     """
     began = time.monotonic()
     scoretable.check_name(output)
-    known = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
+    known = bundle if isinstance(bundle, Bundle | StockBundle) else load_bundle(bundle)
     hop = known.spec.window // 2 if hop is None else hop
     for what, value in (("hop", hop), ("number of jobs", jobs), ("number of rows in a shard", shard_rows)):
         if not (isinstance(value, int) and value >= 1):
             raise GyrovaeError(f"the {what} is not usable", expected="at least 1", received=value)
-    job = Job(known, runtime.Detector(known, kernels).model.kernels, hop, rate_hz)
+    detector = detector_of(known, kernels)
+    job = Job(known, detector.model.kernels, hop, rate_hz)
     names = find_recordings(recordings)
     if not names:
         raise GyrovaeError("no recordings", expected="at least one file", received="none")
-    folder = Path(f"{fspath(output)}.parts")
     plan = {"schema_version": 1, "job": identity(job), "shard_rows": shard_rows, "long_bytes": long_bytes}
     refused: dict[int, GyrovaeError] = {}
     sizes: list[list[Any] | None] = []
@@ -133,7 +130,7 @@ def score_recordings(
             refused[number] = error
             sizes.append(None)
     plan["recordings"] = [[name, size] for name, size in zip(names, sizes, strict=True)]
-    _begin(folder, plan, resume=resume)
+    parts = Parts(Path(f"{fspath(output)}.parts"), plan, resume=resume, again="Begin anew, without --resume.")
     how: dict[str, Any] = {"jobs": jobs, "scheduler": scheduler}
     shards: list[Shard] = []
     long: list[Shard] = []
@@ -148,21 +145,20 @@ def score_recordings(
         if progress:
             progress(index + 1, len(long), "long recordings, first look")
     shards.sort()
-    counts = {shard.file: count for shard in shards if (count := _counted(folder / shard.file)) is not None}
-    missing = [shard for shard in shards if shard.file not in counts]
-    scored = done = 0
+    counts: dict[str, int] = {}
+    scored = 0
     started = time.monotonic()
-    for index, found in results(score_shard, job, missing, **how):
-        shard, done = missing[index], done + 1
-        if isinstance(found, GyrovaeError):
-            refused.setdefault(shard.recording, found)
-        else:
-            atomic_write(folder / shard.file, _packed(found))
-            counts[shard.file] = len(found["start"])
-            scored += counts[shard.file]
-        if progress:
-            speed = scored / max(time.monotonic() - started, 1e-9)
-            progress(len(shards) - len(missing) + done, len(shards), f"{speed:,.0f} windows/s")
+    with lent(job, detector):
+        for done, (index, found, kept_from_before) in enumerate(completed(score_shard, job, shards, parts, **how), 1):
+            shard = shards[index]
+            if isinstance(found, GyrovaeError):
+                refused.setdefault(shard.recording, found)
+            else:
+                counts[shard.file] = len(found["start"])
+                scored += 0 if kept_from_before else counts[shard.file]
+            if progress:
+                speed = scored / max(time.monotonic() - started, 1e-9)
+                progress(done, len(shards), f"{speed:,.0f} windows/s")
     kept = [shard for shard in shards if shard.recording not in refused]
     for number in {shard.recording for shard in kept}:
         mine = [shard for shard in kept if shard.recording == number]
@@ -171,8 +167,8 @@ def score_recordings(
     kept = [shard for shard in kept if shard.recording not in refused]
     if not kept:
         raise next(iter(refused.values()))
-    ranking = _written(job, folder, kept, counts, names, devices or {}, output)
-    shutil.rmtree(folder)
+    ranking = _written(job, parts, kept, counts, names, devices or {}, output)
+    parts.remove()
     return Scored(
         path=Path(output),
         recordings=len({shard.recording for shard in kept}),
@@ -206,42 +202,7 @@ def stamp(name: str) -> list[Any]:
     return [status.st_size, status.st_mtime_ns]
 
 
-def _begin(folder: Path, plan: Mapping[str, Any], *, resume: bool) -> None:
-    """Make the folder of the work, or go on with one; refuse one of other work, or that is not ours."""
-    check_replaceable(folder, marker=PLAN)
-    if resume and (folder / PLAN).is_file():
-        if read_json(folder / PLAN, largest=1 << 30) == json.loads(json.dumps(plan)):
-            return
-        raise GyrovaeError(
-            f"the interrupted work in {folder} was another: other recordings, another detector or other options",
-            remedy="Begin anew, without --resume.",
-        )
-    shutil.rmtree(folder, ignore_errors=True)
-    write_json(folder / PLAN, plan)
-
-
-def _packed(part: Part) -> bytes:
-    buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **part)
-    return buffer.getvalue()
-
-
-def _counted(path: Path) -> int | None:
-    """The number of windows in a part; None where there is none, or a damaged one."""
-    try:
-        return len(_part(path)["start"]) if path.is_file() else None
-    except GyrovaeError:
-        return None
-
-
-def _part(path: Path) -> Part:
-    try:
-        return read_npz(read_file(path, largest=_LARGEST_PART))
-    except ValueError as error:
-        raise GyrovaeError(f"{path} is damaged: {error}", remedy="Remove it, and go on with --resume.") from None
-
-
-def _too_short(name: str, spec: Spec) -> GyrovaeError:
+def _too_short(name: str, spec: Spec | StockSpec) -> GyrovaeError:
     return GyrovaeError(
         f"{name}: too few samples for one window of {spec.window}",
         expected=f"at least {spec.window} samples without a gap",
@@ -253,7 +214,7 @@ def _too_short(name: str, spec: Spec) -> GyrovaeError:
 
 def _written(
     job: Job,
-    folder: Path,
+    parts: Parts,
     shards: Sequence[Shard],
     counts: Mapping[str, int],
     names: Sequence[str],
@@ -268,13 +229,13 @@ def _written(
     several = len({_folder_of(names[shard.recording]) for shard in shards}) > 1
     root = _common([_folder_of(names[shard.recording]) for shard in shards])
     for shard in shards:
-        told = bytes(_part(folder / shard.file)["device"]).decode("utf-8", "replace")
+        told = bytes(parts.read(shard.file)["device"]).decode("utf-8", "replace")
         own = _folder_of(names[shard.recording])[len(root) :] if several else names[shard.recording].rpartition("/")[2]
         of[shard.file] = given.get(names[shard.recording]) or told or own or "."
         totals[of[shard.file]] = totals.get(of[shard.file], 0) + counts[shard.file]
     with scoretable.table(output, identity(job)) as table:
         for shard in shards:
-            part = _part(folder / shard.file)
+            part = parts.read(shard.file)
             rate_hz = float(part.pop("rate_hz")[0])
             part.pop("device")
             table.add(names[shard.recording], rate_hz, part)

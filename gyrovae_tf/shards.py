@@ -10,7 +10,8 @@ import functools
 import hashlib
 import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,21 +22,24 @@ from gyrovae_tf.bundle import Bundle
 from gyrovae_tf.calibration import Calibration
 from gyrovae_tf.chunks import Mark
 from gyrovae_tf.errors import GyrovaeError
-from gyrovae_tf.signal.score import Reason, reasons, vote
+from gyrovae_tf.parts import Part
+from gyrovae_tf.recording import check_fits
+from gyrovae_tf.signal.score import Reason, Scores, reasons, vote
 from gyrovae_tf.spec import AXES, BANDS, Spec
-from gyrovae_tf.streaming import Stream
-
-Part = dict[str, NDArray[Any]]
-"""Arrays of a shard's windows, and facts of its recording."""
+from gyrovae_tf.stockbundle import StockBundle, StockCalibration
+from gyrovae_tf.stockdetector import StockDetector, StockScores
+from gyrovae_tf.streaming import Batch, Stream
 
 
 class Job(NamedTuple):
     """What all shards share."""
 
-    bundle: Bundle
+    bundle: Bundle | StockBundle
     kernels: str
     hop: int
     rate_hz: float | None
+    model: bytes | None = None
+    """Another .tflite in place of the bundle's."""
 
 
 class Shard(NamedTuple):
@@ -60,7 +64,7 @@ def identity(job: Job) -> dict[str, Any]:
     """What the scores depend on, beside the recordings, as JSON-ready values."""
     calibration = json.dumps(job.bundle.calibration.to_dict(), sort_keys=True)
     return {
-        "model": job.bundle.model_sha256,
+        "model": hashlib.sha256(job.bundle.model if job.model is None else job.model).hexdigest(),
         "spec": job.bundle.spec.digest,
         "calibration": hashlib.sha256(calibration.encode()).hexdigest(),
         "kernels": job.kernels,
@@ -70,9 +74,11 @@ def identity(job: Job) -> dict[str, Any]:
 
 
 def divide(shared: tuple[Job, int], shard: Shard) -> list[Shard]:
-    """A long recording in, its shards, which know where to begin to read, out."""
+    """A recording in, its shards, of so many rows at the most, which know where to begin to read, out."""
     job, rows = shared
-    stream = _opened(job, shard.path)
+    stream = _opened(job, shard)
+    if stream.facts.rows <= rows:
+        return [shard._replace(stream=stream)]
     marks = stream.marks()
     # The vote at a shard's first window looks at windows in front of it.
     lead = (job.bundle.calibration.vote_windows - 1) * job.hop
@@ -84,38 +90,63 @@ def divide(shared: tuple[Job, int], shard: Shard) -> list[Shard]:
     return shards
 
 
+def scored_windows(job: Job, shard: Shard, first: int | None = None) -> Iterator[tuple[Batch, Scores | StockScores]]:
+    """What shards share and one of them in; its windows (or those from row `first` on) batch by batch, scored, out.
+
+    Scores are those of the detector's `score_windows`, whatever the batch; `GyrovaeError` when the recording cannot be
+    read.
+    """
+    detector = _detector(job)
+    for batch in windows_of(job, shard, first):
+        yield batch, detector.score_windows(batch.windows)
+
+
+def windows_of(job: Job, shard: Shard, first: int | None = None) -> Iterator[Batch]:
+    """The same windows without their scores."""
+    spec = job.bundle.spec
+    stream = _opened(job, shard) if shard.stream is None else shard.stream
+    lsb = spec.lsb if isinstance(spec, Spec) else None
+    first = shard.first if first is None else first
+    try:
+        yield from stream.windows(spec.window, job.hop, lsb, first=first, last=shard.last, mark=shard.mark)
+    except OSError as error:
+        raise GyrovaeError(f"cannot read {shard.path}: {error.strerror or error}") from None
+
+
 def score_shard(job: Job, shard: Shard) -> Part:
     """What shards share and one of them in, the arrays of `scoretable` out, and facts of its recording.
 
-    Scores are those of `Detector.score_windows`, whatever the batch; `GyrovaeError` when the recording cannot be read.
+    What a detector for the stock firmware finds has no reasons: its two figures name no axis and no band.
     """
     spec, calibration = job.bundle.spec, job.bundle.calibration
-    detector = _detector(job)
-    stream = shard.stream or _opened(job, shard.path)
+    if shard.stream is None:
+        shard = shard._replace(stream=_opened(job, shard))
+    assert shard.stream is not None
+    facts = shard.stream.facts
     lead = (calibration.vote_windows - 1) * job.hop
-    first = max(shard.first - lead, 0)
-    batches = stream.windows(spec.window, job.hop, spec.lsb, first=first, last=shard.last, mark=shard.mark)
     found: dict[str, list[NDArray[Any]]] = {name: [] for name in ("segment", "start", "score", "reason")}
-    try:
-        for batch in batches:
-            scores = detector.score_windows(batch.windows)
+    for batch, scores in scored_windows(job, shard, max(shard.first - lead, 0)):
+        if isinstance(scores, Scores) and isinstance(spec, Spec):
             top = top_reasons(scores.deviation, spec)
-            for name, values in zip(found, (batch.segments, batch.starts, scores.score, top), strict=True):
-                found[name].append(values)
-    except OSError as error:
-        raise GyrovaeError(f"cannot read {shard.path}: {error.strerror or error}") from None
+        else:
+            top = np.zeros((len(batch.starts), 5))
+        for name, values in zip(found, (batch.segments, batch.starts, scores.score, top), strict=True):
+            found[name].append(values)
     part = {name: np.concatenate(values) if values else np.zeros(0) for name, values in found.items()}
     part |= judged(part["score"], part["segment"], part.pop("reason").reshape(-1, 5), calibration)
     own = part["start"] >= shard.first
     part = {name: values[own] for name, values in part.items()}
     part |= {name: part[name].astype(np.int64) for name in ("segment", "start")}
-    device = stream.facts.metadata.get("device")
+    device = facts.metadata.get("device")
     text = device if isinstance(device, str) else ""
-    return part | {"rate_hz": np.array([stream.facts.rate_hz]), "device": np.frombuffer(text.encode(), np.uint8)}
+    return part | {"rate_hz": np.array([facts.rate_hz]), "device": np.frombuffer(text.encode(), np.uint8)}
 
 
 def judged(
-    score: NDArray[np.float64], segment: NDArray[Any], top: NDArray[np.float64], calibration: Calibration
+    score: NDArray[np.float64],
+    segment: NDArray[Any],
+    top: NDArray[np.float64],
+    calibration: Calibration | StockCalibration,
 ) -> Part:
     """Scores [k], segments [k] and `top_reasons` [k, 5] of windows in order in; columns from alarm on out."""
     alarm = score >= 1.0
@@ -185,35 +216,40 @@ def _coded(found: Sequence[Reason]) -> tuple[float, ...]:
 _loaded = threading.local()
 
 
-def _detector(job: Job) -> runtime.Detector:
+def detector_of(
+    bundle: Bundle | StockBundle, kernels: str | None = None, model: bytes | None = None
+) -> runtime.Detector | StockDetector:
+    """A bundle, kernels and perhaps another .tflite as for `Detector` in, what scores windows out."""
+    if isinstance(bundle, StockBundle):
+        return StockDetector(bundle, kernels)
+    return runtime.Detector(bundle, kernels, model=model)
+
+
+@contextmanager
+def lent(job: Job, detector: runtime.Detector | StockDetector) -> Iterator[None]:
+    """A job and its detector in: for this time it scores what this thread does of the job."""
+    _loaded.key, _loaded.detector = json.dumps(identity(job)), detector
+    try:
+        yield
+    finally:
+        _loaded.key = _loaded.detector = None
+
+
+def _detector(job: Job) -> runtime.Detector | StockDetector:
     """The job's detector, loaded once for each thread: an interpreter serves one at a time."""
     key = json.dumps(identity(job))
     if getattr(_loaded, "key", None) != key:
-        _loaded.key, _loaded.detector = None, runtime.Detector(job.bundle, job.kernels)
+        _loaded.key, _loaded.detector = None, detector_of(job.bundle, job.kernels, job.model)
         _loaded.key = key
-    detector: runtime.Detector = _loaded.detector
+    detector: runtime.Detector | StockDetector = _loaded.detector
     return detector
 
 
-def _opened(job: Job, path: str) -> Stream:
+def _opened(job: Job, shard: Shard) -> Stream:
     """A recording of the rate and units that the detector was made for."""
-    spec = job.bundle.spec
     try:
-        stream = Stream.open(path, rate_hz=job.rate_hz)
+        stream = Stream.open(shard.path, rate_hz=job.rate_hz)
     except OSError as error:
-        raise GyrovaeError(f"cannot read {path}: {error.strerror or error}") from None
-    rate = stream.facts.rate_hz
-    if rate is None or abs(rate / spec.rate_hz - 1) > 0.01:
-        raise GyrovaeError(
-            f"{stream.source} was recorded at another rate than the detector was made for",
-            expected=f"{spec.rate_hz:g} Hz",
-            received="no known rate" if rate is None else f"{rate:g} Hz",
-            remedy="Give it with --rate-hz (rate_hz in Python)." if rate is None else None,
-        )
-    if stream.facts.units != spec.units:
-        raise GyrovaeError(
-            f"{stream.source} is in other units than the detector was made for",
-            expected=spec.units,
-            received=stream.facts.units,
-        )
+        raise GyrovaeError(f"cannot read {shard.path}: {error.strerror or error}") from None
+    check_fits(stream, job.bundle.spec.rate_hz, job.bundle.spec.units)
     return stream

@@ -19,6 +19,7 @@ from gyrovae_tf.bundle import (
     MODEL,
     SCHEMA_VERSION,
     STOCK,
+    Bundle,
     check_files,
     find_bundle,
     frontend_of,
@@ -182,3 +183,8 @@ class StockBundle:
 def is_stock(path: str | PathLike[str]) -> bool:
     """A bundle, or a run that holds one, in; whether it is for the stock firmware out."""
     return frontend_of(read_json(find_bundle(path) / MANIFEST, largest=LARGEST_MANIFEST)) == STOCK
+
+
+def load_bundle(path: str | PathLike[str]) -> Bundle | StockBundle:
+    """The path of a bundle, or of a run that holds one, in; the bundle, for our own firmware or the stock one, out."""
+    return StockBundle.load(path) if is_stock(path) else Bundle.load(path)

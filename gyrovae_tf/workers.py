@@ -30,6 +30,11 @@ _PATIENCE_S = 30.0  # for a scheduler to answer, and for its first worker to com
 _shared: Any = None
 
 
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def results(work: Work, shared: Any, tasks: Sequence[Any], *, jobs: int = 1, scheduler: str | None = None) -> Results:
     """A module's function, what its tasks share, and these in; (number of the task, result) out as they come.
 
@@ -85,8 +90,11 @@ def _by_processes(work: Work, shared: Any, tasks: Sequence[Any], jobs: int) -> R
                 ) from None
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
-            for process in set(multiprocessing.active_children()) - before:
+            mine = set(multiprocessing.active_children()) - before
+            for process in mine:
                 process.terminate()
+            for process in mine:
+                process.join()
 
 
 def _begin(shared: Any) -> None:

@@ -21,7 +21,7 @@ FLOORS = (  # from the bottom; a folder stands for the modules in it
     ("signal",),
     (
         *("runtime", "isolated", "cgen", "describe", "golden", "lint", "flash", "firmware", "stockdetector"),
-        *("stockheader", "streaming", "workers", "scoretable", "shards", "scoring"),
+        *("stockheader", "streaming", "workers", "scoretable", "parts", "shards", "scoring"),
     ),
     ("device",),
     ("learn",),

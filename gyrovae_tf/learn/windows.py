@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn.cutting import cut, cut_samples, segments_of
 from gyrovae_tf.learn.layout import anomaly_part, fault_session_part, normal_test_part
-from gyrovae_tf.recording import Recording, read_all
+from gyrovae_tf.recording import Recording, check_fits, read_all
 from gyrovae_tf.spec import Spec
 from gyrovae_tf.stockspec import StockSpec
 
@@ -34,18 +34,7 @@ def windows_like(
     """
     known = read_all(recordings, rate_hz=rate_hz)
     for recording in known:
-        if recording.rate_hz is None or abs(recording.rate_hz / spec.rate_hz - 1) > 0.01:
-            raise GyrovaeError(
-                f"{recording.source} was recorded at another rate than the detector was made for",
-                expected=f"{spec.rate_hz:g} Hz",
-                received="no known rate" if recording.rate_hz is None else f"{recording.rate_hz:g} Hz",
-            )
-        if recording.units != spec.units:
-            raise GyrovaeError(
-                f"{recording.source} is in other units than the detector was made for",
-                expected=spec.units,
-                received=recording.units,
-            )
+        check_fits(recording, spec.rate_hz, spec.units)
     windows: NDArray[Any]
     if isinstance(spec, StockSpec):
         windows, origins = cut_samples(known, window=spec.window, hop=hop)

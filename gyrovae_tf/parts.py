@@ -1,0 +1,96 @@
+"""What shards of work came to, kept in a folder until all of it is done: what is interrupted goes on with the rest."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gyrovae_tf.bundle import check_replaceable, read_json, write_json
+from gyrovae_tf.errors import GyrovaeError, atomic_write, read_file
+from gyrovae_tf.npy import read_npz
+from gyrovae_tf.workers import Work, results
+
+PLAN = "plan.json"
+Part = dict[str, NDArray[Any]]
+"""Arrays that a shard came to."""
+_LARGEST = 4 << 30  # bytes of a part
+
+
+class Parts:
+    """A folder with a plan, and a file for each shard that is done, wholly or not at all."""
+
+    def __init__(self, folder: Path, plan: Mapping[str, Any], *, resume: bool, again: str) -> None:
+        """Make the folder, or with `resume` go on with one of the same plan; refuse another's, or one not ours.
+
+        The plan is what tells work of one kind from other work, JSON-ready; `again` is how to begin anew.
+        """
+        check_replaceable(folder, marker=PLAN)
+        self.folder = folder
+        if resume and (folder / PLAN).is_file():
+            if read_json(folder / PLAN, largest=1 << 30) == json.loads(json.dumps(plan)):
+                return
+            raise GyrovaeError(
+                f"the interrupted work in {folder} was another: other recordings, another detector or other options",
+                remedy=again,
+            )
+        shutil.rmtree(folder, ignore_errors=True)
+        write_json(folder / PLAN, plan)
+
+    def find(self, name: str) -> Part | None:
+        """What a shard came to; None where it is not done, or damaged."""
+        try:
+            return self.read(name) if (self.folder / name).is_file() else None
+        except GyrovaeError:
+            return None
+
+    def read(self, name: str) -> Part:
+        """What a shard came to; `GyrovaeError` when it is not there whole."""
+        try:
+            return read_npz(read_file(self.folder / name, largest=_LARGEST))
+        except ValueError as error:
+            raise GyrovaeError(
+                f"{self.folder / name} is damaged: {error}", remedy="Remove it, and go on with the rest."
+            ) from None
+
+    def write(self, name: str, part: Part) -> None:
+        """Keep what a shard came to."""
+        buffer = io.BytesIO()
+        np.savez(buffer, allow_pickle=False, **part)
+        atomic_write(self.folder / name, buffer.getvalue())
+
+    def remove(self) -> None:
+        """All is done: take the folder away."""
+        shutil.rmtree(self.folder)
+
+
+def completed(
+    work: Work,
+    shared: Any,
+    shards: Sequence[Any],
+    parts: Parts | None,
+    *,
+    jobs: int = 1,
+    scheduler: str | None = None,
+) -> Iterator[tuple[int, Part | GyrovaeError, bool]]:
+    """As `workers.results` for shards (with `file`, the name of its part, each) that come to parts, but none twice.
+
+    Out come the number of a shard, what it came to, and whether that was kept from before. What is new is kept.
+    """
+    missing = []
+    for number, shard in enumerate(shards):
+        kept = None if parts is None else parts.find(shard.file)
+        if kept is None:
+            missing.append(number)
+        else:
+            yield number, kept, True
+    for index, found in results(work, shared, [shards[number] for number in missing], jobs=jobs, scheduler=scheduler):
+        if parts is not None and not isinstance(found, GyrovaeError):
+            parts.write(shards[missing[index]].file, found)
+        yield missing[index], found, False
