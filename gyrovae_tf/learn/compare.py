@@ -76,7 +76,6 @@ def compare(
     return found
 
 
-def evenly(windows: NDArray[np.int16]) -> NDArray[np.int16]:
-    """Windows in, at most 256 of them out, evenly chosen."""
-    count = len(windows)
-    return windows[np.linspace(0, count - 1, min(count, _MOST)).round().astype(np.intp)]
+def evenly(count: int) -> NDArray[np.intp]:
+    """How many windows there are in, the places of at most 256 of them, evenly chosen, out."""
+    return np.linspace(0, count - 1, min(count, _MOST)).round().astype(np.intp)

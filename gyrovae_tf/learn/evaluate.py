@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
@@ -17,19 +17,18 @@ from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn import baseline
 from gyrovae_tf.learn.compare import Comparison, evenly
 from gyrovae_tf.learn.compare import compare as compared
-from gyrovae_tf.learn.dataset import Progress, check_hop, in_parts
+from gyrovae_tf.learn.dataset import Progress, check_hop
 from gyrovae_tf.learn.layout import to_test_on
+from gyrovae_tf.learn.measured import Way, measure
 from gyrovae_tf.learn.promise import Promise, promise
-from gyrovae_tf.learn.stock_console import Console, console_of, stock_scores
-from gyrovae_tf.learn.stock_data import counts_of
-from gyrovae_tf.learn.windows import windows_like
-from gyrovae_tf.recording import Recording, read_all
+from gyrovae_tf.learn.stock_console import Console, console_of
+from gyrovae_tf.recording import Recording
+from gyrovae_tf.shards import Job, detector_of, lent
 from gyrovae_tf.signal.score import vote
-from gyrovae_tf.stockbundle import StockBundle, is_stock
-from gyrovae_tf.stockdetector import StockDetector, StockScores
+from gyrovae_tf.stockbundle import StockBundle, is_stock, load_bundle
+from gyrovae_tf.stockdetector import StockDetector
 
 Recordings = Sequence[Recording | str | PathLike[str]]
-_CHUNK = 512
 
 
 @dataclass(frozen=True)
@@ -144,24 +143,31 @@ def evaluate(
     kernels: str | None = None,
     model: str | PathLike[str] | None = None,
     compare: bool = False,
+    jobs: int | None = 1,
+    scheduler: str | None = None,
+    parts: str | PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
     """A quantised run (or bundle), and recordings it has never seen, in; an `Evaluation` of its .tflite out.
 
-    `normal` and `anomalies` (kind -> recordings) are recordings or paths; or `dataset` is a folder in the layout
-    normal/*.csv, anomaly/<kind>/*.csv, meta.json with split.normal_test. Windows are `hop` samples apart (half a
-    window unless given). The baseline is that of the run's training windows; a bundle alone has none.
+    `normal` and `anomalies` (kind -> recordings) are recordings, or paths, folders, patterns or URLs of CSV and Parquet
+    files of any length (`streaming.find_recordings`); or `dataset` is a folder in the layout normal/*.csv,
+    anomaly/<kind>/*.csv, meta.json with split.normal_test. Windows are `hop` samples apart (half a window unless
+    given). The baseline is that of the run's training windows; a bundle alone has none.
 
     `kernels` run the model (a name of `runtime.KERNELS`; unless given the device's where they are installed). `model`
     is a .tflite to put in place of the bundle's, such as `export` makes, under the same score and threshold. With
     `compare` all other installed kernels run it as well, to see how far they lie apart.
+
+    The work is done by `jobs` processes of this computer (None: by one, or where there is much by one a core), or by
+    the workers of a Dask `scheduler`, which have to reach the recordings by the same names. The figures are the same,
+    whoever does it. `parts` is a folder to keep in what is done until all is: given again, work that was interrupted
+    goes on there.
     """
-    if is_stock(run):
-        if model is not None or compare:
-            raise GyrovaeError("a detector for the stock firmware is evaluated as it is: without --model or --compare")
-        detector: runtime.Detector | StockDetector = StockDetector(run, kernels)
-    else:
-        detector = runtime.Detector(run, kernels, model=None if model is None else tflite.read(model))
+    if (model is not None or compare) and is_stock(run):
+        raise GyrovaeError("a detector for the stock firmware is evaluated as it is: without --model or --compare")
+    content = None if model is None else tflite.read(model)
+    detector = detector_of(load_bundle(run), kernels, content)
     bundle = detector.bundle
     normal, anomalies = to_test_on(normal, anomalies, dataset)
     if not normal:
@@ -171,23 +177,16 @@ def evaluate(
     hop = bundle.spec.window // 2 if hop is None else hop
     check_hop(hop)
     classical = load_baseline(run)
-    scores, distances, groups, seen = {}, {}, {}, {}
-    printed: dict[str, StockScores] = {}
-    kinds = {"normal": normal, **anomalies}
-    for place, (kind, recordings) in enumerate(kinds.items()):
-        windows, segments = _windows(recordings, bundle, hop, rate_hz, kind)
-        what = f"{kind} ({place + 1} of {len(kinds)})"
-        if compare:
-            seen[kind] = evenly(windows)
-        if isinstance(detector, StockDetector):
-            printed[kind] = stock_scores(detector, windows, progress, what)
-            scores[kind] = printed[kind].score
-        else:
-            scores[kind] = in_parts(_scorer(detector), windows, _CHUNK, progress, what)
-        groups[kind] = _group(scores[kind], segments, bundle, hop, abnormal=kind != "normal")
-        if classical is not None:
-            counts = counts_of(windows) if isinstance(detector, StockDetector) else windows
-            distances[kind] = classical.distance(baseline.log_band_energies(counts))
+    job = Job(bundle, detector.model.kernels, hop, rate_hz, content)
+    with lent(job, detector):
+        found = measure(job, {"normal": normal, **anomalies}, classical, Way(jobs, scheduler, parts), progress)
+    scores = {kind: one.score for kind, one in found.items()}
+    distances = {kind: one.distance for kind, one in found.items() if one.distance is not None}
+    groups = {
+        kind: _group(one.score, one.segments, bundle, hop, abnormal=kind != "normal") for kind, one in found.items()
+    }
+    printed = {kind: one.stock for kind, one in found.items() if one.stock is not None}
+    seen = {kind: one.windows(job, evenly(len(one.score))) for kind, one in found.items()} if compare else {}
     return Evaluation(
         auroc={kind: auroc(scores["normal"], scores[kind]) for kind in anomalies},
         groups=groups,
@@ -210,10 +209,6 @@ def evaluate(
     )
 
 
-def _scorer(detector: runtime.Detector) -> Callable[[NDArray[np.int16]], NDArray[np.float64]]:
-    return lambda windows: detector.score_windows(windows).score
-
-
 def auroc(normal: NDArray[np.float64], abnormal: NDArray[np.float64]) -> float:
     """Scores of normal and of abnormal windows in; the chance that an abnormal one scores higher (ties half) out.
 
@@ -233,19 +228,6 @@ def load_baseline(run: str | PathLike[str]) -> baseline.Mahalanobis | None:
         if (folder / baseline.FILE).is_file():
             return baseline.Mahalanobis.load(folder / baseline.FILE)
     return None
-
-
-def _windows(
-    recordings: Recordings, bundle: Bundle | StockBundle, hop: int, rate_hz: float | None, kind: str
-) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """Windows of one kind and the segment of each, at the rate and in the units that the detector was made for."""
-    known = read_all(recordings, rate_hz=rate_hz)
-    try:
-        return windows_like(known, bundle.spec, hop=hop)
-    except GyrovaeError as error:
-        raise GyrovaeError(
-            f"{kind}: {error.problem}", expected=error.expected, received=error.received, remedy=error.remedy
-        ) from None
 
 
 def _group(

@@ -1,0 +1,282 @@
+"""Test recordings of each kind in, what detector and baseline make of every window of them out, shard by shard.
+
+Recordings are read piece by piece, so what is in memory is some tens of bytes a window, whatever they are long.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gyrovae_tf.errors import GyrovaeError
+from gyrovae_tf.learn.baseline import Mahalanobis, log_band_energies
+from gyrovae_tf.learn.cutting import too_short
+from gyrovae_tf.learn.dataset import Progress
+from gyrovae_tf.learn.layout import Source
+from gyrovae_tf.learn.stock_data import counts_of
+from gyrovae_tf.parts import Part, Parts, completed
+from gyrovae_tf.recording import Recording, check_alike, check_fits
+from gyrovae_tf.scoring import SHARD_ROWS, stamp
+from gyrovae_tf.shards import Job, Shard, divide, identity, scored_windows, windows_of
+from gyrovae_tf.stockdetector import StockScores
+from gyrovae_tf.streaming import Stream, find_recordings
+from gyrovae_tf.workers import cores, results
+
+_MANY_BYTES = 64 << 20
+_MANY_WINDOWS = 20_000
+"""Below these one process is done before further ones have started."""
+_STOCK = ("ratios", "too_low", "figures", "wrapped")
+"""What `StockScores` holds beside the score."""
+
+
+class Way(NamedTuple):
+    """How the work is done."""
+
+    jobs: int | None = 1
+    """Processes of this computer; None: one for little, one a core for much."""
+    scheduler: str | None = None
+    """Address of a Dask scheduler, whose workers do it instead."""
+    parts: str | PathLike[str] | None = None
+    """A folder to keep in, until all is done, what is done."""
+    shard_rows: int = SHARD_ROWS
+    """Rows of a long recording that are done at a time."""
+
+    def workers(self, *, much: bool) -> dict[str, Any]:
+        """How many workers, as the arguments of `workers.results`."""
+        jobs = self.jobs if self.jobs is not None else cores() if much else 1
+        return {"jobs": jobs, "scheduler": self.scheduler}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What came of all windows of one kind of motion, in order."""
+
+    score: NDArray[np.float64]
+    """[k] 1.0 is the alarm."""
+    segments: NDArray[np.int64]
+    """[k] changes from one window to the next where there is a gap, or another recording begins."""
+    distance: NDArray[np.float64] | None
+    """[k] of the baseline; None without one."""
+    stock: StockScores | None
+    """What a detector for the stock firmware finds."""
+    shards: tuple[Shard, ...]
+    """Where the windows come from."""
+    counts: tuple[int, ...]
+    """How many come from each."""
+
+    def windows(self, job: Job, places: NDArray[np.intp]) -> NDArray[Any]:
+        """Some windows, by their places in order, read once more."""
+        found, first = [], 0
+        for shard, count in zip(self.shards, self.counts, strict=True):
+            mine = places[(places >= first) & (places < first + count)] - first
+            first += count
+            for batch in windows_of(job, shard) if len(mine) else ():
+                found.append(batch.windows[mine[(mine >= 0) & (mine < len(batch.starts))]])
+                mine = mine - len(batch.starts)
+        return np.concatenate(found)
+
+
+def measure(
+    job: Job,
+    kinds: Mapping[str, Sequence[Source]],
+    classical: Mahalanobis | None,
+    way: Way,
+    progress: Progress | None,
+) -> dict[str, Measured]:
+    """A detector's job, recordings (or paths, folders, patterns, URLs) of each kind and a baseline in; `Measured` out.
+
+    `GyrovaeError`, which names the kind, when recordings are of another rate or other units than the detector or each
+    other, or too short for a window.
+    """
+    if way.jobs is not None and not (isinstance(way.jobs, int) and way.jobs >= 1):
+        raise GyrovaeError("the number of jobs is not usable", expected="at least 1", received=way.jobs)
+    sources = {kind: _sources(recordings) for kind, recordings in kinds.items()}
+    parts = _parts(job, sources, classical, way)
+    shards = _divided(job, sources, way, progress)
+    every = [(kind, shard) for kind, mine in shards.items() for shard in mine]
+    rows = sum(_rows(shard) for _, shard in every)
+    workers = way.workers(much=rows // job.hop > _MANY_WINDOWS)
+    alone = workers["scheduler"] is None and min(workers["jobs"], len(every)) == 1
+    bar = None if progress is None else _Bar(progress, shards, alone=alone)
+    work = (job, classical, bar.moved if bar and alone else None)
+    found: dict[int, Part] = {}
+    for index, part, _ in completed(measure_shard, work, [shard for _, shard in every], parts, **workers):
+        kind, shard = every[index]
+        if isinstance(part, GyrovaeError):
+            raise _of(kind, part)
+        found[index] = part
+        if bar:
+            bar.ended(shard)
+    measured, first = {}, 0
+    for kind, mine in shards.items():
+        measured[kind] = _joined(job, kind, mine, [found[first + index] for index in range(len(mine))])
+        first += len(mine)
+    if parts is not None:
+        parts.remove()
+    return measured
+
+
+Moved = Callable[[Shard, int], None]
+"""Called with a shard and the rows of it that are done."""
+
+
+def measure_shard(shared: tuple[Job, Mahalanobis | None, Moved | None], shard: Shard) -> Part:
+    """What shards share and one of them in; segment, score and what else there is of each of its windows out."""
+    job, classical, moved = shared
+    found: dict[str, list[NDArray[Any]]] = {}
+    for batch, scores in scored_windows(job, shard):
+        columns: Part = {"segment": batch.segments, "score": scores.score}
+        counts = batch.windows
+        if isinstance(scores, StockScores):
+            columns |= {name: getattr(scores, name) for name in _STOCK}
+            counts = counts_of(batch.windows)
+        if classical is not None:
+            columns["distance"] = classical.distance(log_band_energies(counts))
+        for name, values in columns.items():
+            found.setdefault(name, []).append(values)
+        if moved is not None:
+            moved(shard, int(batch.starts[-1]) - shard.first)
+    if not found:
+        return {"segment": np.zeros(0, np.int64), "score": np.zeros(0)}
+    return {name: np.concatenate(values) for name, values in found.items()}
+
+
+# --- before and after
+
+
+def _sources(recordings: Sequence[Source]) -> list[Recording | str]:
+    found: list[Recording | str] = []
+    for source in recordings:
+        found += [source] if isinstance(source, Recording) else find_recordings([source])
+    return found
+
+
+def _parts(
+    job: Job, sources: Mapping[str, Sequence[Recording | str]], classical: Mahalanobis | None, way: Way
+) -> Parts | None:
+    """The folder to keep in what is done, made or gone on with."""
+    if way.parts is None:
+        return None
+    named = [[kind, source] for kind, mine in sources.items() for source in mine]
+    if any(isinstance(source, Recording) for _, source in named):
+        raise GyrovaeError("only what comes of recordings in files can be kept in parts")
+    known = b"" if classical is None else b"".join(values.tobytes() for values in (classical.mean, classical.precision))
+    plan = {
+        "schema_version": 1,
+        "job": identity(job),
+        "baseline": hashlib.sha256(known).hexdigest(),
+        "shard_rows": way.shard_rows,
+        "recordings": [[kind, source, stamp(str(source))] for kind, source in named],
+    }
+    return Parts(Path(way.parts), plan, resume=True, again="Begin anew, with another folder of parts, or remove it.")
+
+
+def _divided(
+    job: Job, sources: Mapping[str, Sequence[Recording | str]], way: Way, progress: Progress | None
+) -> dict[str, list[Shard]]:
+    """Recordings of each kind opened, found to fit together and to the detector, and cut into shards."""
+    tasks = [(kind, source) for kind, mine in sources.items() for source in mine]
+    shards: dict[int, list[Shard]] = {}
+    files: list[Shard] = []
+    for number, (_, source) in enumerate(tasks):
+        if isinstance(source, Recording):
+            stream = Stream.of(source, rate_hz=job.rate_hz)
+            shards[number] = [Shard(number, 0, source.source, stream=stream)]
+        else:
+            files.append(Shard(number, 0, source))
+    much = sum(stamp(shard.path)[0] for shard in files) > _MANY_BYTES
+    workers = way.workers(much=True) if much else {}
+    for done, (index, found) in enumerate(results(divide, (job, way.shard_rows), files, **workers), 1):
+        number = files[index].recording
+        if isinstance(found, GyrovaeError):
+            raise _of(tasks[number][0], found)
+        shards[number] = found
+        if progress and much:
+            progress(done, len(files), "a first look")
+    of_kind: dict[str, list[Shard]] = {kind: [] for kind in sources}
+    for number, (kind, _) in enumerate(tasks):
+        of_kind[kind] += shards[number]
+    for kind, mine in of_kind.items():
+        streams = [shard.stream for shard in mine if shard.number == 0 and shard.stream is not None]
+        try:
+            check_alike(streams)
+            for stream in streams:
+                check_fits(stream, job.bundle.spec.rate_hz, job.bundle.spec.units)
+        except GyrovaeError as error:
+            raise _of(kind, error) from None
+    return of_kind
+
+
+def _rows(shard: Shard) -> int:
+    assert shard.stream is not None
+    return (shard.stream.facts.rows if shard.last is None else shard.last) - shard.first
+
+
+def _of(kind: str, error: GyrovaeError) -> GyrovaeError:
+    """What is wrong with a kind's recordings."""
+    return GyrovaeError(
+        f"{kind}: {error.problem}", expected=error.expected, received=error.received, remedy=error.remedy
+    )
+
+
+def _joined(job: Job, kind: str, shards: Sequence[Shard], parts: Sequence[Part]) -> Measured:
+    """The parts of a kind's shards as one."""
+    full = [part for part in parts if len(part["score"])]
+    if not full:
+        longest = max(_longest(shard.stream) for shard in shards if shard.stream is not None)
+        raise _of(kind, too_short(job.bundle.spec.window, longest))
+    # Segments are numbered in each recording anew: here through all of them.
+    segments, base, before = [], 0, shards[0].recording
+    highest = -1
+    for shard, part in zip(shards, parts, strict=True):
+        if shard.recording != before:
+            base, before = highest + 1, shard.recording
+        segments.append(part["segment"].astype(np.int64) + base)
+        highest = max([highest, *segments[-1][-1:].tolist()])
+    columns = {name: np.concatenate([part[name] for part in full]) for name in full[0] if name != "segment"}
+    stock = StockScores(columns["score"], *(columns[name] for name in _STOCK)) if "ratios" in columns else None
+    counts = tuple(len(part["score"]) for part in parts)
+    return Measured(columns["score"], np.concatenate(segments), columns.get("distance"), stock, tuple(shards), counts)
+
+
+def _longest(stream: Stream) -> int:
+    """The most samples without a gap."""
+    longest = began = 0
+    for start in _starts(stream):
+        longest, began = max(longest, start - began), start
+    return max(longest, stream.facts.rows - began)
+
+
+def _starts(stream: Stream) -> Iterator[int]:
+    for piece in stream.pieces():
+        yield from (piece.row + np.flatnonzero(piece.breaks)).tolist()
+
+
+class _Bar:
+    """Rows done, told kind by kind where they are done one after the other, else of all together."""
+
+    def __init__(self, progress: Progress, shards: Mapping[str, Sequence[Shard]], *, alone: bool) -> None:
+        self._progress = progress
+        self._done: dict[str, dict[str, int]] = {}
+        self._total: dict[str, int] = {}
+        self._of: dict[int, str] = {}
+        for place, (kind, mine) in enumerate(shards.items(), 1):
+            name = f"{kind} ({place} of {len(shards)})" if alone else "scoring"
+            self._done.setdefault(name, {})
+            self._total[name] = self._total.get(name, 0) + sum(map(_rows, mine))
+            self._of |= {shard.recording: name for shard in mine}
+
+    def moved(self, shard: Shard, rows: int) -> None:
+        name = self._of[shard.recording]
+        self._done[name][shard.file] = max(rows, 1)
+        self._progress(sum(self._done[name].values()), self._total[name], name)
+
+    def ended(self, shard: Shard) -> None:
+        self.moved(shard, _rows(shard))
