@@ -1,4 +1,4 @@
-"""Commands that learn: demo, preprocess, train, quantize, export, evaluate."""
+"""Commands that learn: demo, preprocess, train, quantize, export."""
 
 from __future__ import annotations
 
@@ -12,15 +12,12 @@ from gyrovae_tf.errors import GyrovaeError
 from . import stock
 from .progress import progress_bar
 from .show import as_json, command, evaluation_table, expand, modes_table, print_json, say, table
-from .tested import TestCommand, read_options, test_recordings
 
 _FOLDER = click.Path(path_type=Path)
-KERNELS = ("tflm", "litert", "litert-reference", "litert-xnnpack")
-"""Those of the runtime; naming them here keeps NumPy out of --help, and a test compares."""
 QUANTISATIONS = ("best", "ptq", "qat")
 FRONTENDS = ("power", "stock")
 PRECISIONS = ("float32", "float16", "dynamic", "int8")
-"""Those of the library, under the same test."""
+"""Those of the library; naming them here keeps NumPy out of --help, and a test compares."""
 _SEED = click.IntRange(0, 2**32 - 1)
 
 
@@ -260,31 +257,3 @@ def export(run: Path, precision: str, output: Path | None, as_json: bool) -> Non
         f"operators: {', '.join(made.operators)}"
     )
     say(f"next: {command('evaluate', run, '--model', made.path)} --normal ... --anomaly KIND=...")
-
-
-@click.command(cls=TestCommand, short_help="Test recordings -> a table of how well it works.")
-@click.argument("run", type=_FOLDER)
-@test_recordings
-@click.option(
-    "--runtime", "kernels", type=click.Choice(KERNELS), help=f"Kernels.  [default: {KERNELS[0]} if installed]"
-)
-@click.option("--model", type=_FOLDER, help="A .tflite instead of the bundle's: what export made of RUN.")
-@click.option("--compare", is_flag=True, help="Also tell how far other kernels lie from these.")
-@as_json
-def evaluate(run: Path, kernels: str | None, model: Path | None, compare: bool, as_json: bool, **tested: Any) -> None:
-    """Score recordings with the int8 model of RUN (a run or a bundle), exactly as the device will.
-
-    tflm are the kernels of the device (TensorFlow Lite Micro). Those of litert are there on every PC and round some
-    pixels otherwise.
-    """
-    recordings = read_options(**tested)
-    with progress_bar() as progress:
-        from gyrovae_tf.learn import evaluate as library
-
-        result = library.evaluate(run, kernels=kernels, model=model, compare=compare, progress=progress, **recordings)
-    if as_json:
-        print_json(result.to_dict())
-    else:
-        click.echo(evaluation_table(result))
-        if result.console is not None:
-            click.echo("\n" + stock.console_notes(result.console))

@@ -21,7 +21,7 @@ _COMMANDS = {
     "train": ("learn", "A dataset -> a trained VAE."),
     "quantize": ("learn", "A trained VAE -> a calibrated int8 detector."),
     "export": ("learn", "A trained VAE -> a .tflite of another precision, to compare."),
-    "evaluate": ("learn", "Test recordings -> how well the detector tells them apart."),
+    "evaluate": ("measure", "Test recordings -> how well the detector tells them apart."),
     "score": ("score", "Recordings of a fleet -> a table of scores, and which device to look at."),
     "benchmark": ("measure", "Real recordings -> the detector beside simple baselines."),
     "report": ("report", "A detector -> one HTML page: does it work, what does it miss, why."),

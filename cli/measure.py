@@ -1,4 +1,4 @@
-"""The command that compares: benchmark."""
+"""Commands that measure: evaluate, benchmark."""
 
 from __future__ import annotations
 
@@ -8,12 +8,62 @@ from typing import Any
 
 import click
 
-from .progress import progress_bar
-from .show import WIDTH, as_json, print_json, table
+from gyrovae_tf.errors import GyrovaeError
 
+from . import stock
+from .progress import progress_bar
+from .show import WIDTH, as_json, evaluation_table, print_json, table
+from .tested import TestCommand, read_options, test_recordings
+
+KERNELS = ("tflm", "litert", "litert-reference", "litert-xnnpack")
+"""Those of the runtime; naming them here keeps NumPy out of --help, and a test compares."""
 _OURS = ("int8", "float", "as printed", "scalogram alone", "field alone")
 """Methods that are the detector, or a part of it."""
 _FOLDER = click.Path(path_type=Path)
+
+
+@click.command(cls=TestCommand, short_help="Test recordings -> a table of how well it works.")
+@click.argument("run", type=_FOLDER)
+@test_recordings
+@click.option(
+    "--runtime", "kernels", type=click.Choice(KERNELS), help=f"Kernels.  [default: {KERNELS[0]} if installed]"
+)
+@click.option("--model", type=_FOLDER, help="A .tflite instead of the bundle's: what export made of RUN.")
+@click.option("--compare", is_flag=True, help="Also tell how far other kernels lie from these.")
+@click.option("--jobs", type=click.IntRange(1), help="Processes.  [default: 1, or for much the computer's cores]")
+@click.option("--scheduler", metavar="URL", help="Instead: the workers of a Dask scheduler, tcp://HOST:PORT.")
+@click.option("--parts", type=_FOLDER, metavar="DIR", help="Keep what is done until all is: interrupted work goes on.")
+@as_json
+def evaluate(
+    run: Path, jobs: int | None, scheduler: str | None, parts: Path | None, as_json: bool, **tested: Any
+) -> None:
+    """Score recordings with the int8 model of RUN (a run or a bundle), exactly as the device will.
+
+    Recordings are CSV or Parquet files of any length, folders (with those in them), patterns, or URLs; memory does not
+    grow with their length. Parquet, URLs and --scheduler need: pip install "gyrovae-tf[scale]". A worker that dies
+    costs time only. With --parts, the same command goes on where it was interrupted; the folder goes when all is done.
+
+    tflm are the kernels of the device (TensorFlow Lite Micro). Those of litert are there on every PC and round some
+    pixels otherwise.
+    """
+    if jobs is not None and scheduler is not None:
+        raise click.UsageError("give either --jobs or --scheduler")
+    options = read_options(**tested, jobs=jobs, scheduler=scheduler, parts=parts)
+    try:
+        with progress_bar() as progress:
+            from gyrovae_tf.learn import evaluate as library
+
+            result = library.evaluate(run, progress=progress, **options)
+    except KeyboardInterrupt:
+        if parts is None:
+            raise
+        raise GyrovaeError("stopped by Ctrl-C", remedy="What is done is kept: the same command goes on.") from None
+    if as_json:
+        print_json(result.to_dict())
+    else:
+        click.echo(evaluation_table(result))
+        if result.console is not None:
+            click.echo("\n" + stock.console_notes(result.console))
 
 
 def _lengths(_ctx: click.Context, _param: click.Parameter, value: str | None) -> tuple[float, ...]:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
-
-from .show import expand
 
 
 class TestCommand(click.Command):
@@ -64,13 +62,21 @@ def test_recordings(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-def read_options(normal: tuple[str, ...], anomaly: tuple[str, ...], **rest: Any) -> dict[str, Any]:
-    """The options' values in, the arguments of `evaluate` and `report` in the library out."""
+def read_options(
+    normal: tuple[str, ...],
+    anomaly: tuple[str, ...],
+    find: Callable[[Sequence[str]], Sequence[Any]] = list,
+    **rest: Any,
+) -> dict[str, Any]:
+    """The options' values in, the arguments of `evaluate` and `report` in the library out.
+
+    `find` makes files of names as typed, where the library does not do that itself.
+    """
     kinds: dict[str, list[str]] = {}
     for word in anomaly:
         kind, sign, name = word.partition("=")
         if not (kind and sign and name):
             raise click.UsageError(f"--anomaly {word}: expected KIND=CSV, as in --anomaly imbalance=fault.csv")
         kinds.setdefault(kind, []).append(name)
-    anomalies = {kind: expand(names) for kind, names in kinds.items()}
-    return {"normal": expand(normal), "anomalies": anomalies, **rest}
+    anomalies = {kind: find(names) for kind, names in kinds.items()}
+    return {"normal": find(normal), "anomalies": anomalies, **rest}

@@ -27,8 +27,9 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from gyrovae_tf.cli import progress
-from gyrovae_tf.cli.learn import KERNELS, PRECISIONS, QUANTISATIONS
+from gyrovae_tf.cli.learn import PRECISIONS, QUANTISATIONS
 from gyrovae_tf.cli.main import _COMMANDS, cli
+from gyrovae_tf.cli.measure import KERNELS
 from gyrovae_tf.cli.progress import progress_bar
 from gyrovae_tf.cli.show import evaluation_table, expand, print_json, table
 from hypothesis import given, settings
@@ -44,6 +45,7 @@ from gyrovae_tf.learn.compare import Comparison
 from gyrovae_tf.learn.evaluate import Evaluation, Group
 from gyrovae_tf.learn.promise import Promise
 from gyrovae_tf.learn.trust import Trust
+from gyrovae_tf.streaming import find_recordings
 
 PROGRAM = [sys.executable, "-m", "gyrovae_tf.cli.main"]
 SEPARATE: dict[str, Any] = {"mix_stderr": False} if "mix_stderr" in inspect.signature(CliRunner).parameters else {}
@@ -451,11 +453,16 @@ def test_several_values_after_one_option(
     assert (result.exit_code, result.stdout) == (0, "{}\n")
     (asked,) = evaluated
     assert asked["run"] == Path("run")
-    assert asked["normal"] == normal
-    assert asked["anomalies"] == anomalies
+    assert files(asked["normal"]) == normal
+    assert {kind: files(names) for kind, names in asked["anomalies"].items()} == anomalies
     assert asked["hop"] == (64 if "--hop 64" in line else None)
     assert asked["rate_hz"] == (200.0 if "--rate-hz" in line else None)
     assert asked["progress"] is None
+
+
+def files(names: list[str]) -> list[Path]:
+    """What `evaluate` makes of names."""
+    return [Path(name) for name in find_recordings(names)]
 
 
 NAMES = st.from_regex(r"[a-z0-9_]{1,8}", fullmatch=True)
@@ -467,19 +474,19 @@ FILES = st.lists(NAMES.map(lambda name: f"no-such-{name}.csv"), min_size=1, max_
 def test_every_file_goes_to_the_option_before_it(
     normal: list[list[str]], anomalies: list[tuple[str, list[str]]], sign: bool
 ) -> None:
-    words, kinds = ["run"], dict[str, list[Path]]()
+    words, kinds = ["run"], dict[str, list[str]]()
     for files in normal:
         words += [f"--normal={files[0]}", *files[1:]] if sign else ["--normal", *files]
     for kind, files in anomalies:
         words += ["--anomaly", f"{kind}={files[0]}", *files[1:]]
-        kinds.setdefault(kind, []).extend(map(Path, files))
+        kinds.setdefault(kind, []).extend(files)
     asked: dict[str, Any] = {}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
             evaluate_module, "evaluate", lambda _, **rest: asked.update(rest) or SimpleNamespace(to_dict=dict)
         )
         assert call("evaluate", "--json", *words).exit_code == 0
-    assert asked["normal"] == [Path(name) for files in normal for name in files]
+    assert asked["normal"] == [name for files in normal for name in files]
     assert asked["anomalies"] == kinds
 
 
