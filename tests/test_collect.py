@@ -476,7 +476,7 @@ def test_ports_are_listed() -> None:
 
 
 def killed_after(path: Path, seconds: float, speed: float) -> None:
-    """Kill a collection, and look at what is there: all but the last second."""
+    """Kill a collection, and look at what is there: all but the last second, and one for a busy machine."""
     device = Device(counting(rate_hz=1000.0))
     with pretend(device, speed=speed) as it:
         command = [*PROGRAM, "collect", "--port", it.port, "-o", str(path)]
@@ -490,7 +490,7 @@ def killed_after(path: Path, seconds: float, speed: float) -> None:
     recording = Recording.read(path)
     found = check_places(recording)
     assert len(recording.segments) == 1
-    assert found[-1] >= sent - 1000 * speed
+    assert found[-1] >= sent - 2 * 1000 * speed
     again = path.with_suffix(".again.csv")
     again.write_bytes(path.read_bytes())
     with pretend(Device(counting(rate_hz=1000.0)), speed=math.inf) as it:

@@ -84,7 +84,8 @@ def test_samples_come_as_the_sensor_gave_them(device: emulated.Device) -> None:
 
 def test_verdicts_are_those_of_python(device: emulated.Device) -> None:
     device.send("stream", "detect")
-    started = banner(device, mode="detect", next=banner(device, mode="stream").next)
+    banner(device, mode="stream")
+    started = banner(device, mode="detect")
     found = verdicts(device, 2 * len(SCORES))
     expected = np.tile(SCORES, 2)
     np.testing.assert_allclose([one.score for one in found], expected, rtol=1e-4, atol=5.1e-4)  # thousandths

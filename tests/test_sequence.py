@@ -91,6 +91,19 @@ def test_a_hole_is_given_up_after_a_quarter_of_a_second() -> None:
     assert not sequence.waiting
 
 
+def test_a_computer_that_is_late_to_read_gives_nothing_up() -> None:
+    sequence = Sequence(Tally())
+    for sample, now in ((at(10), 0.0), (at(12), 0.1)):
+        sequence.add(sample, now)
+    sequence.tick(9.0, idle=False)  # more came than was read: by the device's clock no time has passed
+    sequence.add(at(11), 9.0)
+    assert places(sequence.rows) == [(10, True), (11, False), (12, False)]
+    sequence.add(at(14), 9.0)
+    sequence.add(at(15)._replace(t_us=at(14).t_us + 250_000), 9.3)
+    sequence.tick(9.3, idle=False)
+    assert places(sequence.rows)[3:] == [(14, True), (15, False)]
+
+
 def test_numbers_and_times_wrap() -> None:
     start = WRAP - 2
     rows, tally = given_out(*(at(start + i) for i in (0, 1, 2, 5, 4, 3)))

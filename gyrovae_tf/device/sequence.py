@@ -160,11 +160,18 @@ class Sequence:
                 self._give_up()
         return True
 
-    def tick(self, now: float) -> None:
-        """Let go of what has been held back for long enough."""
+    def tick(self, now: float, *, idle: bool = True) -> None:
+        """Let go of what has been held back for long enough.
+
+        Unless the link is `idle` (nothing came), the device's clock has to say so, too: where this computer was late to
+        read, what is missing may be what it reads next.
+        """
         while self._held and not self._tally.full:
             first = min(self._held)
             if now - self._held[first].when < HELD_S or not (len(self._held) > 1 or self._fits(first)):
+                return
+            passed_us = (self._held[max(self._held)].sample.t_us - self._held[first].sample.t_us) % WRAP
+            if not idle and passed_us < HELD_S * 1e6:
                 return
             self._give_up()
 
