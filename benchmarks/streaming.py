@@ -1,18 +1,22 @@
 """How much memory and time recordings of any length take: windows cut out of one, or scored.
 
     python benchmarks/streaming.py [--samples 50_000_000] [--folder FOLDER] [--parquet] [--timestamps] [--bundle BUNDLE]
+    python benchmarks/streaming.py --evaluate RUN [--jobs 2] ...
 
 Writes a recording of so many samples (one simulated machine, an hour of it again and again) into FOLDER, unless it is
 there, and reads it: prints the rate of each tenth, and the most memory that this process took. With --bundle its
-windows are scored, too, on one core. Needs Linux or macOS, and for --parquet the extra `scale`.
+windows are scored, too, on one core. With --evaluate it is evaluated instead, by so many processes, and the memory is
+that of all of them. Needs Linux or macOS (--evaluate: Linux), and for --parquet the extra `scale`.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import resource
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -80,6 +84,54 @@ def measure(stream: Stream, detector: Detector | None) -> None:
         print(f"{alarms:,} alarms, kernels {detector.model.kernels}")
 
 
+def resident_mb(process: int) -> float:
+    """Memory of a process and of all that it has started, in MB, shared pages counted with each."""
+    parents, resident = {}, {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            told = dict(line.split(":", 1) for line in (folder / "status").read_text().splitlines())
+        except OSError:  # it has ended
+            continue
+        parents[int(folder.name)] = int(told["PPid"])
+        resident[int(folder.name)] = int(told.get("VmRSS", "0 kB").split()[0]) / 1024
+    family, before = {process}, 0
+    while len(family) > before:
+        before = len(family)
+        family |= {child for child, parent in parents.items() if parent in family}
+    return sum(resident.get(one, 0.0) for one in family)
+
+
+def measure_evaluation(path: Path, run: str, jobs: int, kernels: str | None) -> None:
+    """Evaluate it as normal motion; print as it goes on."""
+    from gyrovae_tf.learn.evaluate import evaluate
+
+    most, over = [0.0], threading.Event()
+
+    def watch() -> None:
+        while not over.wait(0.2):
+            most[0] = max(most[0], resident_mb(os.getpid()))
+
+    tenths = [(time.perf_counter(), 0)]
+
+    def moved(done: int, total: int, what: str) -> None:
+        now = time.perf_counter()
+        if what == "a first look":
+            print(f"first look: {now - tenths[0][0]:.1f} s", flush=True)
+            tenths[:] = [(now, 0)]
+        elif done >= total * len(tenths) / 10:
+            rate = (done - tenths[-1][1]) / (now - tenths[-1][0])
+            print(f"  {done / total:4.0%}: {rate:12,.0f} samples/s, {most[0]:6,.0f} MB", flush=True)
+            tenths.append((now, done))
+
+    threading.Thread(target=watch, daemon=True).start()
+    began = time.perf_counter()
+    found = evaluate(run, normal=[path], jobs=jobs, kernels=kernels, progress=moved)
+    over.set()
+    seconds, windows = time.perf_counter() - began, found.groups["normal"].windows
+    print(f"{windows:,} windows in {seconds:.1f} s: {windows / seconds:,.0f} windows/s, at the most {most[0]:,.0f} MB")
+    print(f"{found.groups['normal'].alarms:.2%} alarms, kernels {found.kernels}, processes: {jobs}")
+
+
 def main() -> None:
     """Parse, write, read, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -89,11 +141,16 @@ def main() -> None:
     parser.add_argument("--timestamps", action="store_true")
     parser.add_argument("--bundle")
     parser.add_argument("--kernels")
+    parser.add_argument("--evaluate", metavar="RUN")
+    parser.add_argument("--jobs", type=int, default=1)
     options = parser.parse_args()
     name = f"streaming_{options.samples}{'_timestamps' if options.timestamps else ''}"
     path = options.folder / f"{name}.{'parquet' if options.parquet else 'csv'}"
     if not path.exists():
         write(path, options.samples, timestamps=options.timestamps)
+    if options.evaluate:
+        measure_evaluation(path, options.evaluate, options.jobs, options.kernels)
+        return
     print(f"{path}: {path.stat().st_size / 1e6:,.0f} MB; memory before reading {most_mb():,.0f} MB")
     began = time.perf_counter()
     stream = Stream.open(path)
