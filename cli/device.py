@@ -12,11 +12,13 @@ import click
 
 from gyrovae_tf.device.stopping import ENDING, stopped_by
 
-from .show import WIDTH, as_json, print_json, say
+from .show import WIDTH, as_json, command, print_json, say
 from .standing import live_line
+from .stock import refuse
 
 if TYPE_CHECKING:
     from gyrovae_tf.device.collect import Collected
+    from gyrovae_tf.device.monitor import Decision
 
 _FILE = click.Path(path_type=Path)
 _SHARE = click.FloatRange(0, 1)
@@ -76,6 +78,8 @@ def _ports(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
 @click.option("--append", is_flag=True, help="Go on with a file that an earlier collect wrote, in a new segment.")
 @click.option("--overwrite", is_flag=True, help="Replace a file that is there.")
 @click.option("--accept-anyway", is_flag=True, help="Keep what is not good enough to train on.")
+@click.option("--figures", is_flag=True, help="Record what Seeed's firmware prints in its detection mode instead.")
+@click.option("--model", type=_FILE, metavar="RUN", help="Tell which figures are alarms: the run whose model it has.")
 @click.option(
     "--wait",
     "wait_s",
@@ -91,15 +95,21 @@ def _ports(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
     "--list-ports", is_flag=True, is_eager=True, expose_value=False, callback=_ports, help="Name the ports and end."
 )
 @as_json
-def collect(port: str, output: Path, as_json: bool, **options: Any) -> None:
+def collect(port: str, output: Path, as_json: bool, figures: bool, model: Path | None, **options: Any) -> None:
     """Record what a device streams, with our firmware or Seeed's (in its sampling mode).
 
     The file grows as samples come, and whatever ends the collection, it can be read. A device that is unplugged is
     waited for; what comes then is a new segment, and no window crosses a gap. At the end the recording is judged: what
     is not good enough to train on is kept beside the name, with .rejected behind it.
 
+    With --figures, or --model, the results that Seeed's firmware prints in its detection mode ("Predict results: a b")
+    are recorded instead: rows time_s,scalogram_db,field_db,segment. With --model alarms are told as they come.
+
     Exit status: 0 when what was asked for is there, also after Ctrl-C; 2 when it is not or was refused.
     """
+    if figures or model is not None:
+        _figures(port, output, as_json, model, **options)
+        return
     from gyrovae_tf.device import collect as library
 
     with stopped_by(*ENDING) as stopped, live_line() as progress:
@@ -110,6 +120,43 @@ def collect(port: str, output: Path, as_json: bool, **options: Any) -> None:
         click.echo("\n".join(_summary(done)))
     if done.problem is not None:
         raise done.problem
+
+
+def _figures(
+    port: str, output: Path, as_json: bool, model: Path | None, samples: int | None, accept_anyway: bool, **options: Any
+) -> None:
+    """`collect --figures`."""
+    from gyrovae_tf.device import figures as library
+    from gyrovae_tf.device.watched import many
+
+    from .live import line_for
+
+    del options["window"]
+    refuse({"samples": samples, "accept_anyway": accept_anyway}, "figures are no samples")
+
+    def decided(decision: Decision) -> None:
+        if decision.alarm or decision.event:
+            click.echo(line_for(decision), err=True)
+
+    say(f"recording the results that {port} prints into {output}; Ctrl-C ends it")
+    with stopped_by(*ENDING) as stopped:
+        done = library.collect_figures(port, output, model=model, decided=decided, told=_told, stop=stopped, **options)
+    if as_json:
+        print_json(done.to_dict())
+    else:
+        rate = f", {(done.results - 1) / done.seconds:.3g} a second" if done.seconds else ""
+        click.echo(f"{done.path}: {done.results:,} results in {done.seconds:.1f} s{rate}")
+        counted = ((done.bad_lines, "damaged line"), (done.reboots, "reboot"), (done.reconnects, "reconnection"))
+        click.echo(f"link: {', '.join(many(n, what) for n, what in counted if n) or 'no faults seen'}")
+        if done.windows is not None:
+            parts = ((done.windows, "window"), (done.alarms or 0, "alarm"), (done.events or 0, "event"))
+            click.echo(", ".join(many(n, what) for n, what in parts))
+    if done.problem is not None:
+        raise done.problem
+
+
+def _told(text: str) -> None:
+    click.echo(text, err=True)
 
 
 def _summary(done: Collected) -> Iterator[str]:
@@ -152,10 +199,10 @@ _LINK = (
 @click.option("--link", type=_FILE, metavar="NAME", help="A name for the pseudo-terminal, which stays the same.")
 @click.option(
     "--protocol",
-    type=click.Choice(["gyrovae", "stock"]),
+    type=click.Choice(["gyrovae", "stock", "stock-console"]),
     default="gyrovae",
     show_default=True,
-    help="Of our firmware, or of Seeed's.",
+    help="Of our firmware, or of Seeed's: its sampling mode, or the console of its detection mode (needs --model).",
 )
 @click.option("--model", type=_FILE, metavar="RUN", help="A run or bundle to detect with, as if it were on the device.")
 @click.option("--fault", metavar="KIND", help="imbalance, misalignment, bearing, looseness, blockage or off.")
@@ -183,8 +230,8 @@ _LINK = (
 def simulate(as_json: bool, **options: Any) -> None:
     """Pretend to be a device: a simulated machine, the sensor on it, its firmware, and a cable that may be bad.
 
-    The first line tells the port to give to gyrovae-tf collect. Ctrl-C ends it. With --json that line goes to standard
-    error, and the record of what was done is printed at the end.
+    The first line tells the port to give to gyrovae-tf collect or monitor. Ctrl-C ends it. With --json that line goes
+    to standard error, and the record of what was done is printed at the end.
     """
     from gyrovae_tf.bundle import write_json
     from gyrovae_tf.device import serve
@@ -198,7 +245,10 @@ def simulate(as_json: bool, **options: Any) -> None:
     with stopped_by(*ENDING) as stopped:
         outlet = Pty(options["link"]) if options["tcp"] is None else Tcp(*options["tcp"])
         click.echo(outlet.name, err=as_json)
-        say(f"pretending; in another terminal: gyrovae-tf collect --port {outlet.name} -o normal.csv; Ctrl-C ends it")
+        then = command("collect", "--port", outlet.name, "-o", "normal.csv")
+        if options["protocol"] == "stock-console":
+            then = command("monitor", "--port", outlet.name, "--model", options["model"])
+        say(f"pretending; in another terminal: {then}; Ctrl-C ends it")
         record = serve.serve(
             device,
             outlet,
@@ -230,8 +280,12 @@ def _device(
 ) -> Any:
     """The device that the options describe."""
     from gyrovae_tf.device.pretend import Device, Habits, Motion
+
+    if protocol == "stock-console" and model is None:
+        raise click.UsageError("--protocol stock-console needs --model RUN: of preprocess --frontend stock")
+    if protocol == "stock" and model is not None:
+        raise click.UsageError("--model: Seeed's firmware detects in --protocol stock-console")
     from gyrovae_tf.device.simulate import Machine
-    from gyrovae_tf.runtime import Detector
 
     if recording is not None:
         if fault is not None:
@@ -240,5 +294,17 @@ def _device(
     else:
         machine = Machine() if rate_hz is None else Machine(rate_hz=rate_hz)
         motion = Motion(machine, fault=fault, severity=severity, seed=seed)
-    detector = None if model is None else Detector(model)
+    detector = None if model is None else _detector(model, protocol)
+    protocol = "gyrovae" if protocol == "gyrovae" else "stock"
     return Device(motion, protocol=protocol, habits=Habits(true_rate_hz, sensor_hz), detector=detector, seed=seed)
+
+
+def _detector(model: Path, protocol: str) -> Any:
+    """What detects on a device that speaks so."""
+    if protocol == "stock-console":
+        from gyrovae_tf.stockdetector import StockDetector
+
+        return StockDetector(model)
+    from gyrovae_tf.runtime import Detector
+
+    return Detector(model)

@@ -77,15 +77,12 @@ def _joined(cells: list[tuple[str, str]], *, colour: bool) -> str:
 
 def line_for(decision: Decision) -> str:
     """A decision in, one plain line for it out."""
-    from gyrovae_tf.device.monitor import in_words
-
     clock = time.strftime("%H:%M:%S", time.localtime(decision.time))
     verdict = "EVENT" if decision.event else "alarm" if decision.alarm else "normal"
     text = (
         f"{clock}  window {decision.window}  score {decision.score:.3f}  threshold {decision.threshold:.3f}  {verdict}"
     )
-    named = "; ".join(map(in_words, decision.reasons))
-    return text + (f"  {named}" if named else "")
+    return text + (f"  {decision.seen}" if decision.seen else "")
 
 
 class View:
@@ -129,8 +126,6 @@ class View:
 
     def lines(self, width: int) -> list[str]:
         """The view, line by line."""
-        from gyrovae_tf.device.monitor import in_words
-
         watched = self._watched
         monitor, latest = watched.monitor, watched.latest
         who = f"{watched.model} on this computer" if monitor.source == "host" else "the device decides"
@@ -146,8 +141,7 @@ class View:
             lines.append(f"{self._painted(colour, f'{word:6}')}  {numbers}")
         points = [(score, alarm) for _, _, score, alarm, _ in watched.history]
         lines += plot(points, monitor.threshold, width, colour=self._colour, plain=self._plain)
-        named = "; ".join(map(in_words, latest.reasons)) if latest is not None else ""
-        lines.append(named or "-")
+        lines.append((latest is not None and latest.seen) or "-")
         return [*lines, *self._counts(width)]
 
     def _counts(self, width: int) -> list[str]:
@@ -156,8 +150,10 @@ class View:
         watched = self._watched
         monitor, counters = watched.monitor, watched.counters()
         rate = "rate not known yet" if monitor.rate_hz is None else f"{monitor.rate_hz:.1f} samples/s"
+        if "results" in counters:
+            rate = many(counters["results"], "result")
         parts = [rate, *(many(counters[f"{name}s"], name) for name in ("window", "alarm", "event"))]
-        if monitor.source == "host":
+        if "gaps" in counters:
             parts.append(f"{counters['lost']:,} lost in {many(counters['gaps'], 'gap')}")
             parts += [f"{counters[name]:,} {text}" for name, text in _SELDOM.items() if counters.get(name)]
         else:

@@ -13,6 +13,8 @@ import click
 
 from gyrovae_tf.device.stopping import ENDING, stopped_by
 
+from .stock import detector_of
+
 if TYPE_CHECKING:
     from gyrovae_tf.device.monitor import Decision
     from gyrovae_tf.device.watched import Watched
@@ -29,6 +31,7 @@ _FILE = click.Path(path_type=Path)
 @click.option("--on-device", is_flag=True, help="The device decides; --model is only compared with its detector.")
 @click.option("--hop", type=click.IntRange(1), help="Samples from one window to the next.  [default: a window]")
 @click.option("--threshold", type=float, default=1.0, show_default=True, help="The score that is an alarm.")
+@click.option("--second-alone", is_flag=True, help="Stock firmware: leave out the first figure, where it is spoilt.")
 @click.option("--seconds", type=click.FloatRange(0, min_open=True), help="End after so many seconds.")
 @click.option("--windows", type=click.IntRange(1), help="End after so many windows.")
 @click.option("--log", type=_FILE, metavar="JSONL", help="Append each verdict to this file, a JSON object a line.")
@@ -65,6 +68,9 @@ def monitor(
 
     A verdict a window: a score, of which 1 is the alarm, and what makes it high. Several alarms among the latest
     windows are an event. Ctrl-C ends it.
+
+    Seeed's stock firmware prints figures without an alarm ("Predict results: a b"). With --model, a run that was
+    preprocessed with --frontend stock, they are judged here by its levels; in its sampling mode, its samples are.
     """
     from gyrovae_tf.device.monitor import Monitor
     from gyrovae_tf.device.watch import Line, watch
@@ -72,12 +78,11 @@ def monitor(
 
     detector = None
     if model is not None:
-        from gyrovae_tf.runtime import Detector
-
-        detector = Detector(model)
+        detector = detector_of(model)
     elif on_device is False and (options["hop"] is not None or options["threshold"] != 1.0):
         raise click.UsageError("--hop and --threshold are for --model: a device has its own")
-    core = Monitor(detector, on_device=on_device or None, hop=options["hop"], threshold=options["threshold"])
+    settings = {name: options[name] for name in ("hop", "threshold", "second_alone")}
+    core = Monitor(detector, on_device=on_device or None, **settings)
     watched = Watched(core, port, "" if model is None else str(model))
     with contextlib.ExitStack() as stack:
         listeners = _listeners(watched, stack, **options)

@@ -43,6 +43,7 @@ _HOMES = {
     "benchmark": "learn.benchmark",
     "check": "lint",
     "collect": "device.collect",
+    "collect_figures": "device.figures",
     "emit_header": "cgen",
     "evaluate": "learn.evaluate",
     "export": "learn.export",
@@ -68,6 +69,7 @@ if TYPE_CHECKING:
     from gyrovae_tf.calibration import Calibration as Calibration
     from gyrovae_tf.cgen import emit_header as emit_header
     from gyrovae_tf.device.collect import collect as collect
+    from gyrovae_tf.device.figures import collect_figures as collect_figures
     from gyrovae_tf.device.judge import judge as judge
     from gyrovae_tf.device.simulate import simulate as simulate
     from gyrovae_tf.errors import GyrovaeError as GyrovaeError

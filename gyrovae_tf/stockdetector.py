@@ -74,6 +74,13 @@ class StockDetector:
         """float32 windows [k, 256, 3] in m/s^2 at 200 Hz in, `StockScores` out."""
         return scored(errors_of(self.model, windows, self.bundle.spec), self.bundle.calibration)
 
+    def printed(self, windows: NDArray[Any]) -> Floats:
+        """The same windows in; the two figures [k, 2] in dB that the console prints of each out.
+
+        With the undefined quarter of the scalogram's first row taken for 0.
+        """
+        return errors_of(self.model, windows, self.bundle.spec).console
+
 
 def errors_of(model: Model, windows: NDArray[Any], spec: StockSpec) -> Errors:
     """An int8 model, float32 windows [k, 256, 3] in m/s^2 and their front end in; `Errors` of k windows out.

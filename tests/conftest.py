@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 from dataclasses import dataclass
@@ -16,6 +17,9 @@ if TYPE_CHECKING:  # TensorFlow takes seconds to import: only what uses the fixt
     from gyrovae_tf.bundle import Bundle
     from gyrovae_tf.learn.dataset import Dataset
     from gyrovae_tf.learn.run import Options, Run
+    from gyrovae_tf.learn.stock_data import StockDataset
+    from gyrovae_tf.recording import Recording
+    from gyrovae_tf.stockbundle import StockBundle
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -89,3 +93,36 @@ def tiny(tiny_dataset: Dataset) -> Tiny:
     folder = tiny_dataset.path.parent
     run = train(tiny_dataset, folder / "run", options=tiny_options())
     return Tiny(folder, tiny_dataset, run, quantize(run, mode="ptq"))
+
+
+def stock_recording(seed: int = 1, seconds: float = 60, gain: float = 1.0) -> Recording:
+    """The simulated machine at 200 Hz, as large as the stock firmware's coarse steps ask for."""
+    made = simulate(TINY_MACHINE, seconds=seconds, seed=seed)
+    mean = made.samples.mean(axis=0)
+    return dataclasses.replace(made, samples=mean + 4 * gain * (made.samples - mean), lsb=None)
+
+
+@dataclass(frozen=True)
+class StockTiny:
+    """A folder with a dataset for the stock firmware, a run on it, and the run's bundle. Not to be changed: copy it."""
+
+    folder: Path
+    dataset: StockDataset
+    bundle: StockBundle
+
+    @property
+    def run(self) -> Path:
+        return self.folder / "run"
+
+
+@pytest.fixture(scope="session")
+def stock_tiny(tmp_path_factory: pytest.TempPathFactory) -> StockTiny:
+    """The one training on the stock front end that tests share."""
+    from gyrovae_tf.learn.stock_data import stock_preprocess
+    from gyrovae_tf.learn.stock_quantize import stock_quantize
+    from gyrovae_tf.learn.train import train
+
+    folder = tmp_path_factory.mktemp("stock")
+    dataset = stock_preprocess([stock_recording()], folder / "dataset", hop=64)
+    train(folder / "dataset", folder / "run", options=tiny_options())
+    return StockTiny(folder, dataset, stock_quantize(folder / "run"))

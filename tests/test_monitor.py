@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from gyrovae_tf.device.live import Intake, Windows
 from gyrovae_tf.device.monitor import Decision, Monitor, in_words
 from gyrovae_tf.device.simulate import simulate
+from gyrovae_tf.device.stockconsole import StockReason
 from gyrovae_tf.device.wire import (
     WRAP,
     Banner,
@@ -28,13 +29,17 @@ from gyrovae_tf.device.wire import (
     Rebooted,
     Sample,
     Status,
+    StockFigures,
     StockSample,
+    StockSampled,
     Verdict,
 )
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.runtime import Detector
 from gyrovae_tf.signal import frontend
 from gyrovae_tf.signal.score import Scores
+from gyrovae_tf.stockbundle import Band, StockBundle, StockCalibration
+from gyrovae_tf.stockspec import StockSpec
 
 if TYPE_CHECKING:
     from gyrovae_tf.spec import Spec
@@ -262,6 +267,7 @@ def test_as_json(detector: Any) -> None:
         "frontend_us": None,
         "inference_us": None,
         "score_us": None,
+        "figures": None,
     }
 
 
@@ -394,6 +400,150 @@ def test_a_model_of_other_units(spec: Spec) -> None:
         intake.stock(StockSample(0.0, 0.0, 0.0, 5))
 
 
+# --- a detector for the stock firmware
+
+LEVELS = StockCalibration(Band(-20.0, -10.0, 0.0), Band(-30.0, -25.0, -15.0), 0.5, 0.01, 100, 2, 3)
+"""On the console the first band is -20.5, -10.5, -0.5. An event is 2 alarms of 3 windows."""
+
+
+@pytest.fixture
+def stock_detector() -> Any:
+    """The figures of a window are the mean of its x, and -25."""
+
+    def score_windows(windows: NDArray[np.float32]) -> Any:
+        assert windows.dtype == np.float32
+        assert windows.shape == (1, 256, 3)
+        return SimpleNamespace(figures=np.array([[windows[0, :, 0].mean(), -25.0]]))
+
+    bundle = StockBundle(b"", StockSpec(), LEVELS, ())
+    return SimpleNamespace(bundle=bundle, score_windows=score_windows)
+
+
+def printed(*figures: tuple[float, float], first: int = 1000, step: int = 300) -> list[Event]:
+    """What the console says of windows: their figures, and the samples so far."""
+    events: list[Event] = []
+    for i, pair in enumerate(figures):
+        events += [StockFigures(*pair), StockSampled(step, (first + step * i) % WRAP)]
+    return events
+
+
+def test_figures_of_the_console_are_judged_by_the_levels(stock_detector: Any) -> None:
+    monitor = Monitor(stock_detector)
+    monitor.connected(0.0)
+    low, high, fine = monitor.take(printed((-30.5, -25.0), (-10.5, -5.0), (-11.0, -25.5)), 5.0)
+    assert low == Decision(
+        window=0,
+        time=5.0,
+        number=None,
+        t_us=None,
+        score=2.0,
+        threshold=1.0,
+        alarm=True,
+        event=False,
+        begins=False,
+        reasons=(StockReason("scalogram", -30.5, -20.5, "low"),),
+        source="host",
+        figures=StockFigures(-30.5, -25.0),
+    )
+    assert low.seen == "scalogram -30.50 dB, alarm from -20.50 down: unlike normal motion"
+    assert (high.score, high.alarm, high.event, high.begins) == (2.0, True, True, True)
+    assert high.words == ("field -5.00 dB, alarm from -15.00 up: less than normal motion",)
+    assert (fine.score, fine.alarm, fine.event, fine.reasons) == (pytest.approx(0.1), False, True, ())
+    assert fine.seen == "scalogram -11.00 dB, field -25.50 dB"
+    assert (monitor.made, monitor.alarms, monitor.events, monitor.traffic.results) == (3, 2, 1, 3)
+    assert (monitor.protocol, monitor.rate_hz, monitor.commands()) == ("stock", None, [b"stream\n"])
+
+
+def test_a_decision_on_figures_as_json(stock_detector: Any) -> None:
+    (decision,) = Monitor(stock_detector).take(printed((-math.inf, math.nan)), 5.0)
+    record = decision.to_dict()
+    assert json.loads(json.dumps(record, allow_nan=False)) == record
+    assert record["figures"] == {"scalogram_db": None, "field_db": None}
+    assert record["reasons"] == [{"image": "scalogram", "db": None, "level_db": -20.5, "side": "low"}]
+    assert (record["score"], record["alarm"]) == (1e6, True)
+
+
+def test_figures_that_are_no_numbers_are_an_alarm(stock_detector: Any) -> None:
+    """As scores are that are none: such a device watches nothing."""
+    (decision,) = Monitor(stock_detector).take(printed((math.nan, math.nan)), 5.0)
+    assert (decision.alarm, decision.reasons, decision.to_dict()["score"]) == (True, (), None)
+    assert decision.seen == "scalogram nan dB, field nan dB"
+
+
+@pytest.mark.parametrize(("hop", "decided"), [(None, 5), (64, 20), (1, 40)])
+def test_results_of_the_same_samples_are_one_observation(stock_detector: Any, hop: int | None, decided: int) -> None:
+    """The firmware gives one every 32 samples, of the latest 256."""
+    monitor = Monitor(stock_detector, hop=hop)
+    assert len(monitor.take(printed(*[(-10.5, -25.0)] * 40, first=320, step=32), 5.0)) == decided
+    assert monitor.traffic.results == 40
+
+
+def test_a_threshold_for_figures(stock_detector: Any) -> None:
+    monitor = Monitor(stock_detector, threshold=2.5)
+    assert [one.alarm for one in monitor.take(printed((-30.5, -25.0), (-40.5, -25.0)), 5.0)] == [False, True]
+
+
+def test_a_first_figure_that_is_always_too_low_is_told_and_can_be_left_out(stock_detector: Any) -> None:
+    spoilt = printed(*[(-80.0, -25.0)] * 30)
+    monitor = Monitor(stock_detector)
+    assert len(monitor.take(spoilt[:18], 5.0)) == 9
+    assert monitor.notes() == []
+    assert all(one.alarm for one in monitor.take(spoilt[18:], 5.0)), "only a person can know"
+    (note,) = monitor.notes()
+    assert "--second-alone leaves it out" in note
+    monitor = Monitor(stock_detector, second_alone=True)
+    assert [one.score for one in monitor.take(spoilt, 5.0)] == [0.0] * 30
+    assert monitor.notes() == []
+
+
+def test_a_machine_that_once_was_normal_spoils_no_figure(stock_detector: Any) -> None:
+    monitor = Monitor(stock_detector)
+    monitor.take(printed((-10.5, -25.0), *[(-80.0, -25.0)] * 30), 5.0)
+    assert monitor.notes() == []
+
+
+@pytest.mark.parametrize("told", [[BOOT], []])
+def test_a_boot_of_the_stock_firmware_begins_the_vote_anew(stock_detector: Any, told: list[Event]) -> None:
+    """Whether its ROM's words come or not: the number of samples begins again."""
+    monitor = Monitor(stock_detector)
+    monitor.take(printed((-30.5, -25.0), first=9000), 5.0)
+    found = monitor.take([*told, *printed((-10.5, -25.0), (-30.5, -25.0), first=288)], 6.0)
+    assert [one.event for one in found][-1] is False
+    assert monitor.traffic.boots == 1
+    assert len(monitor.notes()) == 1
+
+
+def test_samples_of_the_stock_firmware_on_the_stock_front_end(stock_detector: Any) -> None:
+    """The first figure counts the undefined row, for which the levels of the console allow half a dB."""
+    monitor = Monitor(stock_detector)
+    fine, low = monitor.take([*stock(401, -10.0), *stock(255, -10.0), *stock(256, -22.0)], 0.0)
+    assert (fine.score, fine.figures) == (0.0, StockFigures(-10.5, -25.0))
+    assert low.score == pytest.approx(1.2)
+    assert low.reasons == (StockReason("scalogram", -22.5, -20.5, "low"),)
+    assert monitor.rate_hz == pytest.approx(200)
+
+
+@pytest.mark.parametrize("event", [Sample(0, 0, 0, 0, 0), banner()])
+def test_a_model_for_the_stock_firmware_on_ours(stock_detector: Any, event: Event) -> None:
+    with pytest.raises(GyrovaeError, match="the model is for the stock firmware, and the device runs ours"):
+        Monitor(stock_detector).take([event], 0.0)
+
+
+def test_figures_without_their_model(detector: Any) -> None:
+    with pytest.raises(GyrovaeError, match=r"without its model nobody can say(?s:.*)--frontend stock: --model RUN"):
+        Monitor().take(printed((-10.5, -25.0)), 0.0)
+    with pytest.raises(GyrovaeError, match=r"\(--model is one for our firmware\)"):
+        Monitor(detector).take(printed((-10.5, -25.0)), 0.0)
+
+
+def test_settings_of_the_stock_firmware(detector: Any, stock_detector: Any) -> None:
+    with pytest.raises(GyrovaeError, match="a device that decides itself runs our firmware"):
+        Monitor(stock_detector, on_device=True)
+    for other in (None, detector):
+        with pytest.raises(GyrovaeError, match="the second figure alone can decide only with a model for the stock"):
+            Monitor(other, second_alone=True)
+
+
 # --- the device decides
 
 
@@ -505,6 +655,8 @@ _EVENTS = st.one_of(
     st.integers(1, 150).map(lambda n: ("run", n)),
     st.integers(1, 9).map(lambda n: ("lose", n)),
     st.builds(StockSample, *[st.floats(-1e6, 1e6)] * 3, st.integers(0, 50)),
+    st.builds(StockFigures, st.floats(), st.floats()),
+    st.builds(StockSampled, *[st.integers(0, WRAP - 1)] * 2),
     st.sampled_from([BOOT, banner(), banner(boot=8), detecting(), Status("error", "no"), verdict(3), verdict(2**31)]),
     st.just("connected"),
 )
@@ -524,7 +676,7 @@ def test_no_window_spans_a_gap_whatever_comes(spec: Spec, script: list[Any], hop
         sent.append((boot, sample.number))
         ended = intake.sample(sample._replace(x=place))
         if ended is not None:
-            decided.append(ended.counts)
+            decided.append(ended.samples)
 
     intake.banner(banner())
     for step in script:
@@ -548,13 +700,20 @@ def test_no_window_spans_a_gap_whatever_comes(spec: Spec, script: list[Any], hop
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.lists(_EVENTS, max_size=40), st.booleans())
-def test_nothing_but_our_error_whatever_comes(spec: Spec, script: list[Any], host: bool) -> None:
-    fake = SimpleNamespace(
-        bundle=SimpleNamespace(spec=spec, calibration=SimpleNamespace(vote_alarms=2, vote_windows=3)),
-        score_images=_mean_of_x,
-    )
-    monitor = Monitor(fake if host else None)  # type: ignore[arg-type]
+@given(st.lists(_EVENTS, max_size=40), st.sampled_from(["device", "host", "stock"]))
+def test_nothing_but_our_error_whatever_comes(spec: Spec, script: list[Any], who: str) -> None:
+    fakes: dict[str, Any] = {
+        "device": None,
+        "host": SimpleNamespace(
+            bundle=SimpleNamespace(spec=spec, calibration=SimpleNamespace(vote_alarms=2, vote_windows=3)),
+            score_images=_mean_of_x,
+        ),
+        "stock": SimpleNamespace(
+            bundle=StockBundle(b"", StockSpec(), LEVELS, ()),
+            score_windows=lambda windows: SimpleNamespace(figures=windows[:, 0, :2]),
+        ),
+    }
+    monitor = Monitor(fakes[who])
     number, made = 0, 0
     for step in script:
         events = [step]

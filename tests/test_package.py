@@ -36,6 +36,7 @@ NAMES = [
     "benchmark",
     "check",
     "collect",
+    "collect_figures",
     "emit_header",
     "evaluate",
     "export",

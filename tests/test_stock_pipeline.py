@@ -13,19 +13,20 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from conftest import StockTiny as Made
+from conftest import stock_recording as recording
 from conftest import tiny_options
 from gyrovae_tf.cli.main import cli
 from numpy.typing import NDArray
 
 import gyrovae_tf as gt
 from gyrovae_tf import contract, runtime, stockheader, tflite
-from gyrovae_tf.device.simulate import Machine, simulate
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn import stock_data
 from gyrovae_tf.learn.convert import to_int8
 from gyrovae_tf.learn.stock_data import StockDataset, int8_images
 from gyrovae_tf.learn.stock_model import fold, material, standard_of
-from gyrovae_tf.learn.stock_quantize import check_size, load_dataset, stock_quantize
+from gyrovae_tf.learn.stock_quantize import check_size, load_dataset
 from gyrovae_tf.learn.vae import VAE, Architecture, export_graph
 from gyrovae_tf.recording import Recording
 from gyrovae_tf.signal.stock import macs, stock_images
@@ -34,35 +35,10 @@ from gyrovae_tf.stockbundle import Band, StockBundle, StockCalibration, is_stock
 from gyrovae_tf.stockdetector import Errors, StockDetector, ratios_of, scored
 from gyrovae_tf.stockspec import DEFAULTS, StockConstants, StockSpec
 
-MACHINE = Machine(rate_hz=200.0, regimes=((1.0, 1.0), (1.3, 1.6)), regime_s=3.0)
-
-
-def recording(seed: int = 1, seconds: float = 60, gain: float = 1.0) -> Recording:
-    """The simulated machine at 200 Hz, as large as the firmware's coarse steps ask for."""
-    made = simulate(MACHINE, seconds=seconds, seed=seed)
-    mean = made.samples.mean(axis=0)
-    return dataclasses.replace(made, samples=mean + 4 * gain * (made.samples - mean), lsb=None)
-
-
-@dataclasses.dataclass(frozen=True)
-class Made:
-    """One training that the tests share. Not to be changed."""
-
-    folder: Path
-    dataset: StockDataset
-    bundle: StockBundle
-
-    @property
-    def run(self) -> Path:
-        return self.folder / "run"
-
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
-    folder = tmp_path_factory.mktemp("stock")
-    dataset = gt.stock_preprocess([recording()], folder / "dataset", hop=64)
-    gt.train(folder / "dataset", folder / "run", options=tiny_options())
-    return Made(folder, dataset, stock_quantize(folder / "run"))
+def made(stock_tiny: Made) -> Made:
+    return stock_tiny
 
 
 # --- the dataset ---

@@ -1,4 +1,4 @@
-"""The console of the stock firmware: what is one of its result lines, and what its two figures mean."""
+"""The console of the stock firmware: what its two figures mean, and which of its results are windows of their own."""
 
 from __future__ import annotations
 
@@ -9,71 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gyrovae_tf.device.stockconsole import MOST_RATIO, Figures, figures_of, verdict
+from gyrovae_tf.device.monitor import in_words
+from gyrovae_tf.device.stockconsole import MOST_RATIO, Pace, verdict
+from gyrovae_tf.device.wire import WRAP, StockFigures, StockSampled
 from gyrovae_tf.stockbundle import Band, StockCalibration
 from gyrovae_tf.stockdetector import Errors, scored
 
 LEVELS = StockCalibration(Band(-20.0, -10.0, 0.0), Band(-30.0, -25.0, -15.0), 0.5, 0.01, 100, 3, 5)
 """On the console the first band is -20.5, -10.5, -0.5."""
-
-
-@pytest.mark.parametrize(
-    ("line", "expected"),
-    [
-        ("Predict results: -3.67124 -17.98375", (-3.67124, -17.98375)),  # fixed, five decimals
-        ("Predict results: -11.0853 7\r\n", (-11.0853, 7.0)),  # six digits
-        ("Predict results: 1e-05 -1.5E+02\n", (1e-5, -150.0)),
-        ("Predict results: inf -inf", (math.inf, -math.inf)),
-        ("I (3211) main: Predict results: 1 2", (1.0, 2.0)),
-        ("\x1b[0mPredict results: 1. .5 ", (1.0, 0.5)),
-    ],
-)
-def test_a_result(line: str, expected: tuple[float, float]) -> None:
-    found = figures_of(line)
-    assert found == Figures(*expected)
-
-
-def test_not_a_number_is_a_result() -> None:
-    found = figures_of("Predict results: nan -nan")
-    assert found is not None
-    assert math.isnan(found.scalogram_db)
-    assert math.isnan(found.field_db)
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        "",
-        "Predict time: 104ms",
-        "Predict results:",
-        "Predict results: 1",
-        "Predict results: 1 2 3",
-        "Predict results: 1,5 2",
-        "Predict results: -11.sample 12:",  # the sampling timer printed in between
-        "Predict results: 0x10 2",
-        "Predict results: 1_0 2",
-        "Predict results: \u0661 \u0662",
-        "Predict results: 1  2",
-        "Predict results: 1 2" + " " * 200,
-        "-3.67 -17.98",
-        "0.01234 -0.20000 9.78762 5",  # sampling mode
-    ],
-)
-def test_another_line(line: str) -> None:
-    assert figures_of(line) is None
-
-
-@given(st.text(max_size=300))
-def test_any_text_is_read_without_an_error(text: str) -> None:
-    for line in (text, f"Predict results: {text}", f"Predict results: 1 {text}"):
-        found = figures_of(line)
-        assert found is None or isinstance(found.scalogram_db, float)
-
-
-@given(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6), st.sampled_from([".5f", ".6g", "g"]))
-def test_what_was_printed_is_read(first: float, second: float, form: str) -> None:
-    found = figures_of(f"Predict results: {first:{form}} {second:{form}}\r\n")
-    assert found == Figures(float(f"{first:{form}}"), float(f"{second:{form}}"))
 
 
 @pytest.mark.parametrize(
@@ -89,21 +32,21 @@ def test_what_was_printed_is_read(first: float, second: float, form: str) -> Non
     ],
 )
 def test_what_figures_mean(first: float, second: float, score: float, reasons: tuple[str, ...]) -> None:
-    found = verdict(Figures(first, second), LEVELS)
+    found = verdict(StockFigures(first, second), LEVELS)
     assert found.score == pytest.approx(score)
-    assert found.reasons == reasons
-    assert found.alarm is bool(reasons)
+    assert tuple(map(in_words, found.reasons)) == reasons
+    assert (found.score >= 1.0) is bool(reasons)
 
 
 def test_a_spoilt_first_figure_can_be_left_out() -> None:
-    assert verdict(Figures(-300.0, -25.0), LEVELS).alarm
-    assert verdict(Figures(-300.0, -25.0), LEVELS, first=False).score == 0.0
+    assert verdict(StockFigures(-300.0, -25.0), LEVELS).score > 1.0
+    assert verdict(StockFigures(-300.0, -25.0), LEVELS, second_alone=True).score == 0.0
 
 
 def test_two_figures_that_are_no_numbers_say_nothing() -> None:
-    found = verdict(Figures(math.nan, math.nan), LEVELS)
-    assert found.score is None
-    assert not found.alarm
+    found = verdict(StockFigures(math.nan, math.nan), LEVELS)
+    assert math.isnan(found.score)
+    assert found.reasons == ()
 
 
 @given(st.floats(-60, 20), st.floats(-60, 20))
@@ -111,5 +54,68 @@ def test_the_console_and_the_pc_agree(first: float, second: float) -> None:
     """What the PC scores from errors is what is read off the console, but for the allowance for the undefined row."""
     errors = 10 ** (-np.array([[first, second]]) / 10)
     expected = scored(Errors(errors, np.zeros(1), np.zeros(1)), LEVELS).score[0]
-    found = verdict(Figures(first - LEVELS.row_db, second), LEVELS)
+    found = verdict(StockFigures(first - LEVELS.row_db, second), LEVELS)
     assert found.score == pytest.approx(expected, abs=1e-9)
+
+
+# --- which results are windows of their own
+
+
+def taken(pace: Pace, totals: list[int | None], step_s: float = 0.17) -> list[int]:
+    """Which results are taken: they come every `step_s` seconds, and the samples so far are told after each."""
+    found = []
+    for i, total in enumerate(totals):
+        if pace.due(i * step_s):
+            found.append(i)
+        if total is not None:
+            pace.sampled(StockSampled(32, total))
+    return found
+
+
+def test_results_of_the_same_samples_are_taken_once() -> None:
+    """256 samples are eight results of 32."""
+    assert taken(Pace(), [320 + 32 * i for i in range(40)]) == [0, 8, 16, 24, 32]
+
+
+def test_after_a_boot_one_result_more_is_waited_for() -> None:
+    """How many of its samples came while it was made, the first one does not say."""
+    pace = Pace()
+    assert pace.due(0.0)
+    pace.sampled(StockSampled(277, 277))
+    found = []
+    for i in range(1, 20):
+        found.append(pace.due(0.0))
+        pace.sampled(StockSampled(32, 277 + 32 * i))
+    assert [i for i, due in enumerate(found, 1) if due] == [9, 17]
+
+
+def test_slow_results_are_all_taken() -> None:
+    pace = Pace()
+    assert all(pace.due(0.0) and pace.sampled(StockSampled(300, 1000 + 300 * i)) for i in range(5))
+
+
+def test_every_result_by_a_hop_of_1() -> None:
+    assert taken(Pace(1), [320 + 32 * i for i in range(5)]) == [0, 1, 2, 3, 4]
+
+
+def test_without_the_number_of_samples_the_clock_tells() -> None:
+    assert taken(Pace(), [None] * 20) == [0, 8, 16]
+
+
+def test_one_number_that_is_missing_costs_one_result_at_most() -> None:
+    totals: list[int | None] = [320 + 32 * i for i in range(40)]
+    totals[16] = None
+    assert taken(Pace(), totals) == [0, 8, 16, 24, 32]
+    totals[15] = totals[16] = None
+    assert taken(Pace(), totals) == [0, 8, 16, 25, 33]
+
+
+def test_the_number_of_samples_begins_again_at_2_to_the_32() -> None:
+    assert taken(Pace(), [(WRAP - 200 + 32 * i) % WRAP for i in range(20)]) == [0, 8, 16]
+
+
+def test_a_boot_that_was_not_seen_shows_in_the_number_of_samples() -> None:
+    pace = Pace()
+    assert pace.sampled(StockSampled(32, 5000))
+    assert not pace.sampled(StockSampled(32, 288))
+    assert pace.sampled(StockSampled(32, 320))

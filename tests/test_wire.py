@@ -24,11 +24,14 @@ from gyrovae_tf.device.wire import (
     Rebooted,
     Sample,
     Status,
+    StockFigures,
     StockSample,
+    StockSampled,
     Verdict,
     banner_line,
     command_line,
     crc,
+    result_line,
     sample_line,
     status_line,
     stock_line,
@@ -192,7 +195,14 @@ def test_a_first_stock_line_may_be_half_a_one_and_is_skipped() -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["0.1 0.2 0.3 5", "0.12000 -0.31000 9.79000", "0.12000 -0.31000 9.79000 5.5", "nan 0.00000 0.00000 5"]
+    "line",
+    [
+        "0.1 0.2 0.3 5",
+        "  0.12000 -0.31000 9.79000 5",
+        "0.12000 -0.31000 9.79000",
+        "0.12000 -0.31000 9.79000 5.5",
+        "nan 0.00000 0.00000 5",
+    ],
 )
 def test_what_is_no_stock_line(line: str) -> None:
     parser = begun()
@@ -210,6 +220,92 @@ def test_once_the_stock_firmware_spoke_a_line_of_ours_is_text() -> None:
     parser = begun()
     assert len(parser.feed(b"0.14000 -0.30000 9.81000 5\n" + SAMPLE + BANNER)) == 1
     assert (parser.protocol, parser.counts.text) == ("stock", 2)
+
+
+CONSOLE = (
+    BOOT
+    + b"I (311) main_task: Calling app_main()\r\nInitializing GEDAD...\r\nsample 1:\r\n  0.01000 -0.20000 9.78000 5\r\n"
+    + b"Sampled 256 samples\r\nPredict results: -3.67124 -17.98375\r\nPredict time: 104ms\r\nSampled: 256 (277)\r\n"
+    + b"Data skipped: no\r\nCoverage: 0.00000\r\nPredict results: -4.00000 inf\r\n"
+)
+
+
+def test_the_console_of_the_stock_firmware() -> None:
+    """Its boot, its first samples and what else it says are text."""
+    parser = Parser()
+    assert parser.feed(CONSOLE) == [
+        Rebooted("rst:0x1 (POWERON),boot:0x8 (SPI_FAST_FLASH_BOOT)"),
+        StockFigures(-3.67124, -17.98375),
+        StockSampled(256, 277),
+        StockFigures(-4.0, math.inf),
+    ]
+    assert parser.protocol == "stock"
+    assert parser.counts.damaged == 0
+    assert result_line(StockFigures(-3.67124, -17.98375)) == b"Predict results: -3.67124 -17.98375\r\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("Predict results: -11.0853 7", (-11.0853, 7.0)),  # six digits
+        ("Predict results: 1e-05 -1.5E+02", (1e-5, -150.0)),
+        ("Predict results: inf -inf", (math.inf, -math.inf)),
+        ("I (3211) main: Predict results: 1 2", (1.0, 2.0)),
+        ("\tPredict results: 1. .5 ", (1.0, 0.5)),
+    ],
+)
+def test_a_result(line: str, expected: tuple[float, float]) -> None:
+    assert begun().feed(f"{line}\n".encode()) == [StockFigures(*expected)]
+
+
+def test_a_result_that_is_no_number() -> None:
+    (figures,) = begun().feed(b"Predict results: nan -nan\n")
+    assert isinstance(figures, StockFigures)
+    assert all(map(math.isnan, figures))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Predict results: ",
+        "Predict results: 1",
+        "Predict results: 1 2 3",
+        "Predict results: 1,5 2",
+        "Predict results: -11.sample 12:",  # the sampling timer printed in between
+        "Predict results: -3.67124 -17.98375Predict time: 104ms",  # the line's end was lost
+        "Predict results: -3.67124 -1798375",  # the point was lost
+        "Predict results: 0x10 2",
+        "Predict results: 1_0 2",
+        "Predict results: 1  2",
+    ],
+)
+def test_a_result_that_was_cut_up_is_damaged(line: str) -> None:
+    parser = begun()
+    assert parser.feed(f"{line}\n".encode()) == []
+    assert (parser.counts.undecodable, parser.counts.skipped, parser.protocol) == (1, 1, None)
+
+
+@pytest.mark.parametrize("line", ["Predict results:", "redict results: 1 2", "Predict time: 104ms", "-3.67 -17.98"])
+def test_what_is_no_result(line: str) -> None:
+    parser = begun()
+    assert parser.feed(f"{line}\n".encode()) == []
+    assert (parser.counts.text, parser.counts.skipped) == (1, 1)
+
+
+def test_samples_are_counted_only_by_the_stock_firmware() -> None:
+    parser = begun()
+    assert parser.feed(b"Sampled: 32 (1304)\n") == []
+    parser.feed(result_line(StockFigures(1.0, 2.0)))
+    assert parser.feed(b"Sampled: 32 (1304)\r\nSampled: 32 (4294967298)\nSampled: 1304 samples\nSampled: (1)\n") == [
+        StockSampled(32, 1304),
+        StockSampled(32, 2),
+    ]
+
+
+def test_once_ours_was_spoken_a_result_is_text() -> None:
+    parser = begun()
+    assert len(parser.feed(SAMPLE + b"Predict results: 1 2\n")) == 1
+    assert (parser.protocol, parser.counts.text) == ("gyrovae", 1)
 
 
 # --- what is skipped, and how it is counted
@@ -403,14 +499,26 @@ def test_every_stock_sample_comes_back(axes: tuple[float, float, float], dt_ms: 
     assert begun().feed(stock_line(*axes, dt_ms)) == [(*axes, dt_ms)]
 
 
+DB = st.floats(-400, 400)
+
+
+@given(DB, DB, st.sampled_from([".5f", ".6g", "g"]))
+def test_every_result_comes_back(first: float, second: float, form: str) -> None:
+    """As C++ prints it: with five decimals, or with six digits and perhaps an exponent."""
+    told = begun().feed(f"Predict results: {first:{form}} {second:{form}}\r\n".encode())
+    assert told == [(float(f"{first:{form}}"), float(f"{second:{form}}"))]
+
+
 LINES = st.one_of(
     st.builds(sample_line, NUMBERS, NUMBERS, COUNTS, COUNTS, COUNTS),
     VERDICTS.map(verdict_line),
     banners().map(banner_line),
     st.builds(status_line, st.sampled_from(["info", "warning", "error"]), st.text(max_size=20)),
     st.builds(stock_line, *[st.floats(-99, 99)] * 3, st.integers(0, 99)),
+    st.builds(StockFigures, st.floats(), st.floats()).map(result_line),
+    st.integers(0, 2 * WRAP).map(lambda total: b"Sampled: 32 (%d)\r\n" % total),
     st.text(max_size=30).map(lambda text: marked(text.replace("\n", " ").encode("ascii", "ignore").decode())),
-    st.sampled_from([BOOT, b"\n", b"\r\n", b"\r\r\n", b"x" * 511, b"y" * 1000 + b"\n"]),
+    st.sampled_from([BOOT, CONSOLE, b"\n", b"\r\n", b"\r\r\n", b"x" * 511, b"y" * 1000 + b"\n"]),
     st.binary(max_size=40),
 )
 

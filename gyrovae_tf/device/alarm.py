@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from gyrovae_tf.device.monitor import Decision, in_words
+from gyrovae_tf.device.monitor import Decision
 from gyrovae_tf.errors import GyrovaeError
 
 _PATIENCE_S = 5.0  # for commands and messages that are under way at the end
@@ -196,7 +196,7 @@ def _environment(decision: Decision) -> dict[str, str]:
         "GYROVAE_TIME": time_text(decision),
         "GYROVAE_WINDOW": str(decision.window),
         "GYROVAE_SOURCE": decision.source,
-        "GYROVAE_REASONS": "; ".join(map(in_words, decision.reasons)),
+        "GYROVAE_REASONS": "; ".join(decision.words),
     }
 
 

@@ -1,4 +1,4 @@
-"""Rows and notes in, a recording's CSV file out that grows by whole lines and can be read after any kind of end.
+"""Rows and notes in, a CSV file (of a recording, mostly) out that grows by whole lines and can be read after any end.
 
 The file is never rewritten. It begins with a line of metadata, and what becomes known later (the true rate, what was
 lost) is written as further such lines: `Recording.read` lets a later one count more than an earlier one, and drops a
@@ -13,12 +13,14 @@ import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from gyrovae_tf.csvtable import JOURNAL
+from gyrovae_tf.csvtable import JOURNAL, json_object
 from gyrovae_tf.errors import GyrovaeError, atomic_write, replacing
 from gyrovae_tf.recording import Recording
 
 HEADER = "x,y,z,segment"
+"""Columns of a recording; the last one is the segment's number in every journal."""
 SYNC_S = 0.5
 _REMEDY = "Check that the folder may be written to, and that the disk is not full."
 
@@ -26,7 +28,14 @@ _REMEDY = "Check that the folder may be written to, and that the disk is not ful
 class Journal:
     """The file of one collection."""
 
-    def __init__(self, path: str | os.PathLike[str], *, append: bool = False, overwrite: bool = False) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        append: bool = False,
+        overwrite: bool = False,
+        header: str = HEADER,
+    ) -> None:
         """See that the file can be written; nothing is written yet. `GyrovaeError` says why not.
 
         A file that is there is refused, unless it is to be continued (`append`) or replaced by the first samples
@@ -34,12 +43,15 @@ class Journal:
         """
         self.path = Path(path)
         self.earlier: Recording | None = None
-        """What the file held before, where it is continued."""
+        """What the file held before, where it is a recording that is continued."""
+        self.head: dict[str, Any] = {}
+        """What the first line of a file that is continued says."""
         self.segment = -1
         """The segment of the latest row."""
         self._file: int | None = None
         self._start = 0  # where this collection's own bytes begin
         self._head = b""
+        self._header = header
         self._buffer: list[str] = []
         self._synced: float | None = None
         if append and overwrite:
@@ -65,12 +77,21 @@ class Journal:
         """Open a file that is there, and drop a last line that was cut."""
         with self.path.open("rb") as file:
             first, second = file.readline(), file.readline()
-        if not first.startswith(JOURNAL) or second.rstrip() != HEADER.encode():
+        if not first.startswith(JOURNAL):
             raise GyrovaeError(
                 f"{self.path} was not written by gyrovae-tf collect, so it cannot be continued",
                 remedy="Collect into another file: preprocess takes several.",
             )
-        self.earlier = Recording.read(self.path)
+        if second.rstrip() != self._header.encode():
+            raise GyrovaeError(
+                f"{self.path} holds something else, so it cannot be continued",
+                expected=f"columns {self._header}",
+                received=second.rstrip().decode(errors="replace")[:60],
+                remedy="Collect into another file.",
+            )
+        self.head = json_object(first.lstrip(b"# "), f"{self.path}: the first line")
+        if self._header == HEADER:
+            self.earlier = Recording.read(self.path)
         self._file = os.open(self.path, os.O_RDWR | os.O_APPEND | getattr(os, "O_BINARY", 0))
         self._lock()
         raw = self.path.read_bytes().rstrip(b"\0")
@@ -85,7 +106,7 @@ class Journal:
         if self._file is None:
             # The first words tell the reader what kind of file it is: csvtable.JOURNAL.
             text = json.dumps({"journal": 1, **head}, allow_nan=False)
-            self._head = f"# {text}\n{HEADER}\n".encode()
+            self._head = f"# {text}\n{self._header}\n".encode()
 
     def add(self, rows: list[str]) -> None:
         """Lines, each with its end, to be written with the next `sync`."""

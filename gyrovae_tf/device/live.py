@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 from statistics import median
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from gyrovae_tf.device.wire import WRAP, Banner, Sample, StockSample
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.signal.frontend import to_counts
 from gyrovae_tf.spec import Spec
+from gyrovae_tf.stockspec import StockSpec
 
 RATE_TOLERANCE = 0.02
 """How far a sensor may be off its detector's rate: crystals differ by a per cent or two. As in the firmware."""
@@ -32,7 +33,7 @@ _EVERY = 16  # samples between two points of the rate
 _LEAST_POINTS = 3
 _LONGEST_HOP = 1 << 20
 
-Counts3 = tuple[int, int, int]
+Sample3: TypeAlias = "tuple[float, float, float]"
 
 
 @dataclass
@@ -53,17 +54,21 @@ class Traffic:
     """Times that the device was seen to boot."""
     connections: int = 0
     """Times that the port was opened."""
+    results: int = 0
+    """Pairs of figures that the stock firmware's console printed."""
 
 
 class Windows:
-    """Samples [3] in counts in, a window of the latest `window` of them every `hop` out."""
+    """Samples [3] in, a window of the latest `window` of them every `hop` out."""
 
-    def __init__(self, window: int, hop: int | None = None) -> None:
+    def __init__(self, window: int, hop: int | None = None, dtype: type[np.int16 | np.float32] = np.int16) -> None:
+        """Of counts, or of other numbers (float32)."""
         hop = window if hop is None else hop
         if not 1 <= hop <= _LONGEST_HOP:
             raise GyrovaeError("the hop is not usable", expected=f"1 to {_LONGEST_HOP:,} samples", received=hop)
         self.window, self.hop = window, hop
-        self._samples: deque[Counts3] = deque(maxlen=window)
+        self._dtype = dtype
+        self._samples: deque[Sample3] = deque(maxlen=window)
         self.gap()
 
     def gap(self) -> None:
@@ -76,14 +81,14 @@ class Windows:
         """Whether there are samples that a gap would cost."""
         return bool(self._samples)
 
-    def push(self, sample: Counts3) -> NDArray[np.int16] | None:
+    def push(self, sample: Sample3) -> NDArray[Any] | None:
         """One sample in; the window [window, 3] that ends with it out, or None."""
         self._samples.append(sample)
         self._missing -= 1
         if self._missing:
             return None
         self._missing = self.hop
-        return np.array(self._samples, np.int16)
+        return np.array(self._samples, self._dtype)
 
 
 class Rate:
@@ -114,8 +119,8 @@ class Rate:
 class Ended(NamedTuple):
     """A window that is full."""
 
-    counts: NDArray[np.int16]
-    """[N, 3]."""
+    samples: NDArray[Any]
+    """[N, 3]: int16 in counts, or, for the stock front end, float32 in m/s^2."""
     number: int | None
     """Of its last sample; None from the stock firmware."""
     t_us: int | None
@@ -129,7 +134,7 @@ class Intake:
     sends one, by two seconds of samples (for the rate; the counts are then taken for the detector's).
     """
 
-    spec: Spec
+    spec: Spec | StockSpec
     windows: Windows
     traffic: Traffic = field(default_factory=Traffic)
     notes: list[str] = field(default_factory=list)
@@ -155,6 +160,7 @@ class Intake:
 
     def banner(self, banner: Banner) -> None:
         """Check that the sensor is one for the detector."""
+        assert isinstance(self.spec, Spec)
         check_fit(banner, self.spec)
         self._known = True
 
@@ -185,14 +191,16 @@ class Intake:
             self.traffic.lost += max(round(sample.dt_ms / period) - 1, 0)
             self._gap()
         # What is no number of counts, the parser does not let through.
-        x, y, z = to_counts(np.array([sample[:3]]), self.spec.lsb)[0].tolist()
+        xyz: Sample3 = sample[:3]
+        if isinstance(self.spec, Spec):
+            xyz = to_counts(np.array([xyz]), self.spec.lsb)[0].tolist()
         if self.traffic.samples % _EVERY == 0:
             self.rate.add(self._stock_at[0] % WRAP, 1000 * self._stock_at[1] % WRAP)
-        return self._push((x, y, z), None, None)
+        return self._push(xyz, None, None)
 
-    def _push(self, counts: Counts3, number: int | None, t_us: int | None) -> Ended | None:
+    def _push(self, xyz: Sample3, number: int | None, t_us: int | None) -> Ended | None:
         self.traffic.samples += 1
-        window = self.windows.push(counts)
+        window = self.windows.push(xyz)
         return None if window is None else Ended(window, number, t_us)
 
     def _jump(self, number: int) -> bool:
@@ -231,6 +239,7 @@ class Intake:
         if took < _PATIENCE_S and self._seen < 10 * _PATIENCE_S * self.spec.rate_hz:
             return False
         steps = (sample.number - self._first.number) % WRAP
+        assert isinstance(self.spec, Spec)
         _check_measured(steps / took if took else 0.0, self.spec)
         self._known = True
         self._say_unknown(f"no banner came: counts are taken for those of the model ({self.spec.lsb:g} a count)")
@@ -275,7 +284,7 @@ def check_fit(banner: Banner, spec: Spec) -> None:
         )
 
 
-def _check_measured(hz: float, spec: Spec) -> None:
+def _check_measured(hz: float, spec: Spec | StockSpec) -> None:
     if not abs(hz / spec.rate_hz - 1) <= _MEASURED_TOLERANCE:
         raise GyrovaeError(
             "the samples come at another rate than the model was made for",

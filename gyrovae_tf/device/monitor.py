@@ -10,26 +10,31 @@ import math
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gyrovae_tf.device import wire
 from gyrovae_tf.device.live import RATE_TOLERANCE, Ended, Intake, Rate, Traffic, Windows
+from gyrovae_tf.device.stockconsole import Pace, StockReason, verdict
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.signal import frontend
 from gyrovae_tf.signal.profile import means
 from gyrovae_tf.signal.score import reasons, vote
+from gyrovae_tf.stockbundle import StockBundle
 
 if TYPE_CHECKING:
     from gyrovae_tf.runtime import Detector
+    from gyrovae_tf.stockdetector import StockDetector
 
 Source = Literal["device", "host"]
+Reason: TypeAlias = wire.Reason | StockReason
 _MOST_ASKED = 3  # times that a device is told a mode
 _AGAIN_S = 1.0  # until a device that has not said who it is is asked again
 _MOST_LOST_WINDOWS = 100_000
 _LONGEST_VOTE = 64
+_SPOILT = 10  # windows, from the first on, in which the first figure alone is too low
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,7 @@ class Decision:
     """With this window the vote makes an event of the alarms."""
     begins: bool
     """The event begins with this window."""
-    reasons: tuple[wire.Reason, ...]
+    reasons: tuple[Reason, ...]
     """What makes it abnormal, the most important first."""
     source: Source
     """Who decided."""
@@ -61,19 +66,42 @@ class Decision:
     """What the device's front end took; None where this computer decided."""
     inference_us: int | None = None
     score_us: int | None = None
+    figures: wire.StockFigures | None = None
+    """What the stock firmware's console prints of it, or would print; None on the power front end."""
     images: NDArray[np.int8] | None = field(default=None, compare=False, repr=False)
-    """int8 [2, 32, 32, 3], what the model was given; None where the device decided."""
+    """int8 [2, 32, 32, 3], what the model was given; None where the device decided, and on the stock front end."""
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The reasons for people."""
+        return tuple(map(in_words, self.reasons))
+
+    @property
+    def seen(self) -> str:
+        """The reasons on one line; without any, the figures of the stock firmware, where there are some."""
+        if self.figures is not None and not self.reasons:
+            return "scalogram {:.2f} dB, field {:.2f} dB".format(*self.figures)
+        return "; ".join(self.words)
 
     def to_dict(self) -> dict[str, Any]:
-        """All but the images, JSON-ready: a score that is no finite number is None."""
+        """All but the images, JSON-ready: what is no finite number is None."""
         record = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "images"}
-        record["score"] = self.score if math.isfinite(self.score) else None
-        record["reasons"] = [reason._asdict() for reason in self.reasons]
+        record["score"] = _finite(self.score)
+        record["reasons"] = [{k: _finite(v) for k, v in reason._asdict().items()} for reason in self.reasons]
+        if self.figures is not None:
+            record["figures"] = {name: _finite(value) for name, value in self.figures._asdict().items()}
         return record
 
 
-def in_words(reason: wire.Reason) -> str:
-    """A reason in, as "x 48-55 Hz louder: 61 %", out."""
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def in_words(reason: Reason) -> str:
+    """A reason in, as "x 48-55 Hz louder: 61 %" or "field -31.20 dB, alarm from -30.00 down: ...", out."""
+    if isinstance(reason, StockReason):
+        way, meaning = ("down", "unlike normal motion") if reason.side == "low" else ("up", "less than normal motion")
+        return f"{reason.image} {reason.db:.2f} dB, alarm from {reason.level_db:.2f} {way}: {meaning}"
     digits = 0 if reason.low_hz >= 10 else 1
     low, high = f"{reason.low_hz:.{digits}f}", f"{reason.high_hz:.{digits}f}"
     return f"{reason.axis} {low}-{high} Hz {reason.direction}: {100 * reason.share:.0f} %"
@@ -84,16 +112,18 @@ class Monitor:
 
     def __init__(
         self,
-        detector: Detector | None = None,
+        detector: Detector | StockDetector | None = None,
         *,
         on_device: bool | None = None,
         hop: int | None = None,
         threshold: float = 1.0,
+        second_alone: bool = False,
     ) -> None:
         """With a detector this computer decides, unless `on_device`: then it is only compared with the device's.
 
         `hop` (samples from one window to the next; a window, unless given) and `threshold` are for what this computer
-        decides.
+        decides. One for the stock firmware decides by the figures that its console prints, and of the samples of its
+        sampling mode; `second_alone` is for a device whose undefined row spoils the first figure.
         """
         self.source: Source = "device" if on_device or (on_device is None and detector is None) else "host"
         if self.source == "host" and detector is None:
@@ -106,6 +136,15 @@ class Monitor:
             )
         if not (math.isfinite(threshold) and threshold > 0):
             raise GyrovaeError("the threshold is not usable", expected="above 0", received=threshold)
+        bundle = None if detector is None else detector.bundle
+        self._levels = bundle.calibration if isinstance(bundle, StockBundle) else None
+        if self.source == "device" and self._levels is not None:
+            raise GyrovaeError(
+                "a device that decides itself runs our firmware, and the model is for the stock one",
+                remedy="Leave --on-device out: the stock firmware's figures are judged on this computer.",
+            )
+        if second_alone and self._levels is None:
+            raise GyrovaeError("the second figure alone can decide only with a model for the stock firmware")
         self.detector = detector
         self.threshold = threshold
         """From what score on a window is an alarm; of a device, what it last said."""
@@ -121,12 +160,17 @@ class Monitor:
         self.lost_windows = 0
         """Verdicts of the device that never came."""
         self.traffic = Traffic()
+        self._second_alone = second_alone
+        self._first_alone: int | None = 0  # windows so far, if in all of them the first figure alone is too low
         self._rate = Rate()
+        self._pace = Pace()
         self._intake: Intake | None = None
         if self.source == "host":
             assert detector is not None
             spec = detector.bundle.spec
-            self._intake = Intake(spec, Windows(spec.window, hop), self.traffic, rate=self._rate)
+            windows = Windows(spec.window, hop, np.int16 if self._levels is None else np.float32)
+            self._intake = Intake(spec, windows, self.traffic, rate=self._rate)
+            self._pace = Pace(windows.hop)
         self._notes: list[str] = []
         self._commands: list[bytes] = []
         self._said: set[str] = set()
@@ -177,6 +221,11 @@ class Monitor:
         return [decision for event in events for decision in self._take(event, now)]
 
     def _take(self, event: wire.Event, now: float) -> Iterable[Decision]:
+        if self._levels is not None and isinstance(event, wire.Sample | wire.Verdict | wire.Banner):
+            raise GyrovaeError(
+                "the model is for the stock firmware, and the device runs ours",
+                remedy="Give a run that was preprocessed without --frontend stock.",
+            )
         if isinstance(event, wire.Sample):
             self.protocol = "gyrovae"
             if self._intake is not None:
@@ -189,6 +238,12 @@ class Monitor:
                     remedy="Decide on this computer: --model RUN",
                 )
             return self._decide(self._intake.stock(event), now)
+        elif isinstance(event, wire.StockFigures):
+            self.protocol = "stock"
+            return self._printed(event, now)
+        elif isinstance(event, wire.StockSampled):
+            if not self._pace.sampled(event):  # its ROM's words were lost
+                self._boots("the device has booted")
         elif isinstance(event, wire.Verdict):
             self.protocol = "gyrovae"
             if self._intake is None:
@@ -201,16 +256,20 @@ class Monitor:
             self._error = event.text if event.level == "error" else self._error
             self._note(f"the device says: {event.text}", again=True)
         else:
-            self.traffic.boots += 1
-            self._note("the device boots", again=True)
-            self._restart()
+            self._boots("the device boots")
         return []
+
+    def _boots(self, told: str) -> None:
+        self.traffic.boots += 1
+        self._note(told, again=True)
+        self._restart()
 
     def _restart(self) -> None:
         """Nothing of what came before is known any more."""
         if self._intake is not None:
             self._intake.restart()
         self._rate.restart()
+        self._pace.restart()
         self._recent.clear()
         self.banner, self._expected, self._event, self._asked, self._error = None, None, False, 0, ""
 
@@ -241,9 +300,7 @@ class Monitor:
                 remedy="Use a gyrovae-tf and a firmware of the same version.",
             )
         if self.banner is not None and self.banner.boot != banner.boot:  # its ROM's words were lost
-            self.traffic.boots += 1
-            self._note("the device has booted", again=True)
-            self._restart()
+            self._boots("the device has booted")
         self.banner = banner
         self._compare(banner)
         if self._intake is not None:
@@ -313,26 +370,70 @@ class Monitor:
         if ended is None:
             return []
         assert self.detector is not None
-        bundle, hz = self.detector.bundle, self.rate_hz
-        if hz is not None and not abs(hz / bundle.spec.rate_hz - 1) <= RATE_TOLERANCE:
-            self._note(f"samples come at {hz:.4g} Hz; the model was made for {bundle.spec.rate_hz:g} Hz")
-        windows = ended.counts[None]
-        images = frontend.images(windows, bundle.spec)
-        scores = self.detector.score_images(images, means(windows))
-        score = float(scores.score[0])
-        alarm = not score < self.threshold  # as on the device: what is no number is an alarm
-        self._recent.append(alarm)
-        event = bool(vote(np.array(self._recent), bundle.calibration.vote_alarms, bundle.calibration.vote_windows)[-1])
+        hz, wanted_hz = self.rate_hz, self.detector.bundle.spec.rate_hz
+        if hz is not None and not abs(hz / wanted_hz - 1) <= RATE_TOLERANCE:
+            self._note(f"samples come at {hz:.4g} Hz; the model was made for {wanted_hz:g} Hz")
+        windows = ended.samples[None]
+        if self._levels is not None:
+            first, second = map(float, cast("StockDetector", self.detector).score_windows(windows).figures[0])
+            return [self._judged(wire.StockFigures(first - self._levels.row_db, second), now)]
+        detector = cast("Detector", self.detector)
+        spec = detector.bundle.spec
+        images = frontend.images(windows, spec)
+        scores = detector.score_images(images, means(windows))
         named = tuple(
             wire.Reason(r.axis, r.low_hz, r.high_hz, "louder" if r.direction == "louder" else "quieter", r.share)
-            for r in reasons(scores.deviation[0], bundle.spec)
+            for r in reasons(scores.deviation[0], spec)
         )
-        begins = event and not self._event
-        made = Decision(
-            self.made, now, ended.number, ended.t_us, score, self.threshold, alarm, event, begins, named, "host",
-            images=images[0],
-        )  # fmt: skip
-        return [self._made(made)]
+        at = {"number": ended.number, "t_us": ended.t_us}
+        return [self._hosted(float(scores.score[0]), named, now, images=images[0], **at)]
+
+    def _printed(self, figures: wire.StockFigures, now: float) -> Iterable[Decision]:
+        """Figures of the stock firmware's console in; the decision, where their window is one of its own, out."""
+        if self._levels is None:
+            missing = "its model" if self.detector is None else "its model (--model is one for our firmware)"
+            raise GyrovaeError(
+                f"the device prints the stock firmware's results: without {missing} nobody can say what they mean",
+                remedy="Give the run whose model is on it, which was preprocessed with --frontend stock: --model RUN.",
+            )
+        self.traffic.results += 1
+        return [self._judged(figures, now)] if self._pace.due(now) else []
+
+    def _judged(self, figures: wire.StockFigures, now: float) -> Decision:
+        assert self._levels is not None
+        found = verdict(figures, self._levels, second_alone=self._second_alone)
+        if self._first_alone is not None:
+            spoilt = [reason[::3] for reason in found.reasons] == [("scalogram", "low")]
+            self._first_alone = self._first_alone + 1 if spoilt else None
+            if self._first_alone == _SPOILT:
+                self._note(
+                    f"from the first window on ({_SPOILT} so far) the first figure alone is too low: if the machine "
+                    "runs as it should, the scalogram's undefined row spoils it, and --second-alone leaves it out"
+                )
+        return self._hosted(found.score, found.reasons, now, figures=figures)
+
+    def _hosted(self, score: float, named: tuple[Reason, ...], now: float, **more: Any) -> Decision:
+        """The decision of this computer on a window with that score."""
+        assert self.detector is not None
+        calibration = self.detector.bundle.calibration
+        alarm = not score < self.threshold  # as on the device: what is no number is an alarm
+        self._recent.append(alarm)
+        event = bool(vote(np.array(self._recent), calibration.vote_alarms, calibration.vote_windows)[-1])
+        given: dict[str, Any] = {"number": None, "t_us": None, **more}
+        return self._made(
+            Decision(
+                window=self.made,
+                time=now,
+                score=score,
+                threshold=self.threshold,
+                alarm=alarm,
+                event=event,
+                begins=event and not self._event,
+                reasons=named,
+                source="host",
+                **given,
+            )
+        )
 
     def _made(self, decision: Decision) -> Decision:
         self.made += 1

@@ -10,23 +10,27 @@ import os
 import re
 from collections import deque
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gyrovae_tf.device import wire
 from gyrovae_tf.device.link import Line
+from gyrovae_tf.device.live import RATE_TOLERANCE
 from gyrovae_tf.device.simulate import Machine, simulate
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.recording import Recording, read_all
 from gyrovae_tf.signal import frontend
 from gyrovae_tf.signal.score import reasons, vote
 from gyrovae_tf.spec import Spec
+from gyrovae_tf.stockbundle import StockBundle
+from gyrovae_tf.stockspec import RATE_HZ, UNITS, WINDOW
 from gyrovae_tf.version import VERSION
 
 if TYPE_CHECKING:
     from gyrovae_tf.runtime import Detector
+    from gyrovae_tf.stockdetector import StockDetector
 
 BOOT_TEXT = (
     b"ESP-ROM:esp32s3-20210327\r\n"
@@ -34,6 +38,12 @@ BOOT_TEXT = (
     b"rst:0x1 (POWERON),boot:0x8 (SPI_FAST_FLASH_BOOT)\r\n"
     b"SPIWP:0xee\r\n"
 )
+_CONSOLE_TEXT = (
+    b"Heap info:\r\n  total: 26412 bytes\r\n  free: 8679936 bytes\r\n\r\n"
+    b"Initializing gyro sensor...\r\nGyro sensor initialized\r\nInitializing GEDAD...\r\nGEDAD initialized\r\n"
+    b"Dry run model...\r\nGEDADNN:\r\n  buffer size: 6144\r\nStart sampling in 3 seconds...\r\n"
+)
+_RESULT_SAMPLES = 32  # from one result to the next
 _FIRST_S = 60.0  # what is simulated at first; twice as much each time it has been used up
 _LATER_US = 1000  # from a boot to the first sample
 _STEP_SAMPLES = 4096  # made at once
@@ -98,7 +108,11 @@ class Habits:
 
 
 class Device:
-    """A device: commands and the passing of time in, lines out."""
+    """A device: commands and the passing of time in, lines out.
+
+    With a detector for the stock firmware it is that firmware in its detection mode, which prints figures; the
+    undefined quarter of the scalogram's first row is then 0.
+    """
 
     def __init__(
         self,
@@ -106,12 +120,14 @@ class Device:
         *,
         protocol: wire.Protocol = "gyrovae",
         habits: Habits | None = None,
-        detector: Detector | None = None,
+        detector: Detector | StockDetector | None = None,
         hop: int | None = None,
         sensor: str = "pretend",
         seed: int = 0,
     ) -> None:
-        self.motion, self.protocol, self._detector = motion, protocol, detector
+        self._console = detector is not None and isinstance(detector.bundle, StockBundle)
+        self.motion, self._detector = motion, detector
+        self.protocol: wire.Protocol = "stock" if self._console else protocol
         habits = habits or Habits()
         self.rate_hz = habits.true_rate_hz or motion.rate_hz
         self._sensor_hz = habits.sensor_hz
@@ -131,8 +147,15 @@ class Device:
             counts=motion.counts,
         )
         self._misfit = "there is no detector"
-        if detector is not None:
-            spec = detector.bundle.spec
+        if self._console:
+            if motion.units != UNITS or abs(motion.rate_hz / RATE_HZ - 1) > RATE_TOLERANCE:
+                raise GyrovaeError(
+                    "the stock firmware samples at another rate, or in other units",
+                    expected=f"{RATE_HZ:g} Hz, {UNITS}",
+                    received=f"{motion.rate_hz:g} Hz, {motion.units}",
+                )
+        elif detector is not None:
+            spec = cast("Detector", detector).bundle.spec
             self._misfit = _misfit(self._banner, spec)
             if hop is not None and not 1 <= hop <= spec.window:
                 raise GyrovaeError("the hop is not usable", expected=f"1 to {spec.window} samples", received=hop)
@@ -159,7 +182,7 @@ class Device:
         if self.protocol == "gyrovae":
             said.append(Line(wire.banner_line(self.banner)))
         else:
-            said.append(Line(b"I (311) main_task: Calling app_main()\r\n"))
+            said.append(Line(b"I (311) main_task: Calling app_main()\r\n" + _CONSOLE_TEXT * self._console))
         return said
 
     def command(self, text: bytes) -> list[Line]:
@@ -194,6 +217,8 @@ class Device:
             at = np.floor(np.floor(at * (self._sensor_hz / self.rate_hz)) * (self.rate_hz / self._sensor_hz))
         counts = self.motion(at.astype(np.int64))
         self.made = stop
+        if self._console:
+            return self._results(first, counts)
         if self.protocol == "stock":
             return self._stock(first, counts)
         if self._banner.mode == "stream":
@@ -213,6 +238,31 @@ class Device:
             lines.append(Line(wire.stock_line(x, y, z, dt_ms), i))
         return lines
 
+    def _results(self, first: int, counts: NDArray[np.int16]) -> list[Line]:
+        """What the console prints: the first samples, then, again and again, the figures of the latest window."""
+        told = self._stock(first, counts[: max(WINDOW - 1 - first, 0)])
+        lines = [Line(b"sample %d:\r\n  %s" % (first + 1 + i, line.content)) for i, line in enumerate(told)]
+        self._waiting = np.concatenate([self._waiting, counts])
+        start = first + len(counts) - len(self._waiting)
+        ends = range(start + WINDOW, first + len(counts) + 1, _RESULT_SAMPLES)
+        if not ends:
+            return lines
+        windows = np.stack([self._waiting[end - start - WINDOW : end - start] for end in ends])
+        self._waiting = self._waiting[len(ends) * _RESULT_SAMPLES :]
+        if ends[0] == WINDOW:
+            lines.append(Line(b"Sampled %d samples\r\nStart prediction loop...\r\n" % WINDOW))
+        found = cast("StockDetector", self._detector).printed((windows * self.motion.lsb).astype(np.float32))
+        for end, figures in zip(ends, found.tolist(), strict=True):
+            since = WINDOW if end == WINDOW else _RESULT_SAMPLES
+            lines += [
+                Line(b"GEDADNN Perf:\r\n  perf not enabled\r\n"),
+                Line(wire.result_line(wire.StockFigures(*figures)), end - 1),
+                Line(b"Predict time: %dms\r\n" % (_RESULT_SAMPLES * 1000 / RATE_HZ - 4)),
+                Line(b"Sampled: %d (%d)\r\n" % (since, end)),
+                Line(b"Data skipped: no\r\nCoverage: %.5f\r\n" % (1 - since / WINDOW)),
+            ]
+        return lines
+
     def _verdicts(self, first: int, counts: NDArray[np.int16]) -> list[Line]:
         """The verdicts of the windows that end among these counts; the first begins with the mode."""
         window, hop = self._banner.window, self._banner.hop
@@ -226,15 +276,15 @@ class Device:
         return lines
 
     def _verdict(self, window: NDArray[np.int16], last: int) -> Line:
-        assert self._detector is not None
-        scores = self._detector.score_windows(window[None])
+        detector = cast("Detector", self._detector)
+        scores = detector.score_windows(window[None])
         self._windows += 1
-        score, calibration = float(scores.score[0]), self._detector.bundle.calibration
+        score, calibration = float(scores.score[0]), detector.bundle.calibration
         self._alarms.append(score >= 1.0)
         event = vote(np.array(self._alarms), calibration.vote_alarms, calibration.vote_windows)[-1]
         named = tuple(
             wire.Reason(r.axis, r.low_hz, r.high_hz, "louder" if r.direction == "louder" else "quieter", r.share)
-            for r in reasons(scores.deviation[0], self._detector.bundle.spec)
+            for r in reasons(scores.deviation[0], detector.bundle.spec)
         )
         verdict = wire.Verdict(
             self._windows - 1, last, self._t_us(last) % wire.WRAP, score, 1.0, score >= 1.0, bool(event), named, 0, 0, 0

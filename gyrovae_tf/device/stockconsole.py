@@ -1,86 +1,69 @@
-"""A line of the stock firmware's console in, its two figures out, and what they mean by a detector's levels.
+"""Figures of the stock firmware's console in, what they mean by a detector's levels out.
 
-app_main.cpp of gyro_anomaly_detection_nn prints a line for each window, among many others:
-
-    Predict results: -3.67124 -17.98375
-
-The first figure is of the scalogram, the second of the field, in dB (lower: a worse reconstruction). How many decimals
-there are depends on what it printed before (fixed with five after its first samples, else six digits in all, perhaps
-with an exponent); inf, -inf and nan happen. Its sampling timer prints at the same time, so a line may be cut up: then
-it is none.
+Seeed's firmware prints two figures a window (`wire.StockFigures`) and says nothing of alarms.
 """
 
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
+from gyrovae_tf.device.wire import WRAP, StockFigures, StockSampled
 from gyrovae_tf.stockbundle import Band, StockCalibration
+from gyrovae_tf.stockspec import RATE_HZ, WINDOW
 
-_NUMBER = r"[-+]?(?:inf|nan|(?:\d{1,40}(?:\.\d{0,40})?|\.\d{1,40})(?:e[-+]?\d{1,3})?)"
-_LINE = re.compile(rf"Predict results: ({_NUMBER}) ({_NUMBER})\s*", re.IGNORECASE | re.ASCII)
-_LONGEST = 160
-"""Characters of a line that may be one of these."""
 MOST_RATIO = 1e6
 """No figure counts for more: inf and -inf are this far off."""
 
+Image = Literal["scalogram", "field"]
+
+
+class StockReason(NamedTuple):
+    """A figure that makes a window abnormal."""
+
+    image: Image
+    db: float
+    """What was printed."""
+    level_db: float
+    """Where the alarm begins."""
+    side: Literal["low", "high"]
+    """Low: unlike normal motion. High: easier to rebuild than normal motion, as where there is less of it."""
+
 
 @dataclass(frozen=True)
-class Figures:
-    """What the console prints of one window, in dB."""
-
-    scalogram_db: float
-    field_db: float
-
-
-@dataclass(frozen=True)
-class Verdict:
+class StockVerdict:
     """What the figures of one window mean."""
 
-    score: float | None
-    """1.0 is the alarm, higher is more abnormal; None where neither figure is a number."""
-    reasons: tuple[str, ...]
-    """For people: a figure that is an alarm, a reason each."""
-
-    @property
-    def alarm(self) -> bool:
-        """Whether the window is abnormal."""
-        return self.score is not None and self.score >= 1.0
+    score: float
+    """1.0 is the alarm, higher is more abnormal; not a number where no figure is one."""
+    reasons: tuple[StockReason, ...]
+    """Each figure that is an alarm."""
 
 
-def figures_of(line: str) -> Figures | None:
-    """A line of the console, with or without its end, in; its two figures out, or None where it is another line.
-
-    What a boot log or a terminal puts in front of it does not matter.
-    """
-    place = line.find("Predict results: ")
-    found = _LINE.fullmatch(line, place) if place >= 0 and len(line) <= _LONGEST else None
-    return None if found is None else Figures(float(found[1]), float(found[2]))
-
-
-def verdict(figures: Figures, calibration: StockCalibration, *, first: bool = True) -> Verdict:
+def verdict(figures: StockFigures, calibration: StockCalibration, *, second_alone: bool = False) -> StockVerdict:
     """Figures of a window and a detector's calibration in, what they mean out.
 
     The levels are those for the console, with what they allow for the scalogram's undefined row. Where a device's first
-    figure is spoilt by that row (far too low whatever the machine does), `first=False` leaves it out. A figure that is
+    figure is spoilt by that row (far too low whatever the machine does), `second_alone` leaves it out. A figure that is
     no number says nothing.
     """
     scalogram, field = calibration.console
-    known = [("scalogram", figures.scalogram_db, scalogram)] if first else []
-    known += [("field", figures.field_db, field)]
+    known: list[tuple[Image, float, Band]] = [("field", figures.field_db, field)]
+    if not second_alone:
+        known.insert(0, ("scalogram", figures.scalogram_db, scalogram))
     ratios, reasons = [], []
-    for name, value, band in known:
+    for image, value, band in known:
         if math.isnan(value):
             continue
         ratios.append(_ratio(value, band))
         if ratios[-1] < 1.0:
             continue
         if value < band.middle_db:
-            reasons.append(f"{name} {value:.2f} dB, alarm from {band.low_db:.2f} down: unlike normal motion")
+            reasons.append(StockReason(image, value, band.low_db, "low"))
         else:
-            reasons.append(f"{name} {value:.2f} dB, alarm from {band.high_db:.2f} up: less than normal motion")
-    return Verdict(max(ratios, default=None), tuple(reasons))
+            reasons.append(StockReason(image, value, band.high_db, "high"))
+    return StockVerdict(max(ratios, default=math.nan), tuple(reasons))
 
 
 def _ratio(value: float, band: Band) -> float:
@@ -88,3 +71,47 @@ def _ratio(value: float, band: Band) -> float:
     if value <= band.middle_db:
         return min((band.middle_db - value) / (band.middle_db - band.low_db), MOST_RATIO)
     return min((value - band.middle_db) / (band.high_db - band.middle_db), MOST_RATIO)
+
+
+class Pace:
+    """The console's results in, those of windows that lie `hop` samples apart out.
+
+    Each result is of the latest 256 samples, and the firmware gives several of them in that time; alarms of the same
+    samples are one observation, not several. What it says of its samples tells how far apart they are; without that,
+    this computer's clock.
+    """
+
+    def __init__(self, hop: int = WINDOW) -> None:
+        self._hop = hop
+        self.restart()
+
+    def restart(self) -> None:
+        """What follows does not join what came before."""
+        self._known: int | None = None  # samples since boot, as last said
+        self._total: int | None = None  # the same, if it was said since the latest result
+        self._at: int | None = None  # what was said, or would have been, before the result that was last taken
+        self._then: float | None = None  # when that was
+
+    def sampled(self, said: StockSampled) -> bool:
+        """Numbers of samples in; False where the one since boot has begun anew, and with it all that is known."""
+        anew = self._known is not None and (said.total - self._known) % WRAP > WRAP // 2
+        if anew:
+            self.restart()
+        self._known = self._total = said.total
+        if self._then is not None and self._at is None:
+            # Of the first result since boot nothing was said before it.
+            self._at = said.total if said.since == said.total else (said.total - said.since) % WRAP
+        return not anew
+
+    def due(self, now: float) -> bool:
+        """A result came: whether it is to be taken."""
+        total, self._total = self._total, None
+        if self._then is None:
+            due = True
+        elif total is not None and self._at is not None:
+            due = (total - self._at) % WRAP >= self._hop
+        else:
+            due = now - self._then >= self._hop / RATE_HZ
+        if due:
+            self._then, self._at = now, total
+        return due

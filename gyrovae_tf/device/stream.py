@@ -15,6 +15,7 @@ from gyrovae_tf.device.wire import (
     Rebooted,
     Sample,
     Status,
+    StockFigures,
     StockSample,
     command_line,
 )
@@ -74,7 +75,7 @@ class Stream:
                 self._other(event, now)
         if self._sequence is not None and self._sequence.waiting:
             assert isinstance(self._sequence, Sequence)
-            self._sequence.tick(now)
+            self._sequence.tick(now, idle=not chunk)
         return self._take()
 
     def question(self, now: float) -> bytes:
@@ -134,6 +135,12 @@ class Stream:
             assert isinstance(self._sequence, StockSequence)
             self._heard, self._unanswered = now, False
             self._sequence.add(event)
+        elif isinstance(event, StockFigures):
+            raise GyrovaeError(
+                "the device prints results, not samples: it is Seeed's firmware in its detection mode",
+                remedy="To record motion, set GYRO_SAMPLE_MODE to 1 in its app_main.cpp and flash it again. To record "
+                "the results, collect --figures; to watch it, gyrovae-tf monitor --model RUN.",
+            )
         elif isinstance(event, Banner):
             self._greeted(event, now)
         elif isinstance(event, Rebooted):

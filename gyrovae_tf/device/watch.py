@@ -15,6 +15,8 @@ _WAIT_S = 0.05  # for bytes
 _AGAIN_S = 0.5  # from one try to open to the next
 SILENCE_S = 5.0
 """After so long a port that is open and says nothing is complained of."""
+BOOT_S = 15.0
+"""The same for one that says other text: the stock firmware takes nine seconds to its first result."""
 
 
 class Line:
@@ -99,7 +101,8 @@ def watch(
             monitor.connected(time.time())
             silence = _Silence()
         events = parser.feed(chunk or b"")
-        if connected and (complaint := silence.over(chunk or b"", events, _patience_s(monitor))):
+        silence.hear(chunk or b"", events, watched.lines.text)
+        if connected and (complaint := silence.complaint(_patience_s(monitor))):
             told(f"{watched.port}: {complaint}")
         for event in events:  # one by one: what ends the monitoring must not take with it what was decided before
             for decision in monitor.take([event], time.time()):
@@ -125,16 +128,26 @@ class _Silence:
     def __init__(self) -> None:
         self._since = time.monotonic()
         self._bytes = 0
+        self._lines = self._before = 0  # of text, so far and up to the latest event
         self._told = False
 
-    def over(self, chunk: bytes, events: Sequence[Event], patience_s: float) -> str:
-        """What to tell a person about it: once, and again after something has come; mostly nothing."""
+    def hear(self, chunk: bytes, events: Sequence[Event], lines: int) -> None:
+        """What has come, what was made of it, and how many lines of other text have come so far."""
+        self._lines = lines
         if events:
-            self._since, self._bytes, self._told = time.monotonic(), 0, False
+            self._since, self._bytes, self._before, self._told = time.monotonic(), 0, lines, False
         self._bytes += 0 if events else len(chunk)
+
+    def complaint(self, patience_s: float) -> str:
+        """What to tell a person about it: once, and again after something has come; mostly nothing."""
+        text = self._lines > self._before
+        if text:  # that of a boot takes time
+            patience_s = max(patience_s, BOOT_S)
         if self._told or time.monotonic() - self._since < patience_s:
             return ""
         self._told = True
+        if text:
+            return f"what comes is text, and nothing of it samples or results ({self._bytes:,} bytes)"
         if self._bytes:
             return f"nothing can be made of what comes ({self._bytes:,} bytes): is --baud that of the firmware?"
         return f"nothing has come for {patience_s:g} s: does the firmware run, and is this its port?"

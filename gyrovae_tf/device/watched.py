@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
-from gyrovae_tf.device.monitor import Decision, Monitor, in_words
+from gyrovae_tf.device.monitor import Decision, Monitor
 from gyrovae_tf.device.wire import Counts
 
 HISTORY = 2000
@@ -58,21 +58,22 @@ class Watched:
         if decision.begins:
             if self.events and self.events[-1].ended is None:  # the device was gone when it was over
                 self.events[-1].ended = decision.time
-            words = tuple(map(in_words, decision.reasons))
-            self.events.append(Spell(decision.time, decision.window, decision.score, words))
+            self.events.append(Spell(decision.time, decision.window, decision.score, decision.words))
         if not self.events or self.events[-1].ended is not None:
             return
         current = self.events[-1]
         if not decision.event:
             current.ended = decision.time
         elif decision.score > current.peak:
-            current.peak, current.reasons = decision.score, tuple(map(in_words, decision.reasons))
+            current.peak, current.reasons = decision.score, decision.words
 
     def counters(self) -> dict[str, Any]:
         """What was counted so far, by name, JSON-ready."""
         monitor, traffic = self.monitor, self.monitor.traffic
         found: dict[str, Any] = {"windows": monitor.made, "alarms": monitor.alarms, "events": monitor.events}
-        if monitor.source == "host":
+        if traffic.results:
+            found["results"] = traffic.results
+        elif monitor.source == "host":
             names = ("samples", "lost", "gaps", "late", "repeated")
             found |= {name: getattr(traffic, name) for name in names}
         else:
@@ -83,7 +84,9 @@ class Watched:
         """One line for the end."""
         monitor, traffic = self.monitor, self.monitor.traffic
         parts = [many(monitor.made, "window"), many(monitor.alarms, "alarm"), many(monitor.events, "event")]
-        if monitor.source == "host":
+        if traffic.results:
+            parts.append(f"{many(traffic.results, 'result')} printed")
+        elif monitor.source == "host":
             parts.append(f"{many(traffic.samples, 'sample')}, {traffic.lost:,} lost in {many(traffic.gaps, 'gap')}")
         elif monitor.lost_windows:
             parts.append(f"{many(monitor.lost_windows, 'verdict')} lost")

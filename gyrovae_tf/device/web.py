@@ -21,15 +21,18 @@ import socket
 import threading
 import time
 from importlib import resources
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 
-from gyrovae_tf.device.monitor import Decision, in_words
+from gyrovae_tf.device.monitor import Decision
 from gyrovae_tf.device.watched import Watched
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.spec import PIXEL
+
+if TYPE_CHECKING:
+    from gyrovae_tf.runtime import Detector
 
 PAGE = "monitor.html"
 TOKEN_HEADER = "X-Gyrovae-Token"
@@ -94,7 +97,8 @@ class Page:
         if now - self._pictured < _PICTURE_S:
             return
         self._pictured = now
-        rebuilt = np.clip(np.rint(detector.model.rebuilt(decision.images[None])[0] * PIXEL), -128, 127).astype(np.int8)
+        model = cast("Detector", detector).model  # no other gives images
+        rebuilt = np.clip(np.rint(model.rebuilt(decision.images[None])[0] * PIXEL), -128, 127).astype(np.int8)
         names = ("scalogram", "field")
         self._picture = {
             "window": decision.window,
@@ -165,7 +169,7 @@ class Page:
             "rate_hz": monitor.rate_hz,
             "threshold": monitor.threshold,
             "vote": vote,
-            "latest": None if latest is None else latest.to_dict() | {"words": [*map(in_words, latest.reasons)]},
+            "latest": None if latest is None else latest.to_dict() | {"words": [*latest.words]},
             "history": [[w, t, s if math.isfinite(s) else None, int(a), int(e)] for w, t, s, a, e in history],
             "events": [
                 {

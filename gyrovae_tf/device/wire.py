@@ -20,15 +20,25 @@ tells what it is:
 Some 33 bytes a sample, at most 49: 200 Hz take 57 % of 115,200 baud, 1 kHz 36 % of 921,600.
 Numbers with decimals have a fixed number of them, so that a device writes them as integers.
 
-The stock firmware (Seeed's gyro_anomaly_detection_nn) is understood, too: after the text of the boot, lines
-`x y z dt`, m/s^2 with five decimals and whole milliseconds. There is no CRC and no number in them: what the link loses
-or changes there cannot always be seen.
+The stock firmware (Seeed's gyro_anomaly_detection_nn) is understood, too. In its sampling mode it says, after the text
+of the boot, lines `x y z dt`, m/s^2 with five decimals and whole milliseconds. In its detection mode it says for each
+window, among other text,
+
+    Predict results: -3.67124 -17.98375
+    Sampled: 32 (1304)
+
+The first figure is of the scalogram, the second of the field, in dB (lower: a worse reconstruction); how many decimals
+there are depends on what was printed before, perhaps with an exponent; inf, -inf and nan happen. The second line counts
+samples, since the result before and since boot. What it samples before its first result it prints, too, with blanks in
+front: that is text. There is no CRC and no number in these lines: what the link loses or changes cannot always be seen.
+Its timer prints at the same time, so that a line may be cut up: then it is none.
 """
 
 from __future__ import annotations
 
 import binascii
 import json
+import math
 import re
 from dataclasses import dataclass, field, fields
 from typing import Literal, NamedTuple, TypeAlias, get_args
@@ -63,7 +73,13 @@ _VERDICT = re.compile(
     f"V {_NUMBER} {_NUMBER} {_NUMBER} {_SCORE} {_SCORE} (-|AE?|E) (-|[^ ]+) {_NUMBER} {_NUMBER} {_NUMBER}"
 )
 _REASON = re.compile(r"([xyz])([+-])(\d{1,3})%(\d{1,6}\.\d\d)-(\d{1,6}\.\d\d)")
-_STOCK = re.compile(rb"\s*(-?\d{1,6}\.\d{5})\s+(-?\d{1,6}\.\d{5})\s+(-?\d{1,6}\.\d{5})\s+(\d{1,9})\s*")
+_STOCK = re.compile(rb"(-?\d{1,6}\.\d{5})\s+(-?\d{1,6}\.\d{5})\s+(-?\d{1,6}\.\d{5})\s+(\d{1,9})\s*")
+_FIGURE = rb"([-+]?(?:inf|nan|(?:\d{1,40}(?:\.\d{0,40})?|\.\d{1,40})(?:e[-+]?\d{1,3})?))"
+_RESULT = b"Predict results: "
+_FIGURES = re.compile(_RESULT + _FIGURE + b" " + _FIGURE + rb"\s*", re.IGNORECASE)
+_SAMPLED = re.compile(rb"Sampled: (\d{1,10}) \((\d{1,10})\)\s*")
+_MOST_DB = 400.0
+"""No figure of float32 numbers is larger or smaller, but for the infinite ones: it lost its point on the way."""
 _LEVELS: dict[str, Level] = {"I": "info", "W": "warning", "E": "error"}
 _WORDS = {"firmware": 32, "sensor": 32, "units": 32}  # texts of the banner and their longest
 _BOOT = b"rst:0x"  # how every ESP32's ROM says, once a boot, why it boots
@@ -88,6 +104,22 @@ class StockSample(NamedTuple):
     y: float
     z: float
     dt_ms: int
+
+
+class StockFigures(NamedTuple):
+    """What the stock firmware's console prints of one window, in dB."""
+
+    scalogram_db: float
+    field_db: float
+
+
+class StockSampled(NamedTuple):
+    """How many samples the stock firmware has taken, as it says after a window's figures."""
+
+    since: int
+    """Since the window before, modulo 2^32."""
+    total: int
+    """Since boot, modulo 2^32."""
 
 
 @dataclass(frozen=True)
@@ -175,7 +207,7 @@ class Rebooted(NamedTuple):
     """What its ROM says of it."""
 
 
-Event: TypeAlias = Sample | StockSample | Banner | Verdict | Status | Rebooted
+Event: TypeAlias = Sample | StockSample | StockFigures | StockSampled | Banner | Verdict | Status | Rebooted
 
 
 def crc(text: bytes) -> int:
@@ -225,6 +257,11 @@ def stock_line(x: float, y: float, z: float, dt_ms: int) -> bytes:
     return b"%.5f %.5f %.5f %d\n" % (x, y, z, dt_ms)
 
 
+def result_line(figures: StockFigures) -> bytes:
+    """The stock firmware's line of a window's figures, as its console prints it after its first samples."""
+    return b"%s%.5f %.5f\r\n" % (_RESULT, *figures)
+
+
 def command_line(name: str, *numbers: int) -> bytes:
     """What a host sends: one of `COMMANDS`."""
     if name not in COMMANDS:
@@ -249,7 +286,8 @@ class Counts:
     checksum: int = 0
     """Skipped: looks like a line of ours, but its CRC says no."""
     undecodable: int = 0
-    """Skipped: bytes that are no printable ASCII, or a line of ours that makes no sense."""
+    """Skipped: bytes that are no printable ASCII, or a line of ours, or a result of the stock firmware, that makes no
+    sense."""
     oversized: int = 0
     """Skipped: longer than `LONGEST`."""
     text: int = 0
@@ -332,8 +370,24 @@ class Parser:
                 self.protocol = "stock"
                 x, y, z = map(float, stock.groups()[:3])
                 return StockSample(x, y, z, int(stock[4]))
+            place = line.find(_RESULT)
+            if place >= 0:
+                return self._result(line[place:])
+            sampled = _SAMPLED.fullmatch(line) if self.protocol == "stock" else None
+            if sampled:
+                return StockSampled(int(sampled[1]) % WRAP, int(sampled[2]) % WRAP)
         self._skip("text")
         return Rebooted(line.decode("ascii")) if line.startswith(_BOOT) else None
+
+    def _result(self, line: bytes) -> Event | None:
+        """A line from the words of a result on; what a boot or a terminal put in front does not matter."""
+        found = _FIGURES.fullmatch(line)
+        figures = None if found is None else StockFigures(float(found[1]), float(found[2]))
+        if figures is None or any(_MOST_DB < abs(figure) < math.inf for figure in figures):
+            self._skip("undecodable")
+            return None
+        self.protocol = "stock"
+        return figures
 
     def _content(self, text: bytes) -> Event | None:
         plain = text.decode("ascii")
