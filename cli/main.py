@@ -23,6 +23,7 @@ _COMMANDS = {
     "export": ("learn", "A trained VAE -> a .tflite of another precision, to compare."),
     "evaluate": ("measure", "Test recordings -> how well the detector tells them apart."),
     "score": ("score", "Recordings of a fleet -> a table of scores, and which device to look at."),
+    "fleet": ("fleet", "A table of recordings -> a detector for each device or group, and which to look at."),
     "benchmark": ("measure", "Real recordings -> the detector beside simple baselines."),
     "report": ("report", "A detector -> one HTML page: does it work, what does it miss, why."),
     "emit-header": ("deploy", "A detector -> a C header for the firmware."),

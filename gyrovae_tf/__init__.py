@@ -47,6 +47,7 @@ _HOMES = {
     "emit_header": "cgen",
     "evaluate": "learn.evaluate",
     "export": "learn.export",
+    "fleet": "learn.fleet",
     "images": "signal.frontend",
     "judge": "device.judge",
     "preprocess": "learn.dataset",
@@ -79,6 +80,7 @@ if TYPE_CHECKING:
     from gyrovae_tf.learn.evaluate import Evaluation as Evaluation
     from gyrovae_tf.learn.evaluate import evaluate as evaluate
     from gyrovae_tf.learn.export import export as export
+    from gyrovae_tf.learn.fleet import fleet as fleet
     from gyrovae_tf.learn.options import Options as Options
     from gyrovae_tf.learn.quantize import quantize as quantize
     from gyrovae_tf.learn.report import Report as Report

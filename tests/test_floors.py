@@ -16,7 +16,7 @@ FLOORS = (  # from the bottom; a folder stands for the modules in it
         *("errors", "spec", "recording", "bundle", "calibration", "tflite", "csvtable", "version", "contract"),
         *("stockspec", "stockbundle"),
         *("litert", "arena", "espnn", "golden_npz", "ctext", "operators", "findings", "patterns", "target", "hazards"),
-        *("npy", "upgrade", "chunks", "csvrows", "csvchunks", "parquetchunks", "ranking"),
+        *("npy", "upgrade", "chunks", "csvrows", "csvchunks", "parquetchunks", "ranking", "fleettable"),
     ),
     ("signal",),
     (

@@ -40,6 +40,7 @@ NAMES = [
     "emit_header",
     "evaluate",
     "export",
+    "fleet",
     "images",
     "judge",
     "preprocess",

@@ -6,13 +6,13 @@ import dataclasses
 import json
 import re
 import shutil
-import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from browser import measured
 from click.testing import CliRunner
 from conftest import TINY_MACHINE, Tiny
 from gyrovae_tf.cli.main import cli
@@ -798,53 +798,14 @@ def test_the_time_of_a_model_is_that_of_check(tiny: Tiny, made: Report) -> None:
 # How it looks
 
 
-_MEASURE = """<!DOCTYPE html><body><iframe id="page" style="border:0;width:{width}px;height:900px"
- src="{source}"></iframe><script>
-onload = () => {{
-  const inside = document.getElementById("page").contentDocument;
-  inside.querySelectorAll("details").forEach(part => part.open = true);
-  const wide = [...inside.querySelectorAll("main *")].filter(part => !part.closest(".scroll")
-    && part.getBoundingClientRect().right > {width} + 1).map(part => part.outerHTML.slice(0, 80));
-  const small = [...inside.querySelectorAll("svg text")].map(part => part.getBoundingClientRect().height);
-  const out = {{
-    scroll: inside.documentElement.scrollWidth, wide,
-    sections: inside.querySelectorAll("section").length,
-    unseen: [...inside.querySelectorAll("img")].filter(image => !image.naturalWidth).length,
-    smallest: Math.min(...small)}};
-  document.body.dataset.out = JSON.stringify(out);
-}};
-</script></body>"""
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("width", [390, 1200])
 def test_a_browser_shows_it_whole(chromium: str, made: Report, tmp_path: Path, width: int) -> None:
     """No part but a table in its own box is wider than the window, all images decode, and nothing is complained of."""
     shutil.copy(made.path, tmp_path / "report.html")
-    (tmp_path / "outer.html").write_text(_MEASURE.format(width=width, source="report.html"), encoding="utf-8")
-    flags = (
-        "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-        "--disable-component-update --disable-sync --disable-dev-shm-usage --allow-file-access-from-files "
-        "--enable-logging=stderr --virtual-time-budget=8000 --dump-dom"
-    )
-    done = subprocess.run(
-        [
-            chromium,
-            *flags.split(),
-            f"--user-data-dir={tmp_path / 'profile'}",
-            f"--window-size={width + 100},1000",
-            (tmp_path / "outer.html").as_uri(),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=True,
-    )
-    (told,) = re.findall(r'data-out="([^"]+)"', done.stdout)
-    out = json.loads(told.replace("&quot;", '"').replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&"))
+    out = measured(chromium, tmp_path / "report.html", width)
     assert out["scroll"] <= width
     assert out["wide"] == []
     assert out["sections"] == len(SECTIONS)
     assert out["unseen"] == 0
     assert out["smallest"] >= 9, "pixels of a chart's smallest text"
-    assert "CONSOLE" not in done.stderr

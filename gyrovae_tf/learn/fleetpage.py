@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gyrovae_tf.errors import atomic_write
-from gyrovae_tf.learn.markup import data_table, document, escaped, mark, small_print
+from gyrovae_tf.learn.markup import data_table, document, escaped, mark, refusals, small_print, verdict
 from gyrovae_tf.ranking import RISING, Device, Status
 
 if TYPE_CHECKING:
@@ -16,8 +17,17 @@ if TYPE_CHECKING:
 
 _WORDS: dict[Status, str] = {"bad": "events", "look": "look", "good": "OK"}
 _WIDTH, _HEIGHT = 160, 36  # of a curve
-_MOST = 2000
-"""Devices that the page lists; the rest needs attention least."""
+MOST = 2000
+"""Devices that a page lists; the rest needs attention least."""
+HEAD = ("score over time", "alarms", "events", "in events", "median", "upper", "trend", "hours", "windows")
+"""Columns of what the scores of a device come to; the first is a picture."""
+NOTES = (
+    "Median and upper: what half of the windows and what one in twenty exceed, to 1 %. Trend: the median of the last "
+    "third of a device's windows over that of the first, its recordings in the order of their names.",
+    "Score over time: line, the median; bars, the highest score; dashes, the alarm at 1.0. Logarithmic, 0.1 to 10.",
+    "Mostly: the top reason of most of its alarms.",
+)
+"""What these columns mean."""
 
 
 def write_fleet_page(scored: Scored, path: str | PathLike[str]) -> Path:
@@ -54,42 +64,45 @@ def _verdict(scored: Scored) -> str:
         "and more",
         "good": "neither",
     }
-    items = "\n".join(
-        f"<li>{mark(status, _WORDS[status])} <span>{counts[status]:,}: {escaped(text)}</span></li>"
-        for status, text in points.items()
-    )
-    return (
-        f'<section id="verdict" class="verdict {worst}">\n<p class="headline">{escaped(headline)}</p>\n'
-        f'<ul class="points">\n{items}\n</ul>\n</section>'
-    )
+    return verdict(worst, headline, [(s, _WORDS[s], f"{counts[s]:,}: {text}") for s, text in points.items()])
 
 
 def _devices(scored: Scored) -> str:
-    head = ["device", "", "mostly", "score over time", "alarms", "events", "in events", "median", "upper"]
-    head += ["trend", "hours", "windows"]
-    rows = []
-    for device in scored.devices[:_MOST]:
-        rows.append([escaped(device.name), mark(device.status, _WORDS[device.status]), escaped(device.why)])
-        rows[-1] += [_curve(device), f"{100 * device.alarm_rate:.1f}&#160;%", f"{device.events:,}"]
-        rows[-1] += [f"{100 * device.in_events:.1f}&#160;%"]
-        rows[-1] += [f"{value:.2f}" for value in (device.median, device.upper)]
-        rows[-1].append("" if device.trend is None else f"{device.trend:.2f}")
-        rows[-1] += [f"{device.hours:,.2f}", f"{device.windows:,}"]
-    asked = f"{100 * scored.bundle.calibration.false_alarm_rate:g} %"
-    vote = f"{scored.bundle.calibration.vote_alarms} of {scored.bundle.calibration.vote_windows} windows in a row"
+    rows = [
+        [escaped(device.name), mark(device.status, _WORDS[device.status]), escaped(device.why), *cells(device)]
+        for device in scored.devices[:MOST]
+    ]
+    calibration = scored.bundle.calibration
+    asked = f"{100 * calibration.false_alarm_rate:g} %"
+    vote = f"{calibration.vote_alarms} of {calibration.vote_windows} windows in a row"
     notes = [
         "Order: those with events by the share of windows in them; then those with many alarms or rising scores; then "
         "the others; within each by alarms and upper score.",
         f"Alarms: share of windows that score 1.0 or more; on normal motion {asked} was asked for. Event: {vote} began "
         f"to be alarms, {scored.hop} samples from one window to the next. In events: share of windows where it held.",
-        "Median and upper: what half of the windows and what one in twenty exceed, to 1 %. Trend: the median of the "
-        "last third of a device's windows over that of the first, its recordings in the order of their names.",
-        "Score over time: line, the median; bars, the highest score; dashes, the alarm at 1.0. Logarithmic, 0.1 to 10.",
-        "Mostly: the top reason of most of its alarms.",
+        *NOTES,
     ]
-    if len(scored.devices) > _MOST:
-        notes.insert(0, f"{len(scored.devices) - _MOST:,} devices that need attention least are not listed.")
-    return data_table(head, rows, "wwww") + small_print(notes)
+    return data_table(["device", "", "mostly", *HEAD], rows, "wwww") + small_print([*left_out(scored.devices), *notes])
+
+
+def left_out(devices: Sequence[object]) -> list[str]:
+    """What to say about devices that are too many to be listed."""
+    more = len(devices) - MOST
+    return [f"{more:,} devices that need attention least are not listed."] if more > 0 else []
+
+
+def cells(device: Device) -> list[str]:
+    """What the scores of a device come to, in the columns of `HEAD`."""
+    return [
+        _curve(device),
+        f"{100 * device.alarm_rate:.1f}&#160;%",
+        f"{device.events:,}",
+        f"{100 * device.in_events:.1f}&#160;%",
+        *(f"{value:.2f}" for value in (device.median, device.upper)),
+        "" if device.trend is None else f"{device.trend:.2f}",
+        f"{device.hours:,.2f}",
+        f"{device.windows:,}",
+    ]
 
 
 def _curve(device: Device) -> str:
@@ -119,11 +132,8 @@ def _y(score: float) -> float:
 def _refused(scored: Scored) -> str:
     if not scored.refused:
         return ""
-    items = "\n".join(f"<li><b>{escaped(name)}</b>: {escaped(why)}</li>" for name, why in scored.refused.items())
-    return (
-        '<section id="refused"><h2>Recordings that could not be scored</h2>\n'
-        f'<p class="lead">Nothing above is of them.</p><ul>\n{items}\n</ul>\n</section>\n'
-    )
+    title = "Recordings that could not be scored"
+    return refusals("refused", title, "Nothing above is of them.", scored.refused)
 
 
 def _origin(scored: Scored) -> str:

@@ -14,6 +14,8 @@ from gyrovae_tf.learn.trust import foreseen
 from gyrovae_tf.spec import AXES, PIXEL
 
 Status = Literal["good", "look", "bad"]
+AMOUNT = "motion to learn from"
+"""The check that says what `trust` says, too, once there are scores."""
 _LITTLE_S = 60.0
 _REPEATED, _MOSTLY_REPEATED = 0.1, 0.5
 _AT_THE_LIMIT = 0.002
@@ -59,7 +61,7 @@ def _amount(data: Dataset, rate: float) -> Check:
     short = foreseen(data, rate)
     status: Status = "good" if not short else "look" if data.seconds >= _LITTLE_S else "bad"
     return Check(
-        "motion to learn from",
+        AMOUNT,
         f"{data.seconds / 60:.1f} min",
         status,
         " ".join(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 
 from gyrovae_tf.learn.health import Status
@@ -68,6 +68,26 @@ def small_print(texts: Iterable[str]) -> str:
 def mark(status: Status, word: str) -> str:
     """A status and a word for it in, a small mark out."""
     return f'<span class="pill {status}">{escaped(word)}</span>'
+
+
+def verdict(status: Status, headline: str, points: Iterable[tuple[Status, str, str]]) -> str:
+    """A status, a headline and points (status, a word for it, text) in; the box at the top of a page out."""
+    items = "\n".join(f"<li>{mark(point, word)} <span>{escaped(text)}</span></li>" for point, word, text in points)
+    return (
+        f'<section id="verdict" class="verdict {status}">\n<p class="headline">{escaped(headline)}</p>\n'
+        f'<ul class="points">\n{items}\n</ul>\n</section>'
+    )
+
+
+def refusals(name: str, title: str, lead: str, reasons: Mapping[str, str]) -> str:
+    """What could not be used -> why, in; a section that lists it, with a line in front, out; nothing for none."""
+    if not reasons:
+        return ""
+    items = "\n".join(f"<li><b>{escaped(what)}</b>: {escaped(why)}</li>" for what, why in reasons.items())
+    return (
+        f'<section id="{name}"><h2>{escaped(title)}</h2>\n<p class="lead">{escaped(lead)}</p><ul>\n{items}\n</ul>\n'
+        "</section>\n"
+    )
 
 
 def three(number: float | None) -> str:

@@ -13,7 +13,8 @@ from gyrovae_tf.learn.motion import NAMES, NORMAL
 _FOUND, _PARTLY = 0.5, 0.1
 _SEPARATES = 0.9  # AUROC from which another threshold would find a kind
 _CHANCE = 0.05
-_GUESSES = 0.7  # mean AUROC on built-in changes below which a detector notices hardly anything
+GUESSES = 0.7
+"""Mean AUROC on built-in changes below which a detector notices hardly anything."""
 _MANY, _TOO_MANY = 2.0, 5.0  # times the rate that was asked for
 _BEATEN = 0.01  # AUROC that the baseline must be ahead by to be worth a word
 
@@ -91,7 +92,7 @@ def _headline(figures: Figures, faults: Sequence[Row], alarms: Status) -> tuple[
         # Stand-ins are mild, and no fault of this machine: what they can show is that a detector knows nothing.
         if alarms == "bad":
             return "bad", "Not ready: too many false alarms"
-        if faults and (len(missed) == len(faults) or sum(row.auroc or 0.0 for row in faults) / len(faults) < _GUESSES):
+        if faults and (len(missed) == len(faults) or sum(row.auroc or 0.0 for row in faults) / len(faults) < GUESSES):
             return "bad", "Not ready: it hardly notices built-in changes of normal motion"
         if not faults:
             return "look", "False alarms are measured; whether faults are found is not"
