@@ -175,7 +175,8 @@ def emit_header(run: Path, output: Path, as_json: bool) -> None:
     _edits(lines)
     say(
         f"next: put it in the place of {stockheader.NAME} in examples/gyro_anomaly_detection_nn/main of "
-        "sscma-example-esp32, and build that again"
+        "sscma-example-esp32, and build that again\n"
+        f"then: {command('monitor', '--port', '/dev/ttyACM0', '--model', run)}"
     )
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import dataclasses
 import os
 import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -21,6 +24,7 @@ if TYPE_CHECKING:  # TensorFlow takes seconds to import: only what uses the fixt
     from gyrovae_tf.recording import Recording
     from gyrovae_tf.stockbundle import StockBundle
 
+PROGRAM = [sys.executable, "-m", "gyrovae_tf.cli.main"]
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
@@ -33,6 +37,28 @@ def shared() -> Path:
             pytest.fail(message)
         pytest.skip(message)
     return SHARED
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Start the command with these words; what still runs at the end is ended."""
+    running: list[subprocess.Popen[str]] = []
+
+    def start(*words: object, **settings: Any) -> subprocess.Popen[str]:
+        command = [*PROGRAM, *map(str, words)]
+        running.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **settings))
+        return running[-1]
+
+    yield start
+    for process in running:
+        process.kill()
+        process.communicate()
+
+
+def port_of(process: subprocess.Popen[str]) -> str:
+    """The port that `simulate` names."""
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
 
 
 @pytest.fixture(scope="session")

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import math
 import os
 import select
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +30,6 @@ from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.recording import Recording
 from gyrovae_tf.runtime import Detector
 
-PROGRAM = [sys.executable, "-m", "gyrovae_tf.cli.main"]
 COUNTING = Recording(
     np.array([[i % 8000, i // 8000, -i % 8000] for i in range(24_000)], float) * 0.5,
     400.0,
@@ -364,19 +363,9 @@ def test_unplugged_and_plugged_in_again(outlet: tuple[str, int] | None) -> None:
 
 
 @pytest.fixture
-def start() -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Start the command with these words; what still runs at the end is ended."""
-    running: list[subprocess.Popen[str]] = []
-
-    def start(*words: object) -> subprocess.Popen[str]:
-        command = [*PROGRAM, "simulate", *map(str, words)]
-        running.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
-        return running[-1]
-
-    yield start
-    for process in running:
-        process.kill()
-        process.communicate()
+def start(start: Callable[..., subprocess.Popen[str]]) -> Callable[..., subprocess.Popen[str]]:
+    """Start `simulate` with these words."""
+    return functools.partial(start, "simulate")
 
 
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])

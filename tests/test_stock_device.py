@@ -9,16 +9,15 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
-from conftest import StockTiny, stock_recording
+from conftest import PROGRAM, StockTiny, port_of, stock_recording
 from numpy.typing import NDArray
 
 import gyrovae_tf as gt
@@ -39,7 +38,6 @@ from gyrovae_tf.stockbundle import Band, StockBundle, StockCalibration
 from gyrovae_tf.stockdetector import StockDetector
 from gyrovae_tf.stockspec import StockSpec
 
-PROGRAM = [sys.executable, "-m", "gyrovae_tf.cli.main"]
 COUNTING = Recording(
     np.stack([np.arange(4000) % 1000, (1000 - np.arange(4000)) % 1000, np.zeros(4000)], axis=1) / 10,
     200.0,
@@ -237,20 +235,34 @@ def test_a_file_of_figures_is_no_recording(detector: Any, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("protocol", "says"), [("gyrovae", "the device runs our firmware"), ("stock", "the device is the stock firmware's")]
+    ("protocol", "says"),
+    [("gyrovae", "the device runs our firmware"), ("stock", "the device sends samples, no figures")],
 )
 def test_a_device_that_prints_no_figures(tmp_path: Path, protocol: Any, says: str) -> None:
     device = Device(Motion(recording=COUNTING), protocol=protocol)
-    with pretend(device) as it, pytest.raises(GyrovaeError, match=f"{says}.*\nLeave --figures out"):
+    with pretend(device) as it, pytest.raises(GyrovaeError, match=f"{says}.*\nLeave --figures and --model out"):
         collect_figures(it.port, tmp_path / "f.csv")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_sample_that_is_left_of_a_line_is_no_mode(
+    detector: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the first samples a line may lose its blanks."""
+    path, boot = tmp_path / "f.csv", Device.boot
+    monkeypatch.setattr(Device, "boot", lambda self: [*boot(self), Line(b"0.00000 0.00000 0.00000 5\n")])
+    device = Device(Motion(recording=COUNTING), detector=detector)
+    with pretend(device, incidents=Incidents(reboot_after_s=4.0), speed=math.inf, seconds=8.0) as it:
+        done = collect_figures(it.port, path, wait_s=0.5)
+    assert (done.results, done.ended, done.reboots) == (36, "gone", 1)
+    assert [row[3] for row in rows(path)] == [0.0] * 18 + [1.0] * 18
 
 
 def test_a_port_that_says_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gyrovae_tf.device.figures.BOOT_S", 0.5)
     master, slave = os.openpty()
     with pytest.raises(GyrovaeError, match="prints no results\nCheck cable, power and baud rate"):
-        collect_figures(os.ttyname(slave), tmp_path / "f.csv", wait_s=0.1)
+        collect_figures(os.ttyname(slave), tmp_path / "f.csv")
     os.close(master)
     os.close(slave)
     assert list(tmp_path.iterdir()) == []
@@ -318,27 +330,6 @@ def test_collect_with_the_model_raises_the_alarm(stock_tiny: StockTiny, tmp_path
 # --- the commands
 
 
-@pytest.fixture
-def start() -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Start the command with these words; what still runs at the end is ended."""
-    running: list[subprocess.Popen[str]] = []
-
-    def start(*words: object) -> subprocess.Popen[str]:
-        command = [*PROGRAM, *map(str, words)]
-        running.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
-        return running[-1]
-
-    yield start
-    for process in running:
-        process.kill()
-        process.communicate()
-
-
-def port_of(process: subprocess.Popen[str]) -> str:
-    assert process.stdout is not None
-    return process.stdout.readline().strip()
-
-
 @pytest.mark.slow
 def test_the_alarm_that_the_stock_firmware_lacks(start: Any, stock_tiny: StockTiny, tmp_path: Path) -> None:
     """simulate, monitor with its log and its command, and collect, as they are typed."""
@@ -383,6 +374,28 @@ def run_command(*words: object) -> str:
     done = subprocess.run([*PROGRAM, *map(str, words)], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+@pytest.mark.slow
+def test_a_real_fan_from_its_recordings_to_the_alarm(start: Any, shared: Path, tmp_path: Path) -> None:
+    """Learnt from the files that are for it; what the console then prints of others is judged through the port."""
+    fan = shared / "datasets" / "nxp_fan"
+    normal = [fan / "normal" / f"{name}.csv" for name in ("fan1_vd1", "fan1_vd2", "fan3_vd1")]
+    data, run = tmp_path / "dataset", tmp_path / "run"
+    run_command("preprocess", *normal, "-o", data, "--frontend", "stock", "--rate-hz", 200)
+    run_command("train", data, "-o", run, "--epochs", 12)
+    run_command("quantize", run)
+    run_command("emit-header", run, "-o", tmp_path / "nn_model.h", "--flavour", "stock")
+    off = sorted((fan / "anomaly" / "off").glob("*.csv"))[0]
+    for recording, events in ((fan / "normal" / "fan1_vd3.csv", 0), (off, 1)):
+        words = ("--protocol", "stock-console", "--model", run, "--recording", recording, "--rate-hz", 200)
+        device = start("simulate", *words, "--speed", 6)
+        told = run_command("monitor", "--port", port_of(device), "--model", run, "--windows", 12, "--json")
+        found = [json.loads(line) for line in told.splitlines()]
+        assert sum(one["begins"] for one in found) == events
+        assert found[-1]["event"] is bool(events)
+        if events:  # a machine that stands still is easier to rebuild
+            assert {reason["side"] for one in found for reason in one["reasons"]} == {"high"}
 
 
 @pytest.mark.slow

@@ -12,17 +12,16 @@ import select
 import signal
 import socket
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from conftest import TINY_MACHINE, Tiny
+from conftest import PROGRAM, TINY_MACHINE, Tiny, port_of
 from gyrovae_tf.cli.live import View, line_for, plot
 from test_alarm import decision
 
@@ -31,13 +30,13 @@ from gyrovae_tf.device.monitor import Decision, Monitor
 from gyrovae_tf.device.pretend import Device, Motion
 from gyrovae_tf.device.serve import Incidents, Pretended, pretend
 from gyrovae_tf.device.simulate import simulate
+from gyrovae_tf.device.stockconsole import StockReason
 from gyrovae_tf.device.watch import Line, watch
 from gyrovae_tf.device.watched import Watched
-from gyrovae_tf.device.wire import Parser, Sample
+from gyrovae_tf.device.wire import Parser, Sample, StockFigures
 from gyrovae_tf.runtime import Detector
 from gyrovae_tf.signal import frontend
 
-PROGRAM = [sys.executable, "-m", "gyrovae_tf.cli.main"]
 ESCAPES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 slow = pytest.mark.slow
 
@@ -142,12 +141,14 @@ def test_the_device_s_verdicts(tiny: Tiny) -> None:
     [
         (b"", "nothing has come for 0.3 s: does the firmware run, and is this its port?"),
         (b"\x80\xff" * 500, "nothing can be made of what comes (1,000 bytes): is --baud that of the firmware?"),
+        (b"Hello\r\nworld\r\n" * 10, "what comes is text, and nothing of it samples or results (140 bytes)"),
     ],
 )
 def test_a_port_that_says_nothing_is_complained_of_once(
     monkeypatch: pytest.MonkeyPatch, said: bytes, complaint: str
 ) -> None:
     monkeypatch.setattr("gyrovae_tf.device.watch.SILENCE_S", 0.3)
+    monkeypatch.setattr("gyrovae_tf.device.watch.BOOT_S", 0.6)
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = f"socket://127.0.0.1:{server.getsockname()[1]}"
         line = Line(port)
@@ -226,27 +227,6 @@ class _Overheard(Line):
 
 
 # --- the command
-
-
-@pytest.fixture
-def start() -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Start the command with these words; what still runs at the end is ended."""
-    running: list[subprocess.Popen[str]] = []
-
-    def start(*words: object, **settings: Any) -> subprocess.Popen[str]:
-        command = [*PROGRAM, *map(str, words)]
-        running.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **settings))
-        return running[-1]
-
-    yield start
-    for process in running:
-        process.kill()
-        process.communicate()
-
-
-def port_of(process: subprocess.Popen[str]) -> str:
-    assert process.stdout is not None
-    return process.stdout.readline().strip()
 
 
 @slow
@@ -428,6 +408,36 @@ def test_a_plain_line() -> None:
         r"x 48-55 Hz louder: 61 %; z 2\.0-4\.0 Hz quieter: 20 %",
         text,
     )
+
+
+STOCK = {
+    "number": None,
+    "t_us": None,
+    "score": 0.5,
+    "alarm": False,
+    "event": False,
+    "reasons": (),
+    "figures": StockFigures(-15.5, math.inf),
+}
+
+
+def test_a_plain_line_of_the_stock_firmware_s_console() -> None:
+    assert line_for(decision(3, **STOCK)).endswith(
+        "score 0.500  threshold 1.000  normal  scalogram -15.50 dB, field inf dB"
+    )
+    low = decision(3, **{**STOCK, "reasons": (StockReason("scalogram", -15.5, -12.25, "low"),)})
+    assert line_for(low).endswith("normal  scalogram -15.50 dB, alarm from -12.25 down: unlike normal motion")
+
+
+def test_the_view_of_the_stock_firmware_s_console() -> None:
+    watched = Watched(Monitor(), "p", connected=True)
+    watched.monitor.traffic.results = 1200
+    watched(decision(3, **STOCK))
+    lines = View(io.StringIO(), watched).lines(100)
+    assert [ESCAPES.sub("", line) for line in lines[-2:]] == [
+        "scalogram -15.50 dB, field inf dB",
+        "1,200 results, 0 windows, 0 alarms, 0 events",
+    ]
 
 
 @pytest.mark.parametrize("columns", [20, 40, 80, 200])

@@ -38,6 +38,10 @@ HEADER = "time_s,scalogram_db,field_db,segment"
 """Unix seconds of this computer, the two figures as printed, and the number of the stretch without a boot or a gap."""
 
 
+_SAMPLES = "Leave --figures and --model out to record its samples"
+_MOST_STRANGE = 10  # samples in a row; one may be left of a line that was cut up
+
+
 @dataclass(frozen=True)
 class CollectedFigures:
     """What a collection of figures came to."""
@@ -130,7 +134,7 @@ class _Run:
         self._monitor = None if detector is None else Monitor(detector)
         self._ended: Ended = "stopped"
         self._times: tuple[float, float] | None = None  # of the first result and the latest
-        self._reboots = self._opened = 0
+        self._reboots = self._opened = self._strange = 0
         self._splits = True  # the next result begins a segment
 
     def to_the_end(
@@ -151,6 +155,7 @@ class _Run:
                 if line.opened != self._opened:
                     self._opened, self._splits = line.opened, True
                     self._parser.restart()
+                    self._parser.protocol = None
                     line.write(b"\n" + command_line("info"))  # our firmware would answer; the stock one hears nothing
                     if self._monitor is not None:
                         self._monitor.connected(time.time())
@@ -166,8 +171,9 @@ class _Run:
                 if now >= until:
                     self._ended = "seconds"
                     break
-                if now - alive > max(wait_s, BOOT_S if chunk is not None else 0.0):
-                    self._ended = "silent" if chunk is not None else "gone"
+                gone = chunk is None
+                if now - alive > (wait_s if gone else max(wait_s, BOOT_S) if self.results else BOOT_S):
+                    self._ended = "gone" if gone else "silent"
                     raise self._early(wait_s)
         except GyrovaeError as error:
             self._ended = "failed" if self._ended == "stopped" else self._ended
@@ -181,15 +187,23 @@ class _Run:
         """Write what is printed, and judge it."""
         now = time.time()
         for event in events:
-            if isinstance(event, Sample | StockSample | Banner | Verdict):
-                whose = "is the stock firmware's" if isinstance(event, StockSample) else "runs our firmware"
+            if isinstance(event, Sample | Banner | Verdict):
                 raise GyrovaeError(
-                    f"the device {whose}, and sends samples or verdicts, not figures",
-                    remedy="Leave --figures out to record samples, or set GYRO_SAMPLE_MODE to 0 and flash it again.",
+                    "the device runs our firmware, and prints no figures",
+                    remedy=f"{_SAMPLES}; gyrovae-tf monitor shows its verdicts.",
                 )
+            if isinstance(event, StockSample):
+                self._strange += 1
+                if self._strange > _MOST_STRANGE:
+                    raise GyrovaeError(
+                        "the device sends samples, no figures: it is Seeed's firmware in its sampling mode",
+                        remedy=f"{_SAMPLES}, or set GYRO_SAMPLE_MODE to 0 and flash it again.",
+                    )
+                continue
             if isinstance(event, Rebooted):
                 self._reboots, self._splits = self._reboots + bool(self.results), True
             elif isinstance(event, StockFigures):
+                self._strange = 0
                 self._write(event, now)
             if self._monitor is not None:
                 yield from self._monitor.take([event], now)

@@ -166,7 +166,7 @@ def _judge(seen: _Seen) -> Verdict:
     }[status]
     steps = (
         "gyrovae-tf emit-header RUN --flavour stock -o nn_model.h, in the place of the firmware's own, and build it.",
-        "Compare its console with the levels below on the healthy machine.",
+        "gyrovae-tf monitor --port PORT --model RUN judges its console by these levels; first on the healthy machine.",
         "For small or fast vibrations, orientation or other rates: our own firmware and the power front end.",
     )
     return Verdict(status, headline, tuple(points), steps)
