@@ -11,7 +11,7 @@ from gyrovae_tf.errors import GyrovaeError
 
 from . import stock
 from .progress import progress_bar
-from .show import as_json, command, evaluation_table, expand, modes_table, print_json, say, table
+from .show import as_json, command, evaluation_table, modes_table, print_json, say, table
 
 _FOLDER = click.Path(path_type=Path)
 QUANTISATIONS = ("best", "ptq", "qat")
@@ -40,14 +40,17 @@ def demo(output: Path, seed: int, as_json: bool) -> None:
 
 
 @click.command(short_help="Recordings of normal motion -> a dataset.")
-@click.argument("recordings", nargs=-1, metavar="CSV...")
+@click.argument("recordings", nargs=-1)
 @click.option("-o", "--output", type=_FOLDER, required=True, help="The dataset's folder.")
-@click.option("--dataset", type=_FOLDER, help="Instead of CSV files: a folder with meta.json; its split.normal_train.")
+@click.option("--dataset", type=_FOLDER, help="Instead of recordings: a folder with meta.json; its split.normal_train.")
 @click.option("--window", type=int, help="Samples in a window, a multiple of 32.  [default: 256, or as meta.json says]")
 @click.option("--hop", type=int, help="Samples from one window to the next.  [default: a quarter of the window]")
 @click.option("--rate-hz", type=float, help="Samples a second, for recordings that do not say.")
 @click.option("--lsb", type=float, help="Units a count of the sensor.  [default: as recorded, else from the range]")
 @click.option("--validation-share", default=0.25, show_default=True, help="Share of the motion that is held back.")
+@click.option("--jobs", type=click.IntRange(1), help="Processes of this computer.  [default: its cores]")
+@click.option("--scheduler", metavar="URL", help="Instead: the workers of a Dask scheduler, tcp://HOST:PORT.")
+@click.option("--resume", is_flag=True, help="Go on with interrupted work.")
 @click.option(
     "--frontend",
     type=click.Choice(FRONTENDS),
@@ -61,30 +64,57 @@ def preprocess(
     recordings: tuple[str, ...],
     output: Path,
     dataset: Path | None,
+    jobs: int | None,
+    scheduler: str | None,
+    resume: bool,
     frontend: str,
     stock_constants: str | None,
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Cut recordings of NORMAL motion into windows, fit the front end, and store the images to train on.
+    """Cut RECORDINGS of NORMAL motion into windows, fit the front end, and store the images to train on.
 
-    A folder stands for all .csv files in it. With --frontend stock the detector is for Seeed's unmodified firmware
-    (gyro_anomaly_detection_nn): 256 samples at 200 Hz in m/s^2, with the constants that are compiled into it.
+    RECORDINGS are CSV or Parquet files of any length, folders (with those in them), patterns, or URLs. Of long ones the
+    dataset is written in shards, by all cores; work that was interrupted goes on with --resume, and a worker that dies
+    costs time only. The same recordings give the same bytes. Parquet, URLs and --scheduler need: pip install
+    "gyrovae-tf[scale]".
+
+    With --frontend stock the detector is for Seeed's unmodified firmware (gyro_anomaly_detection_nn): 256 samples at
+    200 Hz in m/s^2, with the constants that are compiled into it. It takes CSV files, and holds them in memory.
     """
     if not recordings and dataset is None:
-        raise click.UsageError("no recordings: give CSV files, or --dataset")
+        raise click.UsageError("no recordings: give files, or --dataset")
     if recordings and dataset is not None:
-        raise click.UsageError("give CSV files or --dataset, not both")
+        raise click.UsageError("give files or --dataset, not both")
+    if jobs is not None and scheduler is not None:
+        raise click.UsageError("give either --jobs or --scheduler")
     if frontend == "stock":
+        given = {"jobs": jobs, "scheduler": scheduler, "resume": resume or None}
+        stock.refuse(given, "not with --frontend stock, which holds its recordings in memory")
         stock.preprocess(recordings, output, dataset, stock_constants, as_json, **options)
         return
     stock.refuse({"stock_constants": stock_constants}, "only with --frontend stock")
-    with progress_bar() as progress:
-        from gyrovae_tf.learn import dataset as library
-        from gyrovae_tf.learn.trust import foreseen
+    try:
+        with progress_bar() as progress:
+            from gyrovae_tf.learn import dataset as library
+            from gyrovae_tf.learn.trust import foreseen
+            from gyrovae_tf.workers import cores
 
-        made = library.preprocess(expand(recordings), output, dataset=dataset, progress=progress, **options)
-        warnings = foreseen(made)
+            made = library.preprocess(
+                recordings,
+                output,
+                dataset=dataset,
+                jobs=jobs or (1 if scheduler else cores()),
+                scheduler=scheduler,
+                resume=resume,
+                progress=progress,
+                **options,
+            )
+            warnings = foreseen(made)
+    except KeyboardInterrupt:
+        raise GyrovaeError(
+            "stopped by Ctrl-C", remedy="What is done is kept: the same command goes on with --resume."
+        ) from None
     spec = made.spec
     if as_json:
         print_json(
@@ -149,9 +179,10 @@ def train(dataset: Path, output: Path, resume: bool, overwrite: bool, as_json: b
         print_json({"run": str(output), **run.metrics})
         return
     metrics = run.metrics
+    number = f"{metrics['validated_on']:,} " if "validated_on" in metrics else ""
     click.echo(
         f"{output}: {metrics['epochs']} epochs, of which number {metrics['best_epoch']} is kept; "
-        f"mean squared error on held-back windows {metrics['validation_error']:.3f}"
+        f"mean squared error on {number}held-back windows {metrics['validation_error']:.3f}"
     )
     for branch, use in metrics["latent"].items():
         verdict = "" if carries(use) else " (this image tells the model nothing)"
@@ -203,6 +234,7 @@ def quantize(run: Path, as_json: bool, **options: Any) -> None:
                 "bytes": len(bundle.model),
                 "macs": metrics["macs"],
                 **{name: metrics[name] for name in ("mode", "modes", "runtime", "threshold", "trust", "vote")},
+                "excerpt": metrics.get("excerpt"),
                 "arena": None if bundle.arena is None else bundle.arena.to_dict(),
             }
         )
@@ -226,6 +258,11 @@ def quantize(run: Path, as_json: bool, **options: Any) -> None:
         f"a fault is told\n{vote['delay_s']['1']:.1f} s after its first window where all its windows are alarms, "
         f"{vote['delay_s']['0.5']:.1f} s where half are"
     )
+    if excerpt := metrics.get("excerpt"):
+        click.echo(
+            f"note: all of that is of {excerpt['windows']:,} of the dataset's {excerpt['of']:,} windows: "
+            "stretches evenly spaced over the time"
+        )
     for text in (*trust["warnings"], *vote["warnings"], *([trust["note"]] if trust["note"] else [])):
         click.echo(f"note: {text}")
     say(f"next: {command('evaluate', run)} --normal ... --anomaly KIND=...\nthen: {command('emit-header', run)}")

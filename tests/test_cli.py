@@ -198,13 +198,13 @@ def test_a_bad_recording(here: Path, content: str, says: str) -> None:
     [
         (["preprocess", "missing.csv", "-o", "new"], "cannot read missing.csv: no such file"),
         (["preprocess", "*.txt", "-o", "new"], "nothing matches *.txt"),
-        (["preprocess", "empty", "-o", "new"], "empty holds no .csv files"),
+        (["preprocess", "empty", "-o", "new"], "empty holds no .csv or .parquet files"),
         (
             ["preprocess", "a.csv", "slow.csv", "-o", "new"],
             "the recordings differ in rate; expected 200 Hz as in a.csv",
         ),
-        (["preprocess", "a.csv", "--dataset", "empty", "-o", "new"], "give CSV files or --dataset, not both"),
-        (["preprocess", "-o", "new"], "no recordings: give CSV files, or --dataset"),
+        (["preprocess", "a.csv", "--dataset", "empty", "-o", "new"], "give files or --dataset, not both"),
+        (["preprocess", "-o", "new"], "no recordings: give files, or --dataset"),
         (["preprocess", "--dataset", "empty", "-o", "new"], "empty is not a dataset of recordings"),
         (["preprocess", "a.csv"], "Missing option '-o' / '--output'."),
         (["preprocess", "a.csv", "-o", "new", "--window", "100"], "expected a multiple of 32 samples"),
@@ -937,7 +937,7 @@ def test_a_bar_and_a_hint_on_a_terminal(here: Path) -> None:
     (here / "a.csv").write_text(csv(6000))
     code, lines, wrote = on_a_terminal("preprocess", "a.csv", "-o", "my data", folder=here)
     assert code == 0
-    assert re.fullmatch(r"training windows           \[#{29}\] 100 %  took 0:0\d", lines[0])
+    assert re.fullmatch(r"windows                    \[#{29}\] 100 %  took 0:0\d", lines[0])
     assert re.fullmatch(r"held-back windows          \[#{29}\] 100 %  took 0:0\d", lines[1])
     assert lines[2].startswith("my data: ")
     assert lines[4].startswith("note: Too few data")
@@ -1064,9 +1064,9 @@ def test_a_damaged_model(copy: Path, words: list[str], says: str) -> None:
 @pytest.mark.parametrize(
     ("name", "words", "says"),
     [
-        ("dataset/train_images.npy", ["train", "dataset", "-o", "new"], "train_images.npy is damaged"),
+        ("dataset/train_images-00000.npy", ["train", "dataset", "-o", "new"], "train_images-00000.npy is damaged"),
         ("dataset/dataset.json", ["train", "dataset", "-o", "new"], "dataset.json"),
-        ("dataset/validation_images.npy", ["quantize", "run"], "validation_images.npy is damaged"),
+        ("dataset/validation_images-00000.npy", ["quantize", "run"], "validation_images-00000.npy is damaged"),
         ("run/run.json", ["quantize", "run"], "run.json"),
         ("run/model.keras", ["quantize", "run"], "model.keras"),
         ("run/baseline.npz", ["evaluate", "run", "--normal", "more.csv"], "baseline.npz"),

@@ -85,7 +85,7 @@ def test_the_demo(tmp_path: Path) -> None:
     assert (told["macs"], told["model_bytes"]) == (109_568, made.model_bytes)
     assert made.model_bytes <= 64 * 1024
     assert all(Path(path).exists() for path in made.files)
-    assert {"simulating", "training windows", "scoring normal windows", "calibrating", "normal (1 of 7)"} <= set(seen)
+    assert {"simulating", "windows", "scoring normal windows", "calibrating", "normal (1 of 7)"} <= set(seen)
     header = tmp_path / "demo" / "nn_model.h"
     assert compiled_model(header) == gt.Bundle.load(tmp_path / "demo" / "run").model
     (tmp_path / "demo" / "thesis.txt").write_text("years of work")

@@ -133,7 +133,7 @@ def _one(
 ) -> dict[str, Any]:
     """One dataset: all methods and seeds, and the detector on less to learn from."""
     data = preprocess(output=work / "dataset", dataset=folder, progress=progress)
-    hop = data.spec.window // 2
+    some, hop = data.excerpt(), data.spec.window // 2
     tests = unseen(folder, data.spec, hop=hop)
     trials: dict[str, list[Trial]] = {}
     ways: dict[str, list[Trial]] = {mode: [] for mode in MODES}
@@ -145,10 +145,10 @@ def _one(
             started = time.perf_counter()
             run = train(data, work / "run", options=choice, overwrite=True, progress=told)
             trained = time.perf_counter()
-            found = candidates(run, data, MODES, runtime.best(), told)
+            found = candidates(run, some, MODES, runtime.best(), told)
             chosen = choose(found)
             bundles = {
-                c.mode: detector(run, data, c, found, false_alarm_rate=rate, progress=told) for c in found if c.content
+                c.mode: detector(run, some, c, found, false_alarm_rate=rate, progress=told) for c in found if c.content
             }
             bundle = bundles[chosen.mode]
             bundle.save(run.path / BUNDLE)
@@ -163,7 +163,7 @@ def _one(
         trials.setdefault("int8", []).append(ways[chosen.mode][-1])
         trials.setdefault("float", []).append(_float(run, bundle, tests, trained - started, told))
         for name, trial in baseline_trials(
-            (data.train_features, data.validation_features),
+            (some.train_features, some.validation_features),
             {group: log_band_energies(windows) for group, windows in tests.groups().items()},
             seed=choice.seed,
             rate=rate,

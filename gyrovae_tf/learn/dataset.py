@@ -4,30 +4,49 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import io
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gyrovae_tf.bundle import POWER, check_frontend, check_schema, read_json, replacing_folder, write_json
-from gyrovae_tf.errors import GyrovaeError, atomic_write, read_file
-from gyrovae_tf.learn.baseline import log_band_energies
-from gyrovae_tf.learn.cutting import cut, divided
+from gyrovae_tf.bundle import POWER, check_frontend, check_schema, replacing_folder, write_json
+from gyrovae_tf.errors import GyrovaeError
+from gyrovae_tf.learn.cutting import cut as cut
+from gyrovae_tf.learn.cutting import divided
 from gyrovae_tf.learn.layout import training_part
-from gyrovae_tf.npy import read_npy
-from gyrovae_tf.recording import Recording, read_all
-from gyrovae_tf.signal import frontend
-from gyrovae_tf.spec import CELLS, WINDOW_MAX, WINDOW_MIN, Spec, check_window
+from gyrovae_tf.learn.making import (
+    Crew,
+    Unfinished,
+    check_crew,
+    fitted,
+    identities,
+    sources_of,
+    surveyed,
+)
+from gyrovae_tf.learn.making import Progress as Progress
+from gyrovae_tf.learn.preparing import Portion, changed, make, portions
+from gyrovae_tf.learn.rows import Rows, in_blocks, sha256_of, shard_of
+from gyrovae_tf.learn.stored import MARKER as MARKER
+from gyrovae_tf.learn.stored import read_record, shard_name, write_shards
+from gyrovae_tf.recording import Recording, check_alike
+from gyrovae_tf.spec import CELLS, PIXEL, WINDOW_MAX, WINDOW_MIN, Spec, check_window
 
-SCHEMA_VERSION = 1
-MARKER = "dataset.json"
+SCHEMA_VERSION = 2
+SHARD = 4096
+"""Windows in a shard: a file for each array."""
+HELD = 1 << 29
+"""Bytes of arrays that are kept in memory; where there are more, `Rows` stand in for them."""
+EXCERPT = 50_000
+"""Windows that what looks at all of them at once looks at, at the most (`Dataset.excerpt`)."""
+_LARGEST_SHARD = 1 << 20  # windows
+_SMALL = 64 << 20  # bytes of a file that is read before its size is judged
+_STRETCH = 512  # windows in a row that an excerpt is made of
 _ARRAYS = (
     "train_images",
     "validation_images",
@@ -37,17 +56,19 @@ _ARRAYS = (
     "validation_features",
 )
 _WINDOWS = ("train_windows", "validation_windows")
-_LARGEST = 64 << 30  # bytes of one array
 _WINDOW = 256
-_PART = 1024  # windows between two reports of progress
-
-Progress = Callable[[int, int, str], None]
-"""Called with (done, total, what): for a progress bar."""
+_BLOCK = 1024  # windows that are read at once
+_INTERLEAVED, _BUFFER = 8, 4096  # blocks that are open at a time, and windows that are shuffled
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Normal motion, cut into windows and turned into images; training and validation share no sample."""
+    """Normal motion, cut into windows and turned into images; training and validation share no sample.
+
+    The arrays of a dataset of more than half a gigabyte are `Rows` in its files, which stand in for arrays: `len`,
+    `shape`, `dtype`, and slices and arrays of rows, which alone are read; `np.asarray` reads all. Only the origins, 16
+    bytes a window, are always in memory.
+    """
 
     spec: Spec
     """The front end, fitted to the training part alone."""
@@ -77,53 +98,189 @@ class Dataset:
     @property
     def digest(self) -> str:
         """64 hexadecimal digits that change when spec or images do."""
-        parts = (self.spec.to_json().encode(), self.train_images.tobytes(), self.validation_images.tobytes())
-        return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
+        parts = (hashlib.sha256(self.spec.to_json().encode()).hexdigest(), *map(_sha256, self._images))
+        return hashlib.sha256(b"".join(map(bytes.fromhex, parts))).hexdigest()
+
+    @property
+    def _images(self) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
+        return self.train_images, self.validation_images
 
     @property
     def seconds(self) -> float:
         """How much motion the training windows cover, in seconds (those of overlapping windows once)."""
         return len(self.train_images) * min(self.hop, self.spec.window) / self.spec.rate_hz
 
+    @property
+    def held(self) -> bool:
+        """Whether its images are in memory."""
+        return not any(isinstance(images, Rows) for images in self._images)
+
+    def excerpt(self, most: int = EXCERPT) -> Dataset:
+        """Itself, where it is in memory and has at most `most` windows; else so many of them, or all, in memory.
+
+        They are stretches of some hundred windows in a row, evenly spaced over the time of all of them, trained on and
+        held back.
+        """
+        count = len(self.train_images)
+        total = count + len(self.validation_images)
+        if total <= most and self.held:
+            return self
+        most = min(most, total)
+        origins = np.concatenate([self.train_origins, self.validation_origins])
+        order = np.lexsort((origins[:, 1], origins[:, 0]))
+        number = max(most // _STRETCH, 1) if most < total else 1
+        length = most // number
+        starts = np.linspace(0, total - length, number).round().astype(np.int64)
+        chosen = np.sort(order[(starts[:, None] + np.arange(length)).ravel()])
+        rows = {"train": chosen[chosen < count], "validation": chosen[chosen >= count] - count}
+        kept = {name: getattr(self, name) for name in (*_ARRAYS, *_WINDOWS)}
+        some: dict[str, Any] = {
+            name: None if array is None else array[rows[name.partition("_")[0]]] for name, array in kept.items()
+        }
+        return dataclasses.replace(self, **some)
+
+    def tf_data(
+        self, part: Literal["train", "validation"] = "train", *, batch: int = 64, seed: int | None = None
+    ) -> Any:
+        """A part's name in, its images once through as a `tf.data.Dataset` out: float32 [b, 2, 32, 32, 3] a batch.
+
+        They are in standard deviations (pixels / 32), as the VAE takes them; the last batch may be smaller. They are
+        read as they are asked for, so that memory does not depend on the dataset's size. In order; or, with a `seed`,
+        shuffled: blocks of 1024 windows in an order that is drawn anew each time through, 8 of them interleaved, and
+        4096 windows of these shuffled. `GyrovaeError` for other parts.
+        """
+        from gyrovae_tf.learn.engine import tf
+
+        parts = {"train": self.train_images, "validation": self.validation_images}
+        if part not in parts:
+            raise GyrovaeError("unknown part of a dataset", expected=" or ".join(parts), received=part)
+        images = parts[part]
+        blocks = -(-len(images) // _BLOCK)
+
+        def block(number: Any) -> Any:
+            rows = tf.numpy_function(lambda n: images[n * _BLOCK : (n + 1) * _BLOCK], [number], tf.int8)
+            return tf.data.Dataset.from_tensor_slices(tf.ensure_shape(rows, (None, *images.shape[1:])))
+
+        found = tf.data.Dataset.range(blocks)
+        if seed is None:
+            found = found.interleave(block, cycle_length=1)
+        else:
+            found = found.shuffle(blocks, seed=seed).interleave(
+                block, cycle_length=_INTERLEAVED, num_parallel_calls=2, deterministic=True
+            )
+            found = found.shuffle(_BUFFER, seed=seed + 1)
+        found = found.batch(batch).map(lambda some: tf.cast(some, tf.float32) / PIXEL)
+        return found.apply(tf.data.experimental.assert_cardinality(-(-len(images) // batch))).prefetch(2)
+
     def save(self, path: str | PathLike[str]) -> Dataset:
         """Write the folder, wholly or not at all, in place of a dataset that may be there; itself with `path` out."""
-        record = {
-            "schema_version": SCHEMA_VERSION,
-            "spec": json.loads(self.spec.to_json()),
-            "hop": self.hop,
-            "sources": list(self.sources),
-            "train_windows": len(self.train_images),
-            "validation_windows": len(self.validation_images),
-        }
-        write_dataset(path, {name: getattr(self, name) for name in (*_ARRAYS, *_WINDOWS)}, record)
+        with replacing_folder(path, marker=MARKER) as folder:
+            files: dict[str, str] = {}
+            for name in (*_ARRAYS, *_WINDOWS):
+                array = getattr(self, name)
+                if array is not None:
+                    files |= write_shards(folder, name, array, SHARD)
+            counts = {"train": len(self.train_images), "validation": len(self.validation_images)}
+            write_json(folder / MARKER, _record(self.spec, self.hop, self.sources, counts, SHARD, files))
         return dataclasses.replace(self, path=Path(path))
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> Dataset:
-        """Read a folder that `preprocess` wrote; `GyrovaeError` when it is none, or was changed or damaged."""
+        """Read a folder that `preprocess` wrote; `GyrovaeError` when it is none, or was changed or damaged.
+
+        All of it is read once through, piece by piece; what is more than half a gigabyte stays in its files.
+        """
         folder, record = Path(path), read_record(path)
         check_frontend(record, POWER, folder)
-        check_schema(record, SCHEMA_VERSION, folder, remedy="Preprocess the recordings again.")
-        try:
-            spec = Spec.from_dict(record["spec"])
-            hop, sources, hashes = int(record["hop"]), tuple(map(str, record["sources"])), dict(record["files"])
-            arrays = {name: load_npy(folder / f"{name}.npy", hashes[f"{name}.npy"]) for name in _ARRAYS}
-            kept = [name for name in _WINDOWS if f"{name}.npy" in hashes]
-            arrays |= {name: load_npy(folder / f"{name}.npy", hashes[f"{name}.npy"]) for name in kept}
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
-            raise GyrovaeError(f"{folder / MARKER} is malformed: {error!r}") from None
-        for part in ("train", "validation"):
-            images = arrays[f"{part}_images"]
-            if images.dtype != np.int8 or images.shape[1:] != (2, 32, 32, 3) or not len(images):
-                raise GyrovaeError(f"{folder / part}_images.npy holds no images", received=list(images.shape))
-            windows, expected = arrays.get(f"{part}_windows"), (len(images), spec.window, 3)
-            if windows is not None and (windows.dtype != np.int16 or windows.shape != expected):
-                raise GyrovaeError(
-                    f"{folder / part}_windows.npy does not hold the windows of the images",
-                    expected=f"int16 {list(expected)}",
-                    received=f"{windows.dtype} {list(windows.shape)}",
-                )
-        return cls(spec=spec, hop=hop, sources=sources, path=folder, **arrays)
+        older = record.get("schema_version") == 1
+        check_schema(record, 1 if older else SCHEMA_VERSION, folder, remedy="Preprocess the recordings again.")
+        return _opened(folder, record, checked=False)
+
+
+def _record(
+    spec: Spec, hop: int, sources: Iterable[str], counts: Mapping[str, int], size: int, files: Mapping[str, str]
+) -> dict[str, Any]:
+    """What the marker of a dataset says."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "spec": json.loads(spec.to_json()),
+        "hop": hop,
+        "sources": list(sources),
+        "train_windows": counts["train"],
+        "validation_windows": counts["validation"],
+        "shard_windows": size,
+        "files": dict(files),
+    }
+
+
+def _opened(folder: Path, record: Mapping[str, Any], *, checked: bool) -> Dataset:
+    """A folder and its record in, the dataset out; the files' hashes are compared unless that was done."""
+    found: dict[str, Any] = {}
+    try:
+        spec = Spec.from_dict(record["spec"])
+        hop, sources, hashes = int(record["hop"]), tuple(map(str, record["sources"])), dict(record["files"])
+        kept = [name for name in _WINDOWS if _files(record, name)[0] in hashes]
+        for name in (*_ARRAYS, *kept):
+            found[name] = _rows(folder, record, name, hashes, spec.window, checked=checked)
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise GyrovaeError(f"{folder / MARKER} is malformed: {error!r}") from None
+    for part in ("train", "validation"):
+        counts = {name: len(rows) for name, rows in found.items() if name.startswith(part)}
+        if len(set(counts.values())) > 1:
+            raise GyrovaeError(f"{folder}: the arrays of the {part} windows differ in length", received=counts)
+    held = sum(rows.nbytes for rows in found.values()) <= HELD
+    arrays: dict[str, Any] = {
+        name: np.asarray(rows) if held or name.endswith("_origins") else rows for name, rows in found.items()
+    }
+    return Dataset(spec=spec, hop=hop, sources=sources, path=folder, **arrays)
+
+
+def _files(record: Mapping[str, Any], name: str) -> list[str]:
+    """A dataset's record and the name of an array in, the names of its files out."""
+    if record["schema_version"] == 1:
+        return [f"{name}.npy"]
+    count, size = record[f"{name.partition('_')[0]}_windows"], record["shard_windows"]
+    if not (
+        type(count) is int
+        and type(size) is int
+        and 1 <= size <= _LARGEST_SHARD
+        and 1 <= count <= size * len(record["files"])
+    ):
+        raise ValueError(f"{count} windows in files of {size}")
+    return [shard_name(name, number) for number in range(-(-count // size))]
+
+
+def _rows(
+    folder: Path, record: Mapping[str, Any], name: str, hashes: Mapping[str, Any], window: int, *, checked: bool
+) -> Rows:
+    """An array of a dataset; `GyrovaeError` when one of its files is damaged or holds something else."""
+    part, _, what = name.partition("_")
+    names = _files(record, name)
+    count, size = record[f"{part}_windows"], record.get("shard_windows", record[f"{part}_windows"])
+    kind, row, wrong = {
+        "images": ("int8", (2, 32, 32, 3), "holds no images"),
+        "windows": ("int16", (window, 3), "does not hold the windows of the images"),
+        "origins": ("int64", (2,), "does not hold the origins of the windows"),
+        "features": ("float64", (27,), "does not hold the features of the windows"),
+    }[what]
+    content = hashlib.sha256()
+    shards = []
+    for number, file in enumerate(names):
+        expected = (min(size, count - number * size), *row)
+        largest = max(math.prod(expected) * np.dtype(kind).itemsize, _SMALL)
+        shard, header = shard_of(folder / file, None if checked else str(hashes[file]), content, largest)
+        if np.dtype(header.kind) != np.dtype(kind) or header.shape != expected or not header.shape[0]:
+            raise GyrovaeError(
+                f"{folder / file} {wrong}",
+                expected=f"{kind} {list(expected)}",
+                received=f"{np.dtype(header.kind)} {list(header.shape)}",
+            )
+        shards.append(shard)
+    return Rows(shards, np.dtype(kind), row, "" if checked else content.hexdigest())
+
+
+def _sha256(array: NDArray[Any] | Rows) -> str:
+    return array.sha256 if isinstance(array, Rows) else sha256_of(in_blocks(array, _BLOCK))
 
 
 def preprocess(
@@ -136,16 +293,30 @@ def preprocess(
     rate_hz: float | None = None,
     lsb: float | None = None,
     validation_share: float = 0.25,
+    jobs: int = 1,
+    scheduler: str | None = None,
+    resume: bool = False,
+    shard_windows: int = SHARD,
     progress: Progress | None = None,
 ) -> Dataset:
-    """Recordings of normal motion (or their paths) in, a `Dataset` out, also written to `output` where given.
+    """Recordings of normal motion (or their names) in, a `Dataset` out, also written to `output` where given.
 
+    Names are paths of CSV or Parquet files of any length, folders, patterns or URLs (`streaming.find_recordings`).
     Instead of recordings, `dataset` may be a folder with meta.json (see `layout`): its split.normal_train.
     `window` and `hop` are in samples (256, or that meta.json's recommended_window, and a quarter of the window);
     `rate_hz` is for files that do not state one; `lsb` is the size of a count in the recordings' units (that of the
     recordings where they state it, else chosen so that 2.5 times the largest sample to train on fits int16). The
     timeline of all recordings is divided into up to 8 blocks; the last `validation_share` of each is held back, and
-    training windows that overlap a held-back one are dropped. The front end is fitted to the training windows alone.
+    training windows that overlap a held-back one are dropped. The front end is fitted to the training windows alone:
+    to all of them, or, where they are of more than 4 million samples (16,384 windows of 256), to so many evenly spaced
+    ones.
+
+    `jobs` processes of this computer do the work, or the workers of a Dask `scheduler`, which have to reach the files
+    by the same names. What is done is kept in `OUTPUT.parts`: with `resume` interrupted work goes on. The same
+    recordings give the same bytes, whoever does the work, and however often it is interrupted. Memory does not depend
+    on the recordings' length, but for some tens of bytes a window (and all of it without `output`). A shard, a file for
+    each array, has `shard_windows` windows.
+
     `GyrovaeError` when there are too few windows of either, when nothing moves, and when the recordings do not fit
     int16 counts of `lsb`.
     """
@@ -162,43 +333,74 @@ def preprocess(
     if lsb is not None and not (math.isfinite(lsb) and lsb > 0):
         raise GyrovaeError("the size of a count (lsb) is not usable", expected="above 0", received=lsb)
     check_share(validation_share)
-    known = read_all(recordings, rate_hz=rate_hz)
-    stated = {recording.lsb for recording in known}
-    if lsb is None and len(stated) == 1:
-        lsb = stated.pop()
-    if lsb is not None:
-        _check_range(known, lsb)
-    origins, held_back, training = divided(known, window, hop, validation_share)
-    lsb = _lsb(known, origins[training], window) if lsb is None else lsb
-    windows, _ = cut(known, window=window, hop=hop, lsb=lsb)
-    rate = known[0].rate_hz
-    assert rate is not None  # read_all refuses recordings without a rate
-    to_train, to_hold_back = windows[training], windows[held_back]
-    spec = frontend.fit(to_train, rate_hz=rate, lsb=lsb, units=known[0].units)
-    if all(mean <= floor for axis in spec.power_mean for mean, floor in zip(axis, spec.power_floor, strict=True)):
+    if not (type(shard_windows) is int and 1 <= shard_windows <= _LARGEST_SHARD):
         raise GyrovaeError(
-            "the recordings show no motion on any axis",
-            expected="a machine that runs",
-            remedy="Check the sensor and its wiring, and record while the machine runs.",
+            "the windows in a shard are not usable", expected=f"1 to {_LARGEST_SHARD}", received=shard_windows
         )
+    sources, crew = sources_of(recordings), Crew(jobs, scheduler)
+    check_crew(crew, sources)
+    unfinished = None
+    if output is not None:
+        plan = {
+            "schema_version": 1,
+            "recordings": identities(sources),
+            "options": [window, hop, rate_hz, lsb, validation_share, shard_windows],
+        }
+        unfinished = Unfinished(output, plan, resume=resume)
+    known = surveyed(sources, rate_hz, crew, progress)
+    check_alike([recording.stream for recording in known])
+    origins, held_back, training = divided(known, window, hop, validation_share)
+    spec = None if unfinished is None else unfinished.spec
+    if spec is None:
+        stated = {recording.stream.facts.lsb for recording in known}
+        lsb = stated.pop() if lsb is None and len(stated) == 1 else lsb
+        spec = fitted(known, origins[training], window, lsb, crew, progress)
+    chosen = {"train": training, "validation": held_back}
+    tasks = [task for part in chosen for task in portions(part, known, origins, chosen[part], shard_windows)]
+    expected = {part: origins[mask] for part, mask in chosen.items()}
+    names = tuple(recording.stream.source for recording in known)
+    if unfinished is None:
+        made: dict[str, list[Any]] = {}
+        shards = _shards(tasks, expected, (spec, hop), crew, progress)
+        for task, arrays in sorted(shards, key=lambda shard: shard[0].number):
+            for name, array in arrays.items():
+                made.setdefault(f"{task.part}_{name}", []).append(array)
+        whole: dict[str, Any] = {name: np.concatenate(parts) for name, parts in made.items()}
+        return Dataset(spec=spec, hop=hop, sources=names, **whole)
+    with unfinished.begun(spec):
+        files: dict[str, str] = {}
+        missing = []
+        for task in tasks:
+            kept = unfinished.find(task)
+            files |= kept or {}
+            missing += [] if kept else [task]
+        for task, arrays in _shards(missing, expected, (spec, hop), crew, progress):
+            files |= unfinished.keep(task, arrays)
+        counts = {part: len(mine) for part, mine in expected.items()}
+        record = _record(spec, hop, names, counts, shard_windows, files)
+        unfinished.finish(record)
+    return _opened(Path(output or ""), record, checked=True)
 
-    def render(part: NDArray[np.int16]) -> NDArray[np.int8]:
-        return frontend.images(part, spec)
 
-    made = Dataset(
-        spec=spec,
-        hop=hop,
-        train_images=in_parts(render, to_train, _PART, progress, "training windows"),
-        validation_images=in_parts(render, to_hold_back, _PART, progress, "held-back windows"),
-        train_origins=origins[training],
-        validation_origins=origins[held_back],
-        train_features=log_band_energies(to_train),
-        validation_features=log_band_energies(to_hold_back),
-        sources=tuple(recording.source for recording in known),
-        train_windows=to_train,
-        validation_windows=to_hold_back,
-    )
-    return made if output is None else made.save(output)
+def _shards(
+    tasks: Sequence[Portion],
+    expected: Mapping[str, NDArray[np.int64]],
+    shared: tuple[Spec, int],
+    crew: Crew,
+    progress: Progress | None,
+) -> Iterator[tuple[Portion, dict[str, NDArray[Any]]]]:
+    """Shards, and the origins of each part's windows in; what becomes of the shards, as it comes, out."""
+    total = sum(map(len, expected.values()))
+    missing = sum(task.windows for task in tasks)
+    done = total - missing
+    for number, arrays in crew.results(make, shared, tasks, worth=missing > 2 * SHARD):
+        task = tasks[number]
+        if not np.array_equal(arrays["origins"], expected[task.part][task.first : task.first + task.windows]):
+            raise changed()
+        yield task, arrays
+        done += task.windows
+        if progress:
+            progress(done, total, "windows")
 
 
 def _usable(recommended: Any) -> int:
@@ -220,29 +422,6 @@ def check_hop(hop: int) -> None:
         raise GyrovaeError("the hop is not usable", expected="at least 1 sample", received=hop)
 
 
-def _check_range(recordings: Sequence[Recording], lsb: float) -> None:
-    """Refuse a count's size in which the recordings would not fit int16: it cannot be that of their sensor."""
-    largest = max(float(np.abs(recording.samples).max()) for recording in recordings)
-    if largest > 32768.5 * lsb:
-        raise GyrovaeError(
-            f"the recordings do not fit int16 counts of {lsb:g} {recordings[0].units} (lsb)",
-            expected=f"samples up to {32768 * lsb:g}",
-            received=f"{largest:g}",
-            remedy="Give the sensor's own count with --lsb, in the units of the recordings.",
-        )
-
-
-def _lsb(recordings: Sequence[Recording], training: NDArray[np.int64], window: int) -> float:
-    """A count's size by the samples of the training windows alone."""
-    samples: list[NDArray[np.floating[Any]]] = []
-    for index, recording in enumerate(recordings):
-        used = np.zeros(len(recording), bool)
-        for first in training[training[:, 0] == index, 1]:
-            used[first : first + window] = True
-        samples.append(recording.samples[used])
-    return frontend.lsb_of(samples)
-
-
 def in_parts(
     compute: Callable[[NDArray[Any]], NDArray[Any]],
     values: NDArray[Any],
@@ -257,54 +436,3 @@ def in_parts(
         if progress:
             progress(min(start + size, len(values)), len(values), what)
     return np.concatenate(parts)
-
-
-def read_record(path: str | PathLike[str]) -> dict[str, Any]:
-    """A dataset's folder in, what its marker says out; `GyrovaeError` when it is none."""
-    folder = Path(path)
-    if not (folder / MARKER).is_file():
-        raise GyrovaeError(
-            f"{folder} is not a dataset" if folder.exists() else f"there is no {folder}",
-            expected=f"a folder with {MARKER}",
-            remedy="Make one: gyrovae-tf preprocess RECORDING.csv -o DATASET/",
-        )
-    return read_json(folder / MARKER)
-
-
-def write_dataset(
-    path: str | PathLike[str], arrays: Mapping[str, NDArray[Any] | None], record: Mapping[str, Any]
-) -> None:
-    """A folder, arrays (None: left out) by the names of their files and the marker's record in; written, with hashes.
-
-    Wholly or not at all, in place of a dataset that may be there.
-    """
-    with replacing_folder(path, marker=MARKER) as folder:
-        hashes = {}
-        for name, array in arrays.items():
-            if array is None:
-                continue
-            content = to_npy(array)
-            hashes[f"{name}.npy"] = hashlib.sha256(content).hexdigest()
-            atomic_write(folder / f"{name}.npy", content)
-        write_json(folder / MARKER, {**record, "files": hashes})
-
-
-def to_npy(array: NDArray[Any]) -> bytes:
-    """An array in, the bytes of its .npy file out."""
-    buffer = io.BytesIO()
-    np.save(buffer, array, allow_pickle=False)
-    return buffer.getvalue()
-
-
-def load_npy(path: Path, expected: str) -> NDArray[Any]:
-    """An array whose file has the expected SHA-256."""
-    content = read_file(path, largest=_LARGEST)
-    found = hashlib.sha256(content).hexdigest()
-    if found != expected:
-        raise GyrovaeError(
-            f"{path} is damaged",
-            expected=f"sha256 {expected}",
-            received=found,
-            remedy="Preprocess the recordings again.",
-        )
-    return read_npy(content)

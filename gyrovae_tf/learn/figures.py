@@ -127,9 +127,10 @@ def gather(
     run = run if isinstance(run, Run) else Run.load(run)
     detector = runtime.Detector(run)
     data = run.load_dataset()
+    some = data.excerpt()
     normal, anomalies = to_test_on(normal, anomalies, dataset)
     classical = load_baseline(run)
-    others = rivals(data, classical, detector.bundle.calibration.false_alarm_rate)
+    others = rivals(some, classical, detector.bundle.calibration.false_alarm_rate)
     evaluation = None
     if normal or anomalies:
         normal = read_all(normal, rate_hz=rate_hz) if normal else ()
@@ -140,7 +141,7 @@ def gather(
             for kind, recordings in {NORMAL: normal, **anomalies}.items()
         }
     else:
-        motions = {NORMAL: held_back(data, detector, others, (progress, NORMAL))}
+        motions = {NORMAL: held_back(some, detector, others, (progress, NORMAL))}
     stand_ins = {}
     source = motions[NORMAL].windows
     if not anomalies and source is not None:

@@ -36,8 +36,12 @@ class Check:
 
 
 def checks(data: Dataset, bundle: Bundle) -> list[Check]:
-    """A run's dataset and its bundle in, the checks of its data out: on all windows, or on those held back."""
+    """A run's dataset and its bundle in, the checks of its data out: on all windows, or on those held back.
+
+    Of a large dataset they are on an excerpt.
+    """
     found = [_amount(data, bundle.calibration.false_alarm_rate)]
+    data = data.excerpt()
     if data.validation_windows is None:
         found.append(
             Check(

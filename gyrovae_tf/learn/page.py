@@ -136,6 +136,9 @@ def _normal_note(figures: Figures) -> str:
             " This dataset holds images only, not the windows, so built-in changes could not be tried. "
             "Preprocess the recordings again, or give recordings with --normal."
         )
+    used, of = len(figures.normal.score), len(figures.data.validation_images)
+    if used < of:
+        text += f" These are {used:,} of the {of:,} windows that were held back: stretches evenly spaced over the time."
     return f'<p class="lead">{escaped(text)}</p>'
 
 

@@ -44,8 +44,9 @@ def quantize(
     with `false_alarms_per_day` the one that tells a fault soonest. With `tilt`, orientation and slow acceleration
     count, too: for vehicles and goods in transport, not for a sensor that may be mounted anew. What can be promised is
     in `bundle.metrics`: "threshold", "trust" and "vote" (`threshold.Tail`, `trust.Trust`, `voting.Vote`); "mode" is
-    the one that was kept, "modes" what was found out about each (`modes.Candidate`). The arena is measured and golden
-    windows are made with the same kernels; without the device's (the extra `tflm`) the bundle has no arena.
+    the one that was kept, "modes" what was found out about each (`modes.Candidate`). Of a dataset of more than 50,000
+    windows so many are used, and "excerpt" says how many of how many (`Dataset.excerpt`). The arena is measured and
+    golden windows are made with the same kernels; without the device's (the extra `tflm`) the bundle has no arena.
     """
     if mode not in (*MODES, BEST):
         raise GyrovaeError("unknown quantisation mode", expected=" or ".join((*MODES, BEST)), received=mode)
@@ -58,10 +59,11 @@ def quantize(
     check_vote(vote)
     run = run if isinstance(run, Run) else Run.load(run)
     data = run.load_dataset()
-    found = candidates(run, data, MODES if mode == BEST else (mode,), runtime.best(), progress)
+    some = data.excerpt()
+    found = candidates(run, some, MODES if mode == BEST else (mode,), runtime.best(), progress)
     bundle = detector(
         run,
-        data,
+        some,
         choose(found),
         found,
         false_alarm_rate=rate,
@@ -70,6 +72,10 @@ def quantize(
         tilt=tilt,
         progress=progress,
     )
+    if some is not data:
+        used, of = (len(part.train_images) + len(part.validation_images) for part in (some, data))
+        about = {"train_windows": len(data.train_images), "excerpt": {"windows": used, "of": of}}
+        bundle = dataclasses.replace(bundle, metrics={**bundle.metrics, **about})
     bundle.save(Path(run.path) / BUNDLE)
     return bundle
 

@@ -19,16 +19,9 @@ from gyrovae_tf.bundle import STOCK, check_frontend, check_schema
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn.baseline import log_band_energies
 from gyrovae_tf.learn.cutting import cut_samples, divided
-from gyrovae_tf.learn.dataset import (
-    MARKER,
-    Progress,
-    check_hop,
-    check_share,
-    load_npy,
-    read_record,
-    write_dataset,
-)
+from gyrovae_tf.learn.dataset import Progress, check_hop, check_share
 from gyrovae_tf.learn.layout import training_part
+from gyrovae_tf.learn.stored import MARKER, load_npy, read_record, write_dataset
 from gyrovae_tf.recording import Recording, read_all
 from gyrovae_tf.signal.frontend import to_counts
 from gyrovae_tf.signal.perturb import PERTURBATIONS

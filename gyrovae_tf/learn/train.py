@@ -7,7 +7,7 @@ import math
 import shutil
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from gyrovae_tf.bundle import STOCK, check_replaceable, frontend_of, write_json
 from gyrovae_tf.errors import GyrovaeError, atomic_write
 from gyrovae_tf.learn import baseline, npz, stock_model
-from gyrovae_tf.learn.dataset import Dataset, Progress
-from gyrovae_tf.learn.dataset import read_record as read_dataset
+from gyrovae_tf.learn.dataset import EXCERPT, Dataset, Progress
 from gyrovae_tf.learn.engine import keras, make_reproducible, tf, versions
 from gyrovae_tf.learn.latent import check_latent, latent_use
 from gyrovae_tf.learn.options import Options
+from gyrovae_tf.learn.rows import Rows, some_of
 from gyrovae_tf.learn.run import (
     MARKER,
     MODEL,
@@ -36,6 +36,7 @@ from gyrovae_tf.learn.run import (
     sha256_of,
 )
 from gyrovae_tf.learn.stock_data import StockDataset, features
+from gyrovae_tf.learn.stored import read_record as read_dataset
 from gyrovae_tf.learn.vae import VAE, Architecture, export_graph
 from gyrovae_tf.spec import PIXEL
 from gyrovae_tf.stockspec import UNDEFINED_ROWS
@@ -45,6 +46,7 @@ LOG = "log.csv"
 TENSORBOARD = "tensorboard"
 _COLUMNS = ("epoch", "loss", "error", "kl", "val_loss", "val_error", "val_kl")
 _BASELINE_RATE = 0.01
+_VALIDATED = 1 << 13  # held-back windows that the loss is measured on after each epoch, at the most: evenly spaced ones
 
 
 def train(
@@ -127,6 +129,8 @@ class _Material:
     """Their images."""
     features: tuple[NDArray[np.float64], NDArray[np.float64]]
     """The baseline's features of training and held-back windows."""
+    notes: dict[str, Any] = field(default_factory=dict)
+    """Further metrics of the run."""
     blind_rows: int = 0
     finish: Callable[[Any], Any] = lambda model: model
     """The trained flat model in, the one to keep out."""
@@ -134,11 +138,14 @@ class _Material:
 
 def _material(data: Dataset | StockDataset, options: Options) -> _Material:
     if isinstance(data, Dataset):
+        held_back = some_of(data.validation_images, _VALIDATED)
+        fewer = len(held_back) < len(data.validation_images)
         return _Material(
             lambda first_epoch: _batches(data.train_images, options, first_epoch),
-            _whole(data.validation_images),
-            data.validation_images,
-            (data.train_features, data.validation_features),
+            _whole(held_back),
+            held_back,
+            (some_of(data.train_features, EXCERPT), some_of(data.validation_features, EXCERPT)),
+            notes={"validated_on": len(held_back)} if fewer else {},
         )
     seen = stock_model.material(data)
     return _Material(
@@ -194,6 +201,7 @@ def _fit(run: Run, data: Dataset | StockDataset, progress: Progress | None) -> d
         "best_epoch": keeper.best_epoch + 1,
         "validation_loss": best["val_loss"],
         "validation_error": best["val_error"],
+        **material.notes,
         "latent": latent,
     }
 
@@ -299,19 +307,28 @@ def _scalar_metadata() -> Any:
 def _batches(images: NDArray[np.int8] | tuple[NDArray[Any], NDArray[Any]], options: Options, first_epoch: int) -> Any:
     """Endless batches of float images (or of such and their targets); which ones depends on seed and step alone."""
     pair = tuple(map(tf.constant, images)) if isinstance(images, tuple) else None
-    pixels = tf.constant(images) if pair is None else pair[0]
+    gathered = None if isinstance(images, tuple) else _gatherer(images)
     count = len(images[0]) if isinstance(images, tuple) else len(images)
 
     def batch(step: Any) -> Any:
         seed = tf.stack([tf.cast(options.seed, tf.int64) + 1, step])
         chosen = tf.random.stateless_uniform([options.batch], seed, 0, count, tf.int64)
-        if pair is not None:
-            return tuple(tf.gather(part, chosen) for part in pair)
-        return tf.cast(tf.gather(pixels, chosen), tf.float32) / PIXEL
+        if gathered is None:
+            return tuple(tf.gather(part, chosen) for part in pair or ())
+        return tf.cast(gathered(chosen), tf.float32) / PIXEL
 
     first = first_epoch * options.steps_per_epoch
     last = options.epochs * options.steps_per_epoch
     return tf.data.Dataset.range(first, last).map(batch).prefetch(2)
+
+
+def _gatherer(images: NDArray[np.int8] | Rows) -> Callable[[Any], Any]:
+    """Images in; what takes numbers of rows, and gives their pixels, out: from memory, or from the dataset's files."""
+    if isinstance(images, Rows):
+        shape = (None, *images.shape[1:])
+        return lambda rows: tf.ensure_shape(tf.numpy_function(images.__getitem__, [rows], tf.int8), shape)
+    pixels = tf.constant(images)
+    return lambda rows: tf.gather(pixels, rows)
 
 
 def _whole(images: NDArray[np.int8]) -> Any:

@@ -1,0 +1,234 @@
+"""Recordings in, a dataset's shards out: its passes over them, by one process or many, and what is kept on the way."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gyrovae_tf.bundle import check_elsewhere, check_replaceable, put_in_place, read_json, writable, write_json
+from gyrovae_tf.errors import GyrovaeError
+from gyrovae_tf.learn.preparing import ROWS, Portion, Stretch, Surveyed, look, stretches, survey
+from gyrovae_tf.learn.rows import shard_of, spread
+from gyrovae_tf.learn.stored import MARKER, shard_name, write_npy
+from gyrovae_tf.parts import PLAN, Parts
+from gyrovae_tf.recording import Recording
+from gyrovae_tf.scoring import stamp
+from gyrovae_tf.signal import frontend
+from gyrovae_tf.spec import Spec
+from gyrovae_tf.streaming import find_recordings
+from gyrovae_tf.workers import Results, Work, results
+
+FITTED = 1 << 22
+"""Samples of training windows that the front end's statistics are of, at the most; evenly spaced windows then."""
+SPEC = "spec.json"
+_WORTH = 32 << 20  # bytes of files that other processes are started for, and that are not kept in memory
+Progress = Callable[[int, int, str], None]
+"""Called with (done, total, what): for a progress bar."""
+
+
+class Crew(NamedTuple):
+    """Who does the work, as for `workers.results`."""
+
+    jobs: int = 1
+    scheduler: str | None = None
+
+    def results(self, work: Work, shared: Any, tasks: Sequence[Any], *, worth: bool = True) -> Results:
+        """What becomes of tasks, as it comes; processes are started only where it is worth it. Refusals are raised."""
+        found: Any = results(work, shared, tasks, jobs=self.jobs if worth else 1, scheduler=self.scheduler)
+        with contextlib.closing(found):  # at a refusal workers end at once
+            for number, result in found:
+                if isinstance(result, GyrovaeError):
+                    raise result
+                yield number, result
+
+
+def sources_of(recordings: Iterable[Recording | str | PathLike[str]]) -> list[Recording | str]:
+    """Recordings and names in; the same recordings, and the paths and URLs that the names stand for, out."""
+    found: list[Recording | str] = []
+    for given in recordings:
+        if isinstance(given, Recording):
+            found.append(given)
+        else:
+            found += [name for name in find_recordings([given]) if name not in found]
+    return found
+
+
+def check_crew(crew: Crew, sources: Sequence[Recording | str]) -> None:
+    """Refuse workers that there are none of, and recordings that these could not read."""
+    if not (type(crew.jobs) is int and crew.jobs >= 1):
+        raise GyrovaeError("the number of jobs is not usable", expected="at least 1", received=crew.jobs)
+    if (crew.jobs > 1 or crew.scheduler) and any(isinstance(source, Recording) for source in sources):
+        raise GyrovaeError(
+            "several workers cannot share recordings that are in memory",
+            expected="files",
+            remedy="Write them first (Recording.write), or leave jobs and scheduler out.",
+        )
+
+
+def identities(sources: Sequence[Recording | str]) -> list[list[Any]]:
+    """What tells each recording from another, or from itself after it was written anew, JSON-ready."""
+    return [
+        [source.source, len(source), hashlib.sha256(source.samples.tobytes()).hexdigest()]
+        if isinstance(source, Recording)
+        else [source, *stamp(source)]
+        for source in sources
+    ]
+
+
+def surveyed(
+    sources: Sequence[Recording | str], rate_hz: float | None, crew: Crew, progress: Progress | None
+) -> list[Surveyed]:
+    """Recordings (or names) in, all that is known of them without their samples out."""
+    known: dict[int, Surveyed] = {}
+    sizes = [0 if isinstance(source, Recording) else int(stamp(source)[0]) for source in sources]
+    worth = sum(sizes) > _WORTH
+    kept = not worth and crew.scheduler is None
+    for number, found in crew.results(survey, (rate_hz, kept), sources, worth=worth):
+        known[number] = found
+        if progress and worth:
+            progress(len(known), len(sources), "recordings, first look")
+    return [known[number] for number in range(len(sources))]
+
+
+def fitted(
+    known: Sequence[Surveyed],
+    training: NDArray[np.int64],
+    window: int,
+    lsb: float | None,
+    crew: Crew,
+    progress: Progress | None,
+    *,
+    rows: int = ROWS,
+    most: int = FITTED,
+) -> Spec:
+    """Recordings, the origins [k, 2] of their training windows and, where it is known, a count's size in; the spec out.
+
+    The front end is fitted to all of these windows, or, where they are of more than `most` samples, to so many, evenly
+    spaced. `GyrovaeError` when the samples do not fit int16 counts of `lsb`, and when nothing moves.
+    """
+    chosen = training[spread(len(training), max(most // window, 1))]
+    tasks: list[Stretch] = []
+    for index, recording in enumerate(known):
+        trained, mine = (
+            origins[slice(*np.searchsorted(origins[:, 0], [index, index + 1])), 1] for origins in (training, chosen)
+        )
+        tasks += stretches(recording, trained, mine, window, rows)
+    worth = sum(map(len, known)) > ROWS
+    seen: dict[int, Any] = {}
+    for number, found in crew.results(look, (window, lsb), tasks, worth=worth):
+        seen[number] = found
+        if progress and worth:
+            progress(len(seen), len(tasks), "samples, second look")
+    facts = known[0].stream.facts
+    if lsb is None:
+        lsb = frontend.lsb_of([np.array([part.largest_trained for part in seen.values()])])
+        windows = [frontend.to_counts(seen.pop(number).windows, lsb) for number in range(len(tasks))]
+    else:
+        _check_range(max(part.largest for part in seen.values()), lsb, facts.units)
+        windows = [seen.pop(number).windows for number in range(len(tasks))]
+    rate = facts.rate_hz
+    assert rate is not None  # recordings without one are refused before
+    spec = frontend.fit(np.concatenate(windows), rate_hz=rate, lsb=lsb, units=facts.units)
+    if all(mean <= floor for axis in spec.power_mean for mean, floor in zip(axis, spec.power_floor, strict=True)):
+        raise GyrovaeError(
+            "the recordings show no motion on any axis",
+            expected="a machine that runs",
+            remedy="Check the sensor and its wiring, and record while the machine runs.",
+        )
+    return spec
+
+
+def _check_range(largest: float, lsb: float, units: str) -> None:
+    """Refuse a count's size in which the recordings would not fit int16: it cannot be that of their sensor."""
+    if largest > 32768.5 * lsb:
+        raise GyrovaeError(
+            f"the recordings do not fit int16 counts of {lsb:g} {units} (lsb)",
+            expected=f"samples up to {32768 * lsb:g}",
+            received=f"{largest:g}",
+            remedy="Give the sensor's own count with --lsb, in the units of the recordings.",
+        )
+
+
+class Unfinished:
+    """A dataset that is being made: a folder beside it with what is done, `OUTPUT.parts`."""
+
+    def __init__(self, output: str | PathLike[str], plan: Mapping[str, Any], *, resume: bool) -> None:
+        """Look whether there is interrupted work, and with `resume` go on with it. Nothing is written yet.
+
+        Other work is refused, and so are files that are not ours.
+        """
+        self._output, self._plan = output, plan
+        self._target = Path(os.path.realpath(output))
+        check_replaceable(Path(output), marker=MARKER)
+        check_elsewhere(output)
+        self._folder = self._target.with_name(f"{self._target.name}.parts")
+        check_replaceable(self._folder, marker=PLAN)
+        self._parts = self._planned(resume=True) if resume and (self._folder / PLAN).is_file() else None
+
+    def _planned(self, *, resume: bool) -> Parts:
+        return Parts(self._folder, self._plan, resume=resume, again="Begin anew, without --resume.")
+
+    @property
+    def spec(self) -> Spec | None:
+        """The front end, if it was fitted before."""
+        file = self._folder / SPEC
+        return Spec.from_dict(read_json(file)) if self._parts is not None and file.is_file() else None
+
+    @contextlib.contextmanager
+    def begun(self, spec: Spec) -> Iterator[None]:
+        """From here on files are written; where nothing comes of it, none is left."""
+        with writable(self._output):
+            try:
+                self._begin(spec)
+                yield
+            except BaseException:
+                if not any((self._folder / "done").glob("*")):
+                    shutil.rmtree(self._folder, ignore_errors=True)
+                raise
+
+    def _begin(self, spec: Spec) -> None:
+        if self._parts is None:
+            self._folder.parent.mkdir(parents=True, exist_ok=True)
+            self._parts = self._planned(resume=False)
+        for inside in ("dataset", "done"):
+            (self._folder / inside).mkdir(exist_ok=True)
+        write_json(self._folder / SPEC, json.loads(spec.to_json()))
+
+    def find(self, portion: Portion) -> dict[str, str] | None:
+        """The files of a shard and their hashes; None where it is not done, or damaged."""
+        try:
+            files: dict[str, Any] = read_json(self._done(portion))
+            for name, sha256 in files.items():
+                shard_of(self._folder / "dataset" / Path(name).name, str(sha256))
+        except (GyrovaeError, ValueError):
+            return None
+        return files
+
+    def keep(self, portion: Portion, arrays: Mapping[str, NDArray[Any]]) -> dict[str, str]:
+        """Write the files of a shard; their hashes out."""
+        files = {}
+        for name, array in arrays.items():
+            file = shard_name(f"{portion.part}_{name}", portion.number)
+            files[file] = write_npy(self._folder / "dataset" / file, array)
+        write_json(self._done(portion), files)
+        return files
+
+    def _done(self, portion: Portion) -> Path:
+        return self._folder / "done" / f"{portion.part}-{portion.number:05}.json"
+
+    def finish(self, record: Mapping[str, Any]) -> None:
+        """All shards are there: the dataset takes its place."""
+        assert self._parts is not None  # begun
+        write_json(self._folder / "dataset" / MARKER, record)
+        put_in_place(self._folder / "dataset", self._target)
+        self._parts.remove()
