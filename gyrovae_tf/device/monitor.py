@@ -397,6 +397,7 @@ class Monitor:
                 remedy="Give the run whose model is on it, which was preprocessed with --frontend stock: --model RUN.",
             )
         self.traffic.results += 1
+        self._note("the stock firmware does not say which model it runs: the levels are for that of --model")
         return [self._judged(figures, now)] if self._pace.due(now) else []
 
     def _judged(self, figures: wire.StockFigures, now: float) -> Decision:
