@@ -116,6 +116,8 @@ class CsvChunks:
                     text = self._text(raw[:cut], first=offset == 0)
                     yield _Chunk(offset, line, text)
                     offset, line = offset + cut, line + text.count(b"\n")
+                elif b"\0" in block and not self._journal:  # it may go on for ever
+                    self._text(carry, first=offset == 0)
                 elif len(carry) > _LONGEST_LINE:
                     raise GyrovaeError(f"{self._source}, row {line}: a line of more than {_LONGEST_LINE >> 20} MB")
         # A journal's last line may be cut, or be the zeros that a power failure leaves.

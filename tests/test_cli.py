@@ -938,11 +938,10 @@ def test_a_bar_and_a_hint_on_a_terminal(here: Path) -> None:
     code, lines, wrote = on_a_terminal("preprocess", "a.csv", "-o", "my data", folder=here)
     assert code == 0
     assert re.fullmatch(r"windows                    \[#{29}\] 100 %  took 0:0\d", lines[0])
-    assert re.fullmatch(r"held-back windows          \[#{29}\] 100 %  took 0:0\d", lines[1])
-    assert lines[2].startswith("my data: ")
-    assert lines[4].startswith("note: Too few data")
-    assert lines[5].startswith("note: Too uniform")
-    assert lines[6:] == ["next: gyrovae-tf train 'my data' -o run", ""]
+    assert lines[1].startswith("my data: ")
+    assert lines[3].startswith("note: Too few data")
+    assert lines[4].startswith("note: Too uniform")
+    assert lines[5:] == ["next: gyrovae-tf train 'my data' -o run", ""]
     assert "\x1b" not in wrote
 
 

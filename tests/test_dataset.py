@@ -303,7 +303,7 @@ def test_windows_that_are_not_those_of_the_images(stored: Dataset, tmp_path: Pat
         dataclasses.replace(stored, **{name: odd}).save(tmp_path / "odd")
         with pytest.raises(
             GyrovaeError,
-            match=rf"{name}-00000\.npy does not hold the windows of the images; expected int16 \[{len(windows)}, 64, 3\]",
+            match=rf"{name}-00000\.npy does not hold the windows of the images; .* int16 \[{len(windows)}, 64, 3\]",
         ):
             Dataset.load(tmp_path / "odd")
 

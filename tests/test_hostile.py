@@ -528,4 +528,4 @@ def test_recordings_that_do_not_end(tmp_path: Path) -> None:
     refuse(tmp_path / "out", "preprocess", tmp_path / "endless.csv", "-o", tmp_path / "dataset", reason="a device")
     with (tmp_path / "sparse.csv").open("wb") as file:
         file.truncate(1 << 40)
-    refuse(tmp_path / "out", "preprocess", tmp_path / "sparse.csv", "-o", tmp_path / "dataset", reason="256 MB")
+    refuse(tmp_path / "out", "preprocess", tmp_path / "sparse.csv", "-o", tmp_path / "dataset", reason="a binary file")
