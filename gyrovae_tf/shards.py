@@ -27,7 +27,7 @@ from gyrovae_tf.recording import check_fits
 from gyrovae_tf.signal.score import Reason, Scores, reasons, vote
 from gyrovae_tf.spec import AXES, BANDS, Spec
 from gyrovae_tf.stockbundle import StockBundle, StockCalibration
-from gyrovae_tf.stockdetector import StockDetector, StockScores
+from gyrovae_tf.stockdetector import StockDetector
 from gyrovae_tf.streaming import Batch, Stream
 
 
@@ -90,19 +90,11 @@ def divide(shared: tuple[Job, int], shard: Shard) -> list[Shard]:
     return shards
 
 
-def scored_windows(job: Job, shard: Shard, first: int | None = None) -> Iterator[tuple[Batch, Scores | StockScores]]:
-    """What shards share and one of them in; its windows (or those from row `first` on) batch by batch, scored, out.
-
-    Scores are those of the detector's `score_windows`, whatever the batch; `GyrovaeError` when the recording cannot be
-    read.
-    """
-    detector = _detector(job)
-    for batch in windows_of(job, shard, first):
-        yield batch, detector.score_windows(batch.windows)
-
-
 def windows_of(job: Job, shard: Shard, first: int | None = None) -> Iterator[Batch]:
-    """The same windows without their scores."""
+    """What shards share and one of them in; its windows (or those from row `first` on) batch by batch out.
+
+    `GyrovaeError` when the recording cannot be read.
+    """
     spec = job.bundle.spec
     stream = _opened(job, shard) if shard.stream is None else shard.stream
     lsb = spec.lsb if isinstance(spec, Spec) else None
@@ -116,7 +108,8 @@ def windows_of(job: Job, shard: Shard, first: int | None = None) -> Iterator[Bat
 def score_shard(job: Job, shard: Shard) -> Part:
     """What shards share and one of them in, the arrays of `scoretable` out, and facts of its recording.
 
-    What a detector for the stock firmware finds has no reasons: its two figures name no axis and no band.
+    Scores are those of the detector's `score_windows`, whatever the batch. What a detector for the stock firmware finds
+    has no reasons: its two figures name no axis and no band.
     """
     spec, calibration = job.bundle.spec, job.bundle.calibration
     if shard.stream is None:
@@ -125,7 +118,9 @@ def score_shard(job: Job, shard: Shard) -> Part:
     facts = shard.stream.facts
     lead = (calibration.vote_windows - 1) * job.hop
     found: dict[str, list[NDArray[Any]]] = {name: [] for name in ("segment", "start", "score", "reason")}
-    for batch, scores in scored_windows(job, shard, max(shard.first - lead, 0)):
+    detector = detector_for(job)
+    for batch in windows_of(job, shard, max(shard.first - lead, 0)):
+        scores = detector.score_windows(batch.windows)
         if isinstance(scores, Scores) and isinstance(spec, Spec):
             top = top_reasons(scores.deviation, spec)
         else:
@@ -228,19 +223,21 @@ def detector_of(
 @contextmanager
 def lent(job: Job, detector: runtime.Detector | StockDetector) -> Iterator[None]:
     """A job and its detector in: for this time it scores what this thread does of the job."""
-    _loaded.key, _loaded.detector = json.dumps(identity(job)), detector
+    _loaded.job, _loaded.key, _loaded.detector = job, json.dumps(identity(job)), detector
     try:
         yield
     finally:
-        _loaded.key = _loaded.detector = None
+        _loaded.job = _loaded.key = _loaded.detector = None
 
 
-def _detector(job: Job) -> runtime.Detector | StockDetector:
+def detector_for(job: Job) -> runtime.Detector | StockDetector:
     """The job's detector, loaded once for each thread: an interpreter serves one at a time."""
-    key = json.dumps(identity(job))
-    if getattr(_loaded, "key", None) != key:
-        _loaded.key, _loaded.detector = None, detector_of(job.bundle, job.kernels, job.model)
-        _loaded.key = key
+    if getattr(_loaded, "job", None) is not job:  # what it says takes as long as scoring a small recording
+        key = json.dumps(identity(job))
+        if getattr(_loaded, "key", None) != key:
+            _loaded.job, _loaded.key = None, None
+            _loaded.detector = detector_of(job.bundle, job.kernels, job.model)
+        _loaded.job, _loaded.key = job, key
     detector: runtime.Detector | StockDetector = _loaded.detector
     return detector
 

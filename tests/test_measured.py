@@ -33,7 +33,7 @@ from gyrovae_tf.runtime import Detector
 from gyrovae_tf.shards import Job
 
 HOP = 16
-SHARDS: dict[str, Any] = {"shard_rows": 400, "hop": HOP}
+SHARDS: dict[str, Any] = {"shard_rows": 400, "long_bytes": 1000, "hop": HOP}
 """So small that every recording is several shards."""
 
 
@@ -87,7 +87,7 @@ def test_every_window_has_the_detectors_score_and_the_baselines_distance(
     detector, classical = Detector(tiny.bundle), load_baseline(tiny.run)
     assert classical is not None
     job = Job(tiny.bundle, detector.model.kernels, HOP, None)
-    found = measure(job, files, classical, Way(shard_rows=400), None)
+    found = measure(job, files, classical, Way(shard_rows=400, long_bytes=1000), None)
     for kind, recordings in KINDS.items():
         windows, origins = cut(recordings, window=TINY_WINDOW, hop=HOP, lsb=tiny.bundle.spec.lsb)
         assert np.array_equal(found[kind].score, detector.score_windows(windows).score)
@@ -142,7 +142,7 @@ def test_several_processes_give_the_same(tiny: Tiny, files: dict[str, list[Path]
     found = evaluate(tiny.run, **options(files), **SHARDS, jobs=2, progress=lambda *words: seen.append(words))
     assert found == whole
     rows = sum(len(recording) for recordings in KINDS.values() for recording in recordings)
-    assert {(total, what) for _, total, what in seen} == {(rows, "scoring")}
+    assert {(total, what) for _, total, what in seen} == {(5, "a first look"), (rows, "scoring")}
     assert seen[-1][0] == rows
     assert evaluate(tiny.run, **options(KINDS), hop=HOP, jobs=2) == whole
 
@@ -169,7 +169,7 @@ def test_little_is_done_by_this_process(
         raise AssertionError("more processes for a minute of motion")
 
     monkeypatch.setattr(workers, "_by_processes", refuse)
-    assert evaluate(tiny.run, **options(files), **SHARDS, jobs=None) == whole
+    assert evaluate(tiny.run, **options(files), hop=HOP, shard_rows=400, jobs=None) == whole
     assert Way(jobs=None).workers(much=True)["jobs"] == workers.cores()
     with pytest.raises(GyrovaeError, match="the number of jobs is not usable; expected at least 1, received 0"):
         evaluate(tiny.run, **options(files), jobs=0)
@@ -226,9 +226,9 @@ from gyrovae_tf.learn.evaluate import evaluate
 def most_kb():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (1024 if sys.platform == "darwin" else 1)
 run, small, large = sys.argv[1:]
-evaluate(run, normal=[small], hop=1000)
+evaluate(run, normal=[small], hop=1000, long_bytes=1000)
 before = most_kb()
-print(evaluate(run, normal=[large], hop=1000).groups["normal"].windows, most_kb() - before)
+print(evaluate(run, normal=[large], hop=1000, long_bytes=1000).groups["normal"].windows, most_kb() - before)
 """
 
 

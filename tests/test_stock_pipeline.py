@@ -24,11 +24,13 @@ from gyrovae_tf import contract, runtime, stockheader, tflite
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn import stock_data
 from gyrovae_tf.learn.convert import to_int8
+from gyrovae_tf.learn.cutting import cut_samples
 from gyrovae_tf.learn.stock_data import StockDataset, int8_images
 from gyrovae_tf.learn.stock_model import fold, material, standard_of
 from gyrovae_tf.learn.stock_quantize import check_size, load_dataset
 from gyrovae_tf.learn.vae import VAE, Architecture, export_graph
 from gyrovae_tf.recording import Recording
+from gyrovae_tf.signal.score import vote
 from gyrovae_tf.signal.stock import macs, stock_images
 from gyrovae_tf.signal.stock import to_int8 as pixels_of
 from gyrovae_tf.stockbundle import Band, StockBundle, StockCalibration, is_stock
@@ -352,6 +354,30 @@ def test_evaluate_tells_what_the_console_prints(made: Made, recordings: Path) ->
     record = json.loads(json.dumps(found.to_dict()))
     assert record["frontend"] == "stock"
     assert record["console"]["bands"]["field"]["low_db"] == made.bundle.calibration.field.low_db
+
+
+def test_evaluate_in_shards_gives_the_same(made: Made, recordings: Path) -> None:
+    tested = {"normal": [recordings / "normal.csv"], "anomalies": {"loud": [recordings / "loud.csv"]}}
+    assert gt.evaluate(made.run, **tested, shard_rows=2000, long_bytes=1000) == gt.evaluate(made.run, **tested)
+
+
+def test_a_fleet_is_scored_with_what_the_console_tells(made: Made, recordings: Path, tmp_path: Path) -> None:
+    """The detector's own scores and votes; its two figures name no axis and no band, so there are no reasons."""
+    names = [recordings / "loud.csv", recordings / "normal.csv"]
+    done = gt.score_recordings(made.run, names, tmp_path / "s.csv", shard_rows=2000, long_bytes=1000)
+    rows = [line.split(",") for line in (tmp_path / "s.csv").read_text().splitlines()[1:]]
+    detector, calibration = StockDetector(made.bundle), made.bundle.calibration
+    expected: list[list[str]] = []
+    for path in names:
+        windows, origins = cut_samples([Recording.read(path)], window=256, hop=128)
+        scores = detector.score_windows(windows).score
+        events = vote(scores >= 1, calibration.vote_alarms, calibration.vote_windows)
+        for start, score, event in zip(origins[:, 1].tolist(), scores.tolist(), events.tolist(), strict=True):
+            verdicts = [str(score >= 1).lower(), str(event).lower()]
+            expected.append([str(path), "0", str(start), str(start / 200), str(score), *verdicts, *[""] * 5])
+    assert rows == expected
+    assert [device.name for device in done.devices] == ["loud.csv", "normal.csv"]
+    assert (done.devices[0].status, done.devices[0].why) == ("bad", "")
 
 
 def test_evaluate_refuses_what_stock_has_not(made: Made, recordings: Path) -> None:

@@ -23,7 +23,7 @@ from gyrovae_tf.learn.measured import Way, measure
 from gyrovae_tf.learn.promise import Promise, promise
 from gyrovae_tf.learn.stock_console import Console, console_of
 from gyrovae_tf.recording import Recording
-from gyrovae_tf.scoring import SHARD_ROWS
+from gyrovae_tf.scoring import LONG_BYTES, SHARD_ROWS
 from gyrovae_tf.shards import Job, detector_of, lent
 from gyrovae_tf.signal.score import vote
 from gyrovae_tf.stockbundle import StockBundle, is_stock, load_bundle
@@ -148,6 +148,7 @@ def evaluate(
     scheduler: str | None = None,
     parts: str | PathLike[str] | None = None,
     shard_rows: int = SHARD_ROWS,
+    long_bytes: int = LONG_BYTES,
     progress: Progress | None = None,
 ) -> Evaluation:
     """A quantised run (or bundle), and recordings it has never seen, in; an `Evaluation` of its .tflite out.
@@ -164,7 +165,8 @@ def evaluate(
     The work is done by `jobs` processes of this computer (None: by one, or where there is much by one a core), or by
     the workers of a Dask `scheduler`, which have to reach the recordings by the same names. The figures are the same,
     whoever does it. `parts` is a folder to keep in what is done until all is: given again, work that was interrupted
-    goes on there. Recordings of more than `shard_rows` rows are done so many rows at a time.
+    goes on there. Where files have more than `long_bytes` together, those of more than `shard_rows` rows are done so
+    many rows at a time.
     """
     if (model is not None or compare) and is_stock(run):
         raise GyrovaeError("a detector for the stock firmware is evaluated as it is: without --model or --compare")
@@ -182,7 +184,11 @@ def evaluate(
     job = Job(bundle, detector.model.kernels, hop, rate_hz, content)
     with lent(job, detector):
         found = measure(
-            job, {"normal": normal, **anomalies}, classical, Way(jobs, scheduler, parts, shard_rows), progress
+            job,
+            {"normal": normal, **anomalies},
+            classical,
+            Way(jobs, scheduler, parts, shard_rows, long_bytes),
+            progress,
         )
     scores = {kind: one.score for kind, one in found.items()}
     distances = {kind: one.distance for kind, one in found.items() if one.distance is not None}

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from gyrovae_tf.chunks import is_url
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn.baseline import Mahalanobis, log_band_energies
 from gyrovae_tf.learn.cutting import too_short
@@ -23,15 +24,16 @@ from gyrovae_tf.learn.layout import Source
 from gyrovae_tf.learn.stock_data import counts_of
 from gyrovae_tf.parts import Part, Parts, completed
 from gyrovae_tf.recording import Recording, check_alike, check_fits
-from gyrovae_tf.scoring import SHARD_ROWS, stamp
-from gyrovae_tf.shards import Job, Shard, divide, identity, scored_windows, windows_of
+from gyrovae_tf.scoring import LONG_BYTES, SHARD_ROWS, stamp
+from gyrovae_tf.shards import Job, Shard, detector_for, divide, identity, windows_of
 from gyrovae_tf.stockdetector import StockScores
-from gyrovae_tf.streaming import Stream, find_recordings
+from gyrovae_tf.streaming import BATCH, Stream, find_recordings
 from gyrovae_tf.workers import cores, results
 
-_MANY_BYTES = 64 << 20
 _MANY_WINDOWS = 20_000
-"""Below these one process is done before further ones have started."""
+"""With fewer, one process is done before further ones have started."""
+_BUNCH_ROWS = 250_000
+"""Of little recordings, so many rows are one task."""
 _STOCK = ("ratios", "too_low", "figures", "wrapped")
 """What `StockScores` holds beside the score."""
 
@@ -47,6 +49,8 @@ class Way(NamedTuple):
     """A folder to keep in, until all is done, what is done."""
     shard_rows: int = SHARD_ROWS
     """Rows of a long recording that are done at a time."""
+    long_bytes: int = LONG_BYTES
+    """Files that have no more together are read at once."""
 
     def workers(self, *, much: bool) -> dict[str, Any]:
         """How many workers, as the arguments of `workers.results`."""
@@ -99,53 +103,87 @@ def measure(
         raise GyrovaeError("the number of jobs is not usable", expected="at least 1", received=way.jobs)
     sources = {kind: _sources(recordings) for kind, recordings in kinds.items()}
     parts = _parts(job, sources, classical, way)
-    shards = _divided(job, sources, way, progress)
-    every = [(kind, shard) for kind, mine in shards.items() for shard in mine]
-    rows = sum(_rows(shard) for _, shard in every)
-    workers = way.workers(much=rows // job.hop > _MANY_WINDOWS)
+    bunches = {kind: _bunches(shards, way) for kind, shards in _divided(job, sources, way, progress).items()}
+    every = [(kind, bunch) for kind, mine in bunches.items() for bunch in mine]
+    workers = way.workers(much=sum(bunch.rows for _, bunch in every) // job.hop > _MANY_WINDOWS)
     alone = workers["scheduler"] is None and min(workers["jobs"], len(every)) == 1
-    bar = None if progress is None else _Bar(progress, shards, alone=alone)
+    bar = None if progress is None else _Bar(progress, bunches, alone=alone)
     work = (job, classical, bar.moved if bar and alone else None)
-    found: dict[int, Part] = {}
-    for index, part, _ in completed(measure_shard, work, [shard for _, shard in every], parts, **workers):
-        kind, shard = every[index]
+    found: dict[str, Part] = {}
+    for index, part, _ in completed(measure_bunch, work, [bunch for _, bunch in every], parts, **workers):
+        kind, bunch = every[index]
         if isinstance(part, GyrovaeError):
             raise _of(kind, part)
-        found[index] = part
+        found[bunch.file] = part
         if bar:
-            bar.ended(shard)
-    measured, first = {}, 0
-    for kind, mine in shards.items():
-        measured[kind] = _joined(job, kind, mine, [found[first + index] for index in range(len(mine))])
-        first += len(mine)
+            bar.moved(bunch, bunch.rows)
+    measured = {kind: _joined(job, kind, mine, found) for kind, mine in bunches.items()}
     if parts is not None:
         parts.remove()
     return measured
 
 
-Moved = Callable[[Shard, int], None]
-"""Called with a shard and the rows of it that are done."""
+class Bunch(NamedTuple):
+    """Shards of one kind that are one task: many little ones, or a large one."""
+
+    shards: tuple[Shard, ...]
+
+    @property
+    def file(self) -> str:
+        """The name of their part."""
+        return self.shards[0].file
+
+    @property
+    def rows(self) -> int:
+        """How many they have."""
+        return sum(map(_rows, self.shards))
 
 
-def measure_shard(shared: tuple[Job, Mahalanobis | None, Moved | None], shard: Shard) -> Part:
-    """What shards share and one of them in; segment, score and what else there is of each of its windows out."""
+Moved = Callable[[Bunch, int], None]
+"""Called with a bunch and the rows of it that are done."""
+
+
+def measure_bunch(shared: tuple[Job, Mahalanobis | None, Moved | None], bunch: Bunch) -> Part:
+    """What shards share and some of them in; what there is of each of their windows out.
+
+    That is the number of its shard in the bunch, its segment there, the score, the baseline's distance, and what else
+    `StockScores` holds.
+    """
     job, classical, moved = shared
-    found: dict[str, list[NDArray[Any]]] = {}
-    for batch, scores in scored_windows(job, shard):
-        columns: Part = {"segment": batch.segments, "score": scores.score}
-        counts = batch.windows
+    detector = detector_for(job)
+    found: list[Part] = []
+    for windows, columns, done in _gathered(job, bunch):
+        scores = detector.score_windows(windows)
+        columns["score"] = scores.score
+        counts = windows
         if isinstance(scores, StockScores):
             columns |= {name: getattr(scores, name) for name in _STOCK}
-            counts = counts_of(batch.windows)
+            counts = counts_of(windows)
         if classical is not None:
             columns["distance"] = classical.distance(log_band_energies(counts))
-        for name, values in columns.items():
-            found.setdefault(name, []).append(values)
+        found.append(columns)
         if moved is not None:
-            moved(shard, int(batch.starts[-1]) - shard.first)
+            moved(bunch, done)
     if not found:
-        return {"segment": np.zeros(0, np.int64), "score": np.zeros(0)}
-    return {name: np.concatenate(values) for name, values in found.items()}
+        return {"shard": np.zeros(0, np.int64)}
+    return {name: np.concatenate([columns[name] for columns in found]) for name in found[0]}
+
+
+def _gathered(job: Job, bunch: Bunch) -> Iterator[tuple[NDArray[Any], Part, int]]:
+    """Windows of all shards, so many at a time as are scored fast, shard and segment of each, and the rows done."""
+    ready: list[tuple[NDArray[Any], ...]] = []
+    before = 0
+    for number, shard in enumerate(bunch.shards):
+        for batch in windows_of(job, shard):
+            ready.append((batch.windows, np.full(len(batch.starts), number, np.int64), batch.segments))
+            if sum(len(windows) for windows, *_ in ready) >= BATCH:
+                windows, numbers, segments = map(np.concatenate, zip(*ready, strict=True))
+                yield windows, {"shard": numbers, "segment": segments}, before + int(batch.starts[-1]) - shard.first
+                ready = []
+        before += _rows(shard)
+    if ready:
+        windows, numbers, segments = map(np.concatenate, zip(*ready, strict=True))
+        yield windows, {"shard": numbers, "segment": segments}, before
 
 
 # --- before and after
@@ -185,13 +223,13 @@ def _divided(
     tasks = [(kind, source) for kind, mine in sources.items() for source in mine]
     shards: dict[int, list[Shard]] = {}
     files: list[Shard] = []
+    much = sum(stamp(source)[0] for _, source in tasks if isinstance(source, str)) > way.long_bytes
     for number, (_, source) in enumerate(tasks):
-        if isinstance(source, Recording):
-            stream = Stream.of(source, rate_hz=job.rate_hz)
-            shards[number] = [Shard(number, 0, source.source, stream=stream)]
+        stream = _held(job, source, much=much)
+        if stream is not None:
+            shards[number] = [Shard(number, 0, stream.path, stream=stream)]
         else:
-            files.append(Shard(number, 0, source))
-    much = sum(stamp(shard.path)[0] for shard in files) > _MANY_BYTES
+            files.append(Shard(number, 0, str(source)))
     workers = way.workers(much=True) if much else {}
     for done, (index, found) in enumerate(results(divide, (job, way.shard_rows), files, **workers), 1):
         number = files[index].recording
@@ -214,6 +252,15 @@ def _divided(
     return of_kind
 
 
+def _held(job: Job, source: Recording | str, *, much: bool) -> Stream | None:
+    """A recording that is in memory, or comes there as all are little: reading it once is faster than in pieces."""
+    if isinstance(source, str):
+        if much or is_url(source) or not source.lower().endswith(".csv"):
+            return None
+        source = Recording.read(source, rate_hz=job.rate_hz)
+    return Stream.of(source, rate_hz=job.rate_hz)
+
+
 def _rows(shard: Shard) -> int:
     assert shard.stream is not None
     return (shard.stream.facts.rows if shard.last is None else shard.last) - shard.first
@@ -226,24 +273,43 @@ def _of(kind: str, error: GyrovaeError) -> GyrovaeError:
     )
 
 
-def _joined(job: Job, kind: str, shards: Sequence[Shard], parts: Sequence[Part]) -> Measured:
-    """The parts of a kind's shards as one."""
-    full = [part for part in parts if len(part["score"])]
+def _bunches(shards: Sequence[Shard], way: Way) -> list[Bunch]:
+    """Shards of one kind in order, those that are little put together."""
+    most = min(_BUNCH_ROWS, way.shard_rows)
+    bunches: list[list[Shard]] = []
+    rows = most
+    for shard in shards:
+        if rows + _rows(shard) > most:
+            bunches.append([])
+            rows = 0
+        bunches[-1].append(shard)
+        rows += _rows(shard)
+    return [Bunch(tuple(mine)) for mine in bunches]
+
+
+def _joined(job: Job, kind: str, bunches: Sequence[Bunch], found: Mapping[str, Part]) -> Measured:
+    """What came of a kind's bunches as one."""
+    parts = [(bunch, found[bunch.file]) for bunch in bunches]
+    shards = tuple(shard for bunch in bunches for shard in bunch.shards)
+    full = [part for _, part in parts if len(part["shard"])]
     if not full:
         longest = max(_longest(shard.stream) for shard in shards if shard.stream is not None)
         raise _of(kind, too_short(job.bundle.spec.window, longest))
+    columns = {name: np.concatenate([part[name] for part in full]) for name in full[0]}
+    recording = np.concatenate(
+        [np.array([shard.recording for shard in bunch.shards])[part["shard"].astype(np.int64)] for bunch, part in parts]
+    )
     # Segments are numbered in each recording anew: here through all of them.
-    segments, base, before = [], 0, shards[0].recording
-    highest = -1
-    for shard, part in zip(shards, parts, strict=True):
-        if shard.recording != before:
-            base, before = highest + 1, shard.recording
-        segments.append(part["segment"].astype(np.int64) + base)
-        highest = max([highest, *segments[-1][-1:].tolist()])
-    columns = {name: np.concatenate([part[name] for part in full]) for name in full[0] if name != "segment"}
-    stock = StockScores(columns["score"], *(columns[name] for name in _STOCK)) if "ratios" in columns else None
-    counts = tuple(len(part["score"]) for part in parts)
-    return Measured(columns["score"], np.concatenate(segments), columns.get("distance"), stock, tuple(shards), counts)
+    borders = (np.diff(recording) != 0) | (np.diff(columns["segment"]) != 0)
+    counts = [np.bincount(part["shard"].astype(np.int64), minlength=len(bunch.shards)) for bunch, part in parts]
+    return Measured(
+        score=columns["score"],
+        segments=np.concatenate([[0], np.cumsum(borders)]).astype(np.int64),
+        distance=columns.get("distance"),
+        stock=StockScores(columns["score"], *(columns[name] for name in _STOCK)) if "ratios" in columns else None,
+        shards=shards,
+        counts=tuple(np.concatenate(counts).tolist()),
+    )
 
 
 def _longest(stream: Stream) -> int:
@@ -262,21 +328,18 @@ def _starts(stream: Stream) -> Iterator[int]:
 class _Bar:
     """Rows done, told kind by kind where they are done one after the other, else of all together."""
 
-    def __init__(self, progress: Progress, shards: Mapping[str, Sequence[Shard]], *, alone: bool) -> None:
+    def __init__(self, progress: Progress, bunches: Mapping[str, Sequence[Bunch]], *, alone: bool) -> None:
         self._progress = progress
         self._done: dict[str, dict[str, int]] = {}
         self._total: dict[str, int] = {}
-        self._of: dict[int, str] = {}
-        for place, (kind, mine) in enumerate(shards.items(), 1):
-            name = f"{kind} ({place} of {len(shards)})" if alone else "scoring"
+        self._of: dict[str, str] = {}
+        for place, (kind, mine) in enumerate(bunches.items(), 1):
+            name = f"{kind} ({place} of {len(bunches)})" if alone else "scoring"
             self._done.setdefault(name, {})
-            self._total[name] = self._total.get(name, 0) + sum(map(_rows, mine))
-            self._of |= {shard.recording: name for shard in mine}
+            self._total[name] = self._total.get(name, 0) + sum(bunch.rows for bunch in mine)
+            self._of |= {bunch.file: name for bunch in mine}
 
-    def moved(self, shard: Shard, rows: int) -> None:
-        name = self._of[shard.recording]
-        self._done[name][shard.file] = max(rows, 1)
+    def moved(self, bunch: Bunch, rows: int) -> None:
+        name = self._of[bunch.file]
+        self._done[name][bunch.file] = max(rows, 1)
         self._progress(sum(self._done[name].values()), self._total[name], name)
-
-    def ended(self, shard: Shard) -> None:
-        self.moved(shard, _rows(shard))
