@@ -3,13 +3,15 @@
     pip install atheris
     python benchmarks/fuzz.py tflite -max_total_time=600 CORPUS/
 
-What is fuzzed: tflite, npy, npz, csv, lines (of the serial protocol), keras (its configuration and weights, not its
-building). Of any bytes only a `GyrovaeError` or, where that is what is promised, a `ValueError` may come. Without
-Atheris the tests with hypothesis and seeded changes are what there is.
+What is fuzzed: tflite, npy, npz, csv and pieces (the same, piece by piece), lines (of the serial protocol), manifest
+(of a bundle, beside the other files of one), keras (its configuration and weights, not its building). Of any bytes only
+a `GyrovaeError` or, where that is what is promised, a `ValueError` may come. Flash images are read by the firmware
+alone: libFuzzer runs that. Without Atheris the tests with hypothesis and seeded changes are what there is.
 """
 
 from __future__ import annotations
 
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -21,16 +23,33 @@ except ImportError:
 
 with atheris.instrument_imports(include=["gyrovae_tf"]):
     from gyrovae_tf import npy, tflite
+    from gyrovae_tf.csvchunks import CsvChunks
     from gyrovae_tf.device.wire import Parser
     from gyrovae_tf.errors import GyrovaeError
     from gyrovae_tf.recording import Recording
+    from gyrovae_tf.stockbundle import load_bundle
 
 FILE = Path(tempfile.mkdtemp()) / "a.csv"
+BUNDLE = Path(__file__).resolve().parents[1] / "tests" / "bundles" / "v3.gyrovae"
 
 
 def read_csv(data: bytes) -> None:
     FILE.write_bytes(data)
     Recording.read(FILE)
+
+
+def read_pieces(data: bytes) -> None:
+    FILE.write_bytes(data)
+    for _ in CsvChunks(str(FILE), None, 64).pieces(None):
+        pass
+
+
+def read_manifest(data: bytes) -> None:
+    folder = FILE.with_name("a.gyrovae")
+    if not folder.exists():
+        shutil.copytree(BUNDLE, folder)
+    (folder / "manifest.json").write_bytes(data)
+    load_bundle(folder)
 
 
 def read_lines(data: bytes) -> None:
@@ -50,6 +69,8 @@ TARGETS = {
     "npy": (npy.read_npy, ValueError),
     "npz": (npy.read_npz, ValueError),
     "csv": (read_csv, GyrovaeError),
+    "pieces": (read_pieces, GyrovaeError),
+    "manifest": (read_manifest, GyrovaeError),
     "lines": (read_lines, ()),
     "keras": (read_keras, ValueError),
 }
