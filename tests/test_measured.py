@@ -278,4 +278,4 @@ def test_ctrl_c_says_what_is_kept(tiny: Tiny, tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(library, "evaluate", stopped)
     done = run(tiny.run.path, "--normal", "a.csv", "--parts", tmp_path / "parts")
     assert done.exit_code == 2
-    assert done.stderr == "gyrovae-tf: stopped by Ctrl-C\nWhat is done is kept: the same command goes on.\n"
+    assert done.output == "gyrovae-tf: stopped by Ctrl-C\nWhat is done is kept: the same command goes on.\n"

@@ -29,6 +29,7 @@ from gyrovae_tf.bundle import Bundle
 from gyrovae_tf.device.simulate import simulate
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn.cutting import cut, segments_of
+from gyrovae_tf.learn.evaluate import evaluate
 from gyrovae_tf.learn.fleetpage import fleet_page
 from gyrovae_tf.ranking import SLICES, Device, Tally, ranked
 from gyrovae_tf.recording import Recording
@@ -211,6 +212,12 @@ def test_dask_gives_the_same(bundle: Bundle, fleet: Path, once: Scored, tmp_path
     )
     assert len(killed) == 1
     assert done.path.read_bytes() == once.path.read_bytes()
+
+
+def test_dask_evaluates_the_same(fleet: Path, cluster: Any) -> None:
+    tested = {"normal": [fleet / "well"], "anomalies": {"worn": [fleet / "worn"], "gaps": [fleet / "gaps"]}, "hop": 16}
+    how: dict[str, Any] = {"scheduler": cluster.scheduler_address, "shard_rows": 400, "long_bytes": 1000}
+    assert evaluate(BUNDLE, **tested, **how) == evaluate(BUNDLE, **tested)
 
 
 @pytest.mark.skipif(not HAVE["distributed"], reason="dask is not installed (extra scale)")
@@ -435,7 +442,7 @@ def test_ctrl_c_says_how_to_go_on(fleet: Path, tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(scoring, "score_recordings", stopped)
     done = run(BUNDLE, fleet, "-o", tmp_path / "s.csv")
     assert done.exit_code == 2
-    assert done.stderr == (
+    assert done.output == (
         "gyrovae-tf: stopped by Ctrl-C\nWhat is scored is kept: the same command goes on with --resume.\n"
     )
 
