@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import shutil
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gyrovae_tf.bundle import check_replaceable, read_json, write_json
+from gyrovae_tf.bundle import check_replaceable, read_json, replacing_folder, write_json
 from gyrovae_tf.errors import GyrovaeError, atomic_write, read_file
 from gyrovae_tf.npy import read_npz
 from gyrovae_tf.workers import Work, results
@@ -40,8 +41,9 @@ class Parts:
                 f"the interrupted work in {folder} was another: other recordings, another detector or other options",
                 remedy=again,
             )
-        shutil.rmtree(folder, ignore_errors=True)
-        write_json(folder / PLAN, plan)
+        # In one step: a folder without its plan, as a kill could leave it, would be refused for ever.
+        with replacing_folder(folder, marker=PLAN) as fresh:
+            write_json(fresh / PLAN, plan)
 
     def find(self, name: str) -> Part | None:
         """What a shard came to; None where it is not done, or damaged."""
@@ -67,7 +69,9 @@ class Parts:
 
     def remove(self) -> None:
         """All is done: take the folder away."""
-        shutil.rmtree(self.folder)
+        gone = Path(tempfile.mkdtemp(prefix=f".{self.folder.name}.", suffix=".old", dir=self.folder.parent))
+        self.folder.replace(gone / "folder")
+        shutil.rmtree(gone, ignore_errors=True)
 
 
 def completed(

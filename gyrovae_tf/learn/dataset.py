@@ -42,11 +42,11 @@ SHARD = 4096
 """Windows in a shard: a file for each array."""
 HELD = 1 << 29
 """Bytes of arrays that are kept in memory; where there are more, `Rows` stand in for them."""
-EXCERPT = 50_000
-"""Windows that what looks at all of them at once looks at, at the most (`Dataset.excerpt`)."""
+EXCERPT = 12_288
+"""Windows that what looks at all of them at once looks at, at the most (`Dataset.excerpt`): an hour at 200 Hz."""
 _LARGEST_SHARD = 1 << 20  # windows
 _SMALL = 64 << 20  # bytes of a file that is read before its size is judged
-_STRETCH = 512  # windows in a row that an excerpt is made of
+_STRETCH = 128  # windows in a row that an excerpt is made of: votes and blocks of time need neighbours
 _ARRAYS = (
     "train_images",
     "validation_images",
@@ -118,8 +118,8 @@ class Dataset:
     def excerpt(self, most: int = EXCERPT) -> Dataset:
         """Itself, where it is in memory and has at most `most` windows; else so many of them, or all, in memory.
 
-        They are stretches of some hundred windows in a row, evenly spaced over the time of all of them, trained on and
-        held back.
+        They are stretches of a hundred windows in a row and more, evenly spaced over the time of all of them, trained
+        on and held back.
         """
         count = len(self.train_images)
         total = count + len(self.validation_images)

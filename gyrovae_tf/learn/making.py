@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
@@ -192,13 +191,13 @@ class Unfinished:
                 self._begin(spec)
                 yield
             except BaseException:
-                if not any((self._folder / "done").glob("*")):
-                    shutil.rmtree(self._folder, ignore_errors=True)
+                if self._parts is not None and not any((self._folder / "done").glob("*.json")):
+                    with contextlib.suppress(OSError):
+                        self._parts.remove()
                 raise
 
     def _begin(self, spec: Spec) -> None:
         if self._parts is None:
-            self._folder.parent.mkdir(parents=True, exist_ok=True)
             self._parts = self._planned(resume=False)
         for inside in ("dataset", "done"):
             (self._folder / inside).mkdir(exist_ok=True)

@@ -44,7 +44,7 @@ def quantize(
     with `false_alarms_per_day` the one that tells a fault soonest. With `tilt`, orientation and slow acceleration
     count, too: for vehicles and goods in transport, not for a sensor that may be mounted anew. What can be promised is
     in `bundle.metrics`: "threshold", "trust" and "vote" (`threshold.Tail`, `trust.Trust`, `voting.Vote`); "mode" is
-    the one that was kept, "modes" what was found out about each (`modes.Candidate`). Of a dataset of more than 50,000
+    the one that was kept, "modes" what was found out about each (`modes.Candidate`). Of a dataset of more than 12,288
     windows so many are used, and "excerpt" says how many of how many (`Dataset.excerpt`). The arena is measured and
     golden windows are made with the same kernels; without the device's (the extra `tflm`) the bundle has no arena.
     """
