@@ -15,6 +15,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import forked
@@ -151,6 +152,61 @@ def test_emit_header_and_flash_image(tiny: Tiny, tmp_path: Path) -> None:
     tiny.bundle.save(tmp_path / "known.gyrovae")
     replaced(_header, tmp_path, "nn_model.h", (0.01, 0.02), 40)
     replaced(_image, tmp_path, "detector.bin", (1.0, 2.0), 40)
+
+
+def _export(place: Path, precision: str) -> None:
+    from gyrovae_tf.learn import export as library
+
+    library.to_precision = lambda *_: b"another model"  # type: ignore[assignment]  # seconds without writing
+    library.tflite.describe = lambda _: SimpleNamespace(macs=0, op_names=())  # type: ignore[assignment,return-value]
+    library.export(place / "run", precision=precision, output=place / "model.tflite")
+
+
+def test_export(tiny: Tiny, tmp_path: Path) -> None:
+    tiny.copy(tmp_path)
+    replaced(_export, tmp_path, "model.tflite", ("int8", "float32"), 30)
+
+
+def _report(place: Path, hop: int) -> None:
+    from gyrovae_tf.learn import report as library
+
+    library.gather = lambda *_, **rest: SimpleNamespace(data=None, bundle=None, hop=rest["hop"])  # type: ignore[assignment,return-value]
+    library.checks = lambda *_: ()  # type: ignore[assignment]
+    library.judge = lambda *_: None  # type: ignore[assignment,return-value]
+    library.page = lambda figures, *_: f"{figures.hop} " * 500_000  # type: ignore[assignment,attr-defined]
+    library._summary = lambda *_: {}  # type: ignore[assignment]
+    library.report(place / "run", place / "report.html", hop=hop)
+
+
+def test_report(tiny: Tiny, tmp_path: Path) -> None:
+    tiny.copy(tmp_path)
+    replaced(_report, tmp_path, "report.html", (32, 48), 30)
+
+
+def _benchmark(place: Path, seed: int) -> None:
+    from gyrovae_tf.learn import benchmark as library
+    from gyrovae_tf.learn.run import Options
+
+    library._one = lambda *_: {"figures": list(range(50_000))}  # type: ignore[assignment]  # hours without writing
+    library.benchmark([place / "fan"], place / "benchmark", seeds=1, options=Options(seed=seed))
+
+
+def test_benchmark(tmp_path: Path) -> None:
+    (tmp_path / "fan").mkdir()
+    replaced(_benchmark, tmp_path, "benchmark/benchmark.json", (1, 2), 30)
+
+
+def _score(place: Path, hop: int) -> None:
+    """Anew, whatever interrupted work has left; going on with it is tested in test_scoring.py."""
+    from gyrovae_tf.scoring import score_recordings
+
+    score_recordings(place / "known.gyrovae", [place / "normal.csv"], place / "s.csv", hop=hop)
+
+
+def test_score(tiny: Tiny, tmp_path: Path) -> None:
+    tiny.bundle.save(tmp_path / "known.gyrovae")
+    simulate(TINY_MACHINE, seconds=20, seed=1).write(tmp_path / "normal.csv")
+    replaced(_score, tmp_path, "s.csv", (32, 48), 30)
 
 
 SEEDS = (1, 2)
