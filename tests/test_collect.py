@@ -437,14 +437,14 @@ def test_a_signal_ends_it_with_all_that_was_collected(tmp_path: Path, kind: sign
         command = [*PROGRAM, "collect", "--port", it.port, "-o", str(tmp_path / "r.csv")]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
             _until((tmp_path / "r.csv").exists)
-            time.sleep(1.0)
+            time.sleep(2.0)
             process.send_signal(kind)
             sent = it.record.boots[0].samples
             out, err = process.communicate(timeout=30)
     assert (process.returncode, err) == (0, "")
     assert "verdict: can be trained on" in out
     found = check_places(Recording.read(tmp_path / "r.csv"))
-    assert found[-1] >= sent - 40  # what was under way
+    assert found[-1] >= sent - 200  # what was under way, on a busy machine a second of it
 
 
 def _until(there: Callable[[], bool]) -> None:

@@ -305,10 +305,13 @@ def test_a_device_that_decides_is_told_to_stream(detector: Any) -> None:
 
 def test_one_that_does_not_hear(detector: Any) -> None:
     monitor = started(detector)
-    for _ in range(5):
-        assert monitor.take([verdict(0)], 0.0) == []
+    for now in (0.0, 0.5, 1.0, 1.5, 2.0, 2.5):
+        assert monitor.take([verdict(0)] * 5, now) == []
     assert monitor.commands() == [b"stream\n"] * 2
-    assert len(monitor.notes()) == 1
+    assert monitor.notes() == []
+    monitor.take([verdict(0)], 3.0)
+    (note,) = monitor.notes()
+    assert "does not hear `stream`" in note
 
 
 def test_a_detector_of_another_kind_is_told(detector: Any) -> None:

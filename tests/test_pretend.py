@@ -271,10 +271,22 @@ def test_shares_that_cannot_be(shares: tuple[float, ...]) -> None:
 # --- through a port
 
 
+def opened(port: str) -> serial.SerialBase:
+    """A port; what is unplugged is waited for."""
+    limit = time.monotonic() + 20
+    while True:
+        try:
+            return serial.serial_for_url(port, 115200, timeout=0.1)
+        except serial.SerialException:
+            if time.monotonic() > limit:
+                raise
+            time.sleep(0.05)
+
+
 def listen(port: str, seconds: float, say: bytes = b"stream\n") -> tuple[list[Event], Parser]:
     """What comes out of a port until it falls silent, ends, or the time is over."""
     parser, found, until = Parser(), [], time.monotonic() + seconds
-    with serial.serial_for_url(port, 115200, timeout=0.1) as line:
+    with opened(port) as line:
         line.write(say)
         while time.monotonic() < until and select.select([line.fileno()], [], [], 1.0)[0]:
             try:
@@ -351,7 +363,6 @@ def test_unplugged_and_plugged_in_again(outlet: tuple[str, int] | None) -> None:
     device = Device(Motion(recording=COUNTING))
     with pretend(device, tcp=outlet, incidents=incidents, speed=math.inf, seconds=2.0) as it:
         first, _ = listen(it.port, 10)
-        time.sleep(0.5)
         second, _ = listen(it.port, 10)
     assert it.record.unplugged == 1
     assert [boot.samples for boot in it.record.boots] == [400, 400]

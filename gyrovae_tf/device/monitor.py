@@ -248,7 +248,9 @@ class Monitor:
             self.protocol = "gyrovae"
             if self._intake is None:
                 return [self._verdict(event, now)]
-            self._ask()
+            if now - self._asked_at >= _AGAIN_S:  # verdicts that wait in a port say nothing of what it has heard since
+                self._asked_at = now
+                self._ask()
         elif isinstance(event, wire.Banner):
             self.protocol = "gyrovae"
             self._banner(event)
