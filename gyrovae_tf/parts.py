@@ -6,7 +6,7 @@ import io
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +64,7 @@ class Parts:
     def write(self, name: str, part: Part) -> None:
         """Keep what a shard came to."""
         buffer = io.BytesIO()
-        np.savez(buffer, allow_pickle=False, **part)
+        np.savez(buffer, **dict[str, Any](part))  # NumPy before 2.1 would keep allow_pickle=False as an array
         atomic_write(self.folder / name, buffer.getvalue())
 
     def remove(self) -> None:
@@ -82,7 +82,7 @@ def completed(
     *,
     jobs: int = 1,
     scheduler: str | None = None,
-) -> Iterator[tuple[int, Part | GyrovaeError, bool]]:
+) -> Generator[tuple[int, Part | GyrovaeError, bool], None, None]:
     """As `workers.results` for shards (with `file`, the name of its part, each) that come to parts, but none twice.
 
     Out come the number of a shard, what it came to, and whether that was kept from before. What is new is kept.

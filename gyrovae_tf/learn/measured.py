@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -110,13 +111,15 @@ def measure(
     bar = None if progress is None else _Bar(progress, bunches, alone=alone)
     work = (job, classical, bar.moved if bar and alone else None)
     found: dict[str, Part] = {}
-    for index, part, _ in completed(measure_bunch, work, [bunch for _, bunch in every], parts, **workers):
-        kind, bunch = every[index]
-        if isinstance(part, GyrovaeError):
-            raise _of(kind, part)
-        found[bunch.file] = part
-        if bar:
-            bar.moved(bunch, bunch.rows)
+    tasks = [bunch for _, bunch in every]
+    with closing(completed(measure_bunch, work, tasks, parts, **workers)) as done:  # a refusal ends the workers
+        for index, part, _ in done:
+            kind, bunch = every[index]
+            if isinstance(part, GyrovaeError):
+                raise _of(kind, part)
+            found[bunch.file] = part
+            if bar:
+                bar.moved(bunch, bunch.rows)
     measured = {kind: _joined(job, kind, mine, found) for kind, mine in bunches.items()}
     if parts is not None:
         parts.remove()
