@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from .show import as_json, command, evaluation_table, modes_table, print_json, s
 _FOLDER = click.Path(path_type=Path)
 QUANTISATIONS = ("best", "ptq", "qat")
 FRONTENDS = ("power", "stock")
+DISTRIBUTIONS = ("mirrored", "multiworker")
 PRECISIONS = ("float32", "float16", "dynamic", "int8")
 """Those of the library; naming them here keeps NumPy out of --help, and a test compares."""
 _SEED = click.IntRange(0, 2**32 - 1)
@@ -151,12 +153,33 @@ def preprocess(
 @click.option("--seed", type=_SEED, help="Of every random draw.  [default: 0]")
 @click.option("--resume", is_flag=True, help="Go on where an interrupted run stopped.")
 @click.option("--overwrite", is_flag=True, help="Replace a run that is there.")
+@click.option(
+    "--distribute",
+    type=click.Choice(DISTRIBUTIONS),
+    help="Share each batch out among this computer's devices, or among several computers.",
+)
 @as_json
-def train(dataset: Path, output: Path, resume: bool, overwrite: bool, as_json: bool, **options: Any) -> None:
-    """Train the autoencoder on DATASET. After Ctrl-C, the same command with --resume goes on."""
+def train(
+    dataset: Path,
+    output: Path,
+    resume: bool,
+    overwrite: bool,
+    distribute: str | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Train the autoencoder on DATASET. After Ctrl-C, the same command with --resume goes on.
+
+    With --distribute multiworker the same command runs on each computer, with a TF_CONFIG that tells all addresses and
+    which one it is; the first alone writes the run. docs/scaling.md has an example.
+    """
     given = {name: value for name, value in options.items() if value is not None}
     if resume and overwrite:
         raise click.UsageError("--resume and --overwrite exclude each other")
+    go_on = ["--resume", *(["--distribute", distribute] if distribute else [])]
+    if distribute is not None:
+        # When a worker ends, TensorFlow tells of it in dozens of lines; one of ours says the same.
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         with progress_bar("training") as progress:
             from gyrovae_tf.learn import train as library
@@ -165,20 +188,32 @@ def train(dataset: Path, output: Path, resume: bool, overwrite: bool, as_json: b
 
             settings = Options(**given) if given or not resume else None
             run = library.train(
-                dataset, output, options=settings, resume=resume, overwrite=overwrite, progress=progress
+                dataset,
+                output,
+                options=settings,
+                resume=resume,
+                overwrite=overwrite,
+                distribute=distribute,
+                progress=progress,
             )
     except KeyboardInterrupt:
         from gyrovae_tf.describe import RUN
 
         if not (output / RUN).is_file():
+            if distribute == "multiworker":
+                remedy = "The first worker keeps what was trained: the same commands go on with --resume."
+                raise GyrovaeError("stopped by Ctrl-C", remedy=remedy) from None
             raise GyrovaeError("stopped by Ctrl-C before the training began") from None
         raise GyrovaeError(
-            f"stopped by Ctrl-C; what was trained is kept. Go on: {command('train', dataset, '-o', output, '--resume')}"
+            f"stopped by Ctrl-C; what was trained is kept. Go on: {command('train', dataset, '-o', output, *go_on)}"
         ) from None
     if as_json:
         print_json({"run": str(output), **run.metrics})
         return
     metrics = run.metrics
+    if not metrics:
+        click.echo("trained with the others; the first worker has the run")
+        return
     number = f"{metrics['validated_on']:,} " if "validated_on" in metrics else ""
     click.echo(
         f"{output}: {metrics['epochs']} epochs, of which number {metrics['best_epoch']} is kept; "
@@ -190,6 +225,10 @@ def train(dataset: Path, output: Path, resume: bool, overwrite: bool, as_json: b
             f"{branch}: its code (latent space) carries {sum(use['kl']):.1f} nats; error {use['error']:.3f}, "
             f"from another window's code {use['shuffled_error']:.3f}{verdict}"
         )
+    if distribute is not None:
+        replicas = metrics.get("distributed", {}).get("replicas", 1)
+        alone = ": this computer has one device, so it trained as without --distribute"
+        click.echo(f"distributed over {replicas} replica{'s' if replicas > 1 else alone}")
     say(f"next: {command('quantize', output)}")
 
 

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from gyrovae_tf.errors import GyrovaeError, atomic_write, read_file
 from gyrovae_tf.npy import read_npz
 
-_LARGEST = 4 << 30  # bytes: weights of the largest network three times over, and more
+LARGEST = 4 << 30
+"""Bytes: weights of the largest network three times over, and more."""
 
 
 def save(path: Path, arrays: Mapping[str, Any]) -> None:
@@ -25,7 +26,11 @@ def save(path: Path, arrays: Mapping[str, Any]) -> None:
 
 def load(path: Path, *, remedy: str) -> dict[str, NDArray[Any]]:
     """The inverse of `save`; `GyrovaeError` with this remedy when the file cannot be read or is damaged."""
-    content = read_file(path, largest=_LARGEST, remedy=remedy)
+    return loads(read_file(path, largest=LARGEST, remedy=remedy), path, remedy=remedy)
+
+
+def loads(content: bytes, path: Path, *, remedy: str) -> dict[str, NDArray[Any]]:
+    """The content of such a file, and its path for messages, in; the arrays out. The rest as for `load`."""
     try:
         return read_npz(content)
     except ValueError as error:

@@ -16,9 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gyrovae_tf.bundle import STOCK, check_replaceable, frontend_of, write_json
-from gyrovae_tf.errors import GyrovaeError, atomic_write
+from gyrovae_tf.errors import GyrovaeError, atomic_write, read_file
 from gyrovae_tf.learn import baseline, npz, stock_model
+from gyrovae_tf.learn import distribute as distributed
+from gyrovae_tf.learn.cluster import Cluster
 from gyrovae_tf.learn.dataset import EXCERPT, Dataset, Progress
+from gyrovae_tf.learn.distribute import MULTIWORKER, Team
 from gyrovae_tf.learn.engine import keras, make_reproducible, tf, versions
 from gyrovae_tf.learn.latent import check_latent, latent_use
 from gyrovae_tf.learn.options import Options
@@ -46,6 +49,7 @@ LOG = "log.csv"
 TENSORBOARD = "tensorboard"
 _COLUMNS = ("epoch", "loss", "error", "kl", "val_loss", "val_error", "val_kl")
 _BASELINE_RATE = 0.01
+_ANEW = "Start again with --overwrite."
 _VALIDATED = 1 << 13  # held-back windows that the loss is measured on after each epoch, at the most: evenly spaced ones
 
 
@@ -57,6 +61,7 @@ def train(
     architecture: Architecture | None = None,
     resume: bool = False,
     overwrite: bool = False,
+    distribute: str | None = None,
     progress: Progress | None = None,
 ) -> Run:
     """A dataset (or its folder) in, a `Run` in the folder `output` out.
@@ -65,11 +70,23 @@ def train(
     uninterrupted run would have ended with (every draw depends on seed and step alone). `GyrovaeError` when `output`
     holds a run and neither `resume` nor `overwrite` is given, when the dataset has changed, when the loss is no
     number, and when the latent space ends up carrying nothing (posterior collapse).
+
+    `distribute` "mirrored" shares each batch out among the GPUs (or else the processors that TensorFlow was told of) of
+    this computer, "multiworker" among processes on several, each started with the same arguments and a TF_CONFIG that
+    says who is who. The result is that of one process but for the order in which sums are made. The first worker
+    alone writes and keeps the state; of the others, the `Run` returned has no metrics. `GyrovaeError` on all workers
+    when they were given another dataset or other options, or when one does not come or ends.
     """
+    distributed.check_kind(distribute)
+    cluster = distributed.cluster_of(distribute)
     folder = Path(output)
     data = dataset if isinstance(dataset, Dataset | StockDataset) else load(dataset)
     if data.path is None:
         raise GyrovaeError("this dataset is in memory only", remedy="Save it first: dataset = dataset.save(path)")
+    if distribute is not None and isinstance(data, StockDataset):
+        raise GyrovaeError("training for the stock firmware cannot be distributed", remedy="Leave --distribute out.")
+    if cluster is not None and not cluster.is_first:
+        return _help(folder, data, options, architecture, cluster, progress)
     check_replaceable(folder, marker=MARKER)
     exists = (folder / MARKER).is_file()
     if exists:
@@ -77,8 +94,6 @@ def train(
     if exists and resume:
         record = read_record(folder)
         check_same(record, data, options, architecture, folder)
-        if record["finished"]:
-            return run_of(folder, record)
     elif exists and not overwrite:
         raise GyrovaeError(
             f"{folder} holds a run already",
@@ -87,8 +102,6 @@ def train(
     elif resume:
         raise GyrovaeError(f"{folder} holds no run to resume", remedy="Leave --resume out.")
     else:
-        # State first: with that gone, a record that is new cannot be resumed from what is old.
-        (folder / STATE).unlink(missing_ok=True)
         record = {
             "schema_version": SCHEMA_VERSION,
             "dataset": relative(data.path.resolve(), folder.resolve()),
@@ -102,14 +115,55 @@ def train(
         }
         if isinstance(data, StockDataset):
             record["frontend"] = STOCK
+    goes_on = exists and resume
+    state = read_state(folder / STATE) if goes_on and not record["finished"] else b""
+    begun = {"dataset": record["dataset_digest"], **{name: record[name] for name in ("options", "architecture")}}
+    distributed.meet(cluster, begun, record, state)
+    if record["finished"]:
+        return run_of(folder, record)
+    team = distributed.team_of(distribute, cluster, record["options"]["batch"])
+    if not goes_on:
+        # State first: with that gone, a record that is new cannot be resumed from what is old.
+        (folder / STATE).unlink(missing_ok=True)
         write_json(folder / MARKER, record)
     if not (folder / STATE).is_file():
         _remove_old(folder)
-    record["metrics"] = _fit(run_of(folder, record), data, progress)
+    record["metrics"] = _fit(run_of(folder, record), data, progress, team, state)
     record["model_sha256"] = sha256_of(folder / MODEL)
     record["finished"] = True
     write_json(folder / MARKER, record)
     return run_of(folder, record)
+
+
+def _help(
+    folder: Path,
+    data: Dataset | StockDataset,
+    options: Options | None,
+    architecture: Architecture | None,
+    cluster: Cluster,
+    progress: Progress | None,
+) -> Run:
+    """Train with a first worker that has the run, and writes it."""
+    assert data.path is not None
+    given: dict[str, Any] = {"dataset": data.digest}
+    for name, chosen in (("options", options), ("architecture", architecture)):
+        given[name] = None if chosen is None else dataclasses.asdict(chosen)
+    record, state = distributed.meet(cluster, given, {}, b"")
+    mine = {"dataset": relative(data.path.resolve(), folder.resolve()), "metrics": {}, "model_sha256": ""}
+    run = run_of(folder, {**record, **mine})
+    if not record["finished"]:
+        _fit(run, data, progress, distributed.team_of(MULTIWORKER, cluster, run.options.batch), state)
+    return run
+
+
+def read_state(path: Path) -> bytes:
+    """The file of a state in, its content out; nothing where there is none yet."""
+    if not path.is_file():
+        return b""
+    content = read_file(path, largest=npz.LARGEST, remedy=_ANEW)
+    if not content:
+        raise GyrovaeError(f"{path} is damaged: it is empty", remedy=_ANEW)
+    return content
 
 
 def load(path: str | PathLike[str]) -> Dataset | StockDataset:
@@ -158,36 +212,33 @@ def _material(data: Dataset | StockDataset, options: Options) -> _Material:
     )
 
 
-def _fit(run: Run, data: Dataset | StockDataset, progress: Progress | None) -> dict[str, Any]:
-    """Train to the end and write model and logs; the metrics out."""
+def _fit(run: Run, data: Dataset | StockDataset, progress: Progress | None, team: Team, state: bytes) -> dict[str, Any]:
+    """Train to the end, from a state where there is one, and write model and logs; the metrics out."""
     options = run.options
     material = _material(data, options)
     make_reproducible(options.seed)
     steps = options.epochs * options.steps_per_epoch
-    vae = VAE(
-        run.architecture,
-        beta=options.beta,
-        warm_up_steps=options.warm_up_steps,
-        free_nats=options.free_nats,
-        seed=options.seed,
-        blind_rows=material.blind_rows,
-    )
-    vae.build((None, 2, 32, 32, 3))
-    optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(options.learning_rate, steps))
-    optimizer.build(vae.trainable_variables)
-    vae.compile(optimizer=optimizer)
-    keeper = _Keeper(run.path, options, progress)
-    keeper.restore(vae)
-    if not keeper.over:
-        vae.fit(
-            material.batches(keeper.epochs_done),
-            validation_data=material.validation,
-            initial_epoch=keeper.epochs_done,
-            epochs=options.epochs,
-            steps_per_epoch=options.steps_per_epoch,
-            callbacks=[keeper],
-            verbose=0,
-        )
+    keeper = _Keeper(run.path, options, progress, writes=team.writes)
+    with team.together(), team.scope():
+        vae = _network(run, material)
+        optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(options.learning_rate, steps))
+        optimizer.build(vae.trainable_variables)
+        vae.compile(optimizer=optimizer)
+        keeper.restore(vae, state)
+        if not keeper.over:
+            vae.fit(
+                team.batches(material.batches(keeper.epochs_done), options.batch),
+                **team.held_back(material.validation),
+                initial_epoch=keeper.epochs_done,
+                epochs=options.epochs,
+                steps_per_epoch=options.steps_per_epoch,
+                callbacks=[keeper],
+                verbose=0,
+            )
+    if not team.writes:
+        return {}
+    if team.strategy is not None:
+        vae = _network(run, material)  # on one device, where nobody else is needed
     vae.set_weights(keeper.best_weights)
     latent = latent_use(vae, material.held_back)
     check_latent(latent)
@@ -201,19 +252,36 @@ def _fit(run: Run, data: Dataset | StockDataset, progress: Progress | None) -> d
         "best_epoch": keeper.best_epoch + 1,
         "validation_loss": best["val_loss"],
         "validation_error": best["val_error"],
+        **({} if team.kind is None else {"distributed": {"how": team.kind, "replicas": team.replicas}}),
         **material.notes,
         "latent": latent,
     }
 
 
+def _network(run: Run, material: _Material) -> VAE:
+    """A run and what it trains on in, its network with weights drawn anew out."""
+    options = run.options
+    vae = VAE(
+        run.architecture,
+        beta=options.beta,
+        warm_up_steps=options.warm_up_steps,
+        free_nats=options.free_nats,
+        seed=options.seed,
+        blind_rows=material.blind_rows,
+    )
+    vae.build((None, 2, 32, 32, 3))
+    return vae
+
+
 class _Keeper(keras.callbacks.Callback):
     """After each epoch: early stopping, logs, and the state that `resume` starts from."""
 
-    def __init__(self, folder: Path, options: Options, progress: Progress | None) -> None:
+    def __init__(self, folder: Path, options: Options, progress: Progress | None, *, writes: bool) -> None:
         super().__init__()
         self._folder = folder
         self._options = options
         self._progress = progress
+        self._writes = writes
         self._writer: Any = None
         self.history: list[dict[str, float]] = []
         self.best_epoch = 0
@@ -245,9 +313,11 @@ class _Keeper(keras.callbacks.Callback):
         self.history.append(row)
         if epoch == 0 or row["val_loss"] < self.history[self.best_epoch]["val_loss"]:
             self.best_epoch, self.best_weights = epoch, self.model.get_weights()
-        # The log comes first: whatever a kill leaves out of it or puts there too early, `resume` writes again.
-        self._log(row)
-        self._save()
+        state = self._state()  # by all: to read a variable that several workers share takes all of them
+        if self._writes:
+            # The log comes first: whatever a kill leaves out of it or puts there too early, `resume` writes again.
+            self._log(row)
+            npz.save(self._folder / STATE, state)
         self.model.stop_training = self.over
 
     def on_train_end(self, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
@@ -271,21 +341,20 @@ class _Keeper(keras.callbacks.Callback):
                 remedy="Check that the folder may be written to and that the disk is not full.",
             ) from None
 
-    def _save(self) -> None:
+    def _state(self) -> dict[str, NDArray[Any]]:
         arrays: dict[str, NDArray[Any]] = {f"weight_{i}": value for i, value in enumerate(self.model.get_weights())}
         arrays |= {f"best_{i}": value for i, value in enumerate(self.best_weights)}
         arrays |= {f"optimizer_{i}": v.numpy() for i, v in enumerate(self.model.optimizer.variables)}
         arrays["history"] = np.array([[row[name] for name in _COLUMNS] for row in self.history])
         arrays["best_epoch"] = np.array(self.best_epoch)
-        npz.save(self._folder / STATE, arrays)
+        return arrays
 
-    def restore(self, vae: VAE) -> None:
-        """Put the saved state, if there is one, into model and optimizer."""
-        path = self._folder / STATE
-        if not path.is_file():
+    def restore(self, vae: VAE, content: bytes) -> None:
+        """Put a saved state, if there is one, into model and optimizer."""
+        if not content:
             return
-        remedy = "Start again with --overwrite."
-        state = npz.load(path, remedy=remedy)
+        path = self._folder / STATE
+        state = npz.loads(content, path, remedy=_ANEW)
         try:
             count, variables = len(vae.weights), vae.optimizer.variables
             vae.set_weights([state[f"weight_{i}"] for i in range(count)])
@@ -295,7 +364,7 @@ class _Keeper(keras.callbacks.Callback):
             self.history = [dict(zip(_COLUMNS, map(float, row), strict=True)) for row in state["history"]]
             self.best_epoch = int(state["best_epoch"])
         except (KeyError, TypeError, ValueError) as error:
-            raise GyrovaeError(f"{path} is not the state of this run: {error}", remedy=remedy) from None
+            raise GyrovaeError(f"{path} is not the state of this run: {error}", remedy=_ANEW) from None
 
 
 def _scalar_metadata() -> Any:

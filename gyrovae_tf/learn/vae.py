@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gyrovae_tf.errors import GyrovaeError
+from gyrovae_tf.learn import replicas
 from gyrovae_tf.learn.engine import keras, tf
 from gyrovae_tf.spec import BANDS, CELLS, PIXEL
 
@@ -169,13 +170,13 @@ class VAE(keras.Model):
         step = self.optimizer.iterations
         with tf.GradientTape() as tape:
             mean, log_variance = self.encode(images, training=True)
-            # The draw depends on seed and step alone: a resumed run draws what an uninterrupted one would have.
-            noise = tf.random.stateless_normal(tf.shape(mean), tf.stack([tf.cast(self._seed, tf.int64), step]))
-            codes = mean + tf.exp(0.5 * log_variance) * noise
-            error, divergence = self._terms(targets, self.decode(codes, training=True), mean, log_variance)
+            codes = mean + tf.exp(0.5 * log_variance) * self._noise(tf.shape(mean), step)
+            decoded = self.decode(codes, training=True)
+            error, divergence = self._terms(targets, decoded, mean, log_variance, training=True)
             beta = self._beta * tf.minimum(1.0, tf.cast(step, tf.float32) / max(self._warm_up_steps, 1))
             loss = (0.5 * error * 2 * _PIXELS + beta * divergence) / (2 * _PIXELS)
-        self.optimizer.minimize(loss, self.trainable_variables, tape=tape)
+            share = replicas.share(loss)
+        self.optimizer.minimize(share, self.trainable_variables, tape=tape)
         if self._blind_rows:
             self.blind()
         return self._report(loss, error, divergence)
@@ -188,13 +189,26 @@ class VAE(keras.Model):
         loss = (0.5 * error * 2 * _PIXELS + self._beta * divergence) / (2 * _PIXELS)
         return self._report(loss, error, divergence)
 
-    def _terms(self, images: Any, decoded: Any, mean: Any, log_variance: Any) -> tuple[Any, Any]:
+    def _noise(self, shape: Any, step: Any) -> Any:
+        """The draw depends on seed and step alone: a resumed run draws what an uninterrupted one would have."""
+        seed = tf.stack([tf.cast(self._seed, tf.int64), step])
+        if replicas.count() == 1:
+            return tf.random.stateless_normal(shape, seed)
+        return replicas.own_part(
+            lambda rows: tf.random.stateless_normal(tf.concat([[rows], shape[1:]], 0), seed), shape[0]
+        )
+
+    def _terms(
+        self, images: Any, decoded: Any, mean: Any, log_variance: Any, training: bool = False
+    ) -> tuple[Any, Any]:
         """Mean squared error a pixel, and divergence in nats a window (both branches) beyond the free ones."""
         squares = tf.square(images - decoded)
         if self._blind_rows:
             squares = squares * self._row_weights()
         error = tf.reduce_mean(squares)
         by_unit = tf.reduce_mean(unit_divergence(mean, log_variance), axis=0)
+        if training:
+            by_unit = replicas.averaged(by_unit)
         return error, tf.reduce_sum(tf.maximum(by_unit, self._free_nats))
 
     def blind(self) -> None:
