@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -33,6 +34,7 @@ from gyrovae_tf.learn.fleetrecord import Judged, Model, Need, read_model, standi
 from gyrovae_tf.learn.options import Options
 from gyrovae_tf.learn.trainedpage import trained_page
 from gyrovae_tf.ranking import Device, Status
+from gyrovae_tf.streaming import find_recordings
 
 # --- the table
 
@@ -78,9 +80,6 @@ def test_a_folder_with_signs_of_a_pattern_in_its_name(tmp_path: Path) -> None:
     (folder / "a1.csv").touch()
     (one, every) = read_fleet_table(written(folder, "device,recording\nfan,a1.csv\nfan,a*.csv\n")).rows
     assert one.recording == str(folder / "a1.csv")
-    assert gt.Stream  # the pattern finds the same file
-    from gyrovae_tf.streaming import find_recordings
-
     assert find_recordings([every.recording]) == [str(folder / "a1.csv")]
 
 
@@ -108,6 +107,25 @@ def test_no_table_of_text(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_bytes(b"device,recording\nL\xfcfter,a.csv\n")
     with pytest.raises(GyrovaeError, match=r"is not UTF-8[\s\S]*Save it as CSV in UTF-8"):
         read_fleet_table(tmp_path / "t.csv")
+
+
+CELLS = st.sampled_from(["device", "recording", "group", "part", "train", "a.csv", "../x", '"', "\r", "\0", "é"])
+ROWS = st.lists(st.lists(CELLS, max_size=4).map(",".join), max_size=5).map("\n".join)
+TABLES = ROWS | ROWS.map(lambda rows: f"device,recording\n{rows}")
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=80) | TABLES.map(str.encode))
+def test_any_file_is_a_table_or_refused_in_words(content: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "t.csv"
+        path.write_bytes(content)
+        try:
+            table = read_fleet_table(path)
+        except GyrovaeError as error:
+            assert str(path) in str(error)  # noqa: PT017  # it may as well be a table
+            return
+        assert all(row.device and row.recording and row.part in ("train", "score") for row in table.rows)
 
 
 # --- which models
@@ -732,3 +750,19 @@ def test_one_model_for_a_group(fans: Path) -> None:
         "fan 3": False,
     }
     assert not (out / "datasets").exists()
+
+
+@pytest.mark.slow
+def test_a_worker_of_dask_gives_the_same(trained: Path, fans: Path) -> None:
+    distributed = pytest.importorskip("distributed", reason="dask is not installed (extra scale)")
+    lines = fans.read_text().splitlines()
+    one = written(fans.parent, "\n".join([lines[0], lines[2]]), "one.csv")
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, host="127.0.0.1", dashboard_address=None, protocol="tcp://"
+    ) as cluster:
+        address = cluster.scheduler_address
+        done = run(one, "-o", fans.parent / "dask", "--by", "device", "--scheduler", address, "--reports", *EPOCHS)
+    assert done.exit_code == 0, done.output
+    found = detectors(fans.parent / "dask")
+    assert len(found) > 4
+    assert found == {name: content for name, content in detectors(trained).items() if name in found}
