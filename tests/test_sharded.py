@@ -262,6 +262,7 @@ def test_what_is_interrupted_goes_on_where_it_stopped(recordings: Path, once: Da
     victim.write_bytes(victim.read_bytes()[:-1])
     damaged |= {parts / "dataset" / name for name in json.loads(second.read_text())}
     second.write_text("{")
+    (parts / "dataset" / ".train_images-00007.npy.abc.part").write_bytes(b"half")  # as a kill leaves it
     seen: dict[Path, int] = {}
 
     def look_at(*_: object) -> None:

@@ -228,6 +228,9 @@ class Unfinished:
     def finish(self, record: Mapping[str, Any]) -> None:
         """All shards are there: the dataset takes its place."""
         assert self._parts is not None  # begun
+        for path in (self._folder / "dataset").iterdir():
+            if path.name not in record["files"]:  # half a file, which a kill left under another name
+                path.unlink()
         write_json(self._folder / "dataset" / MARKER, record)
         put_in_place(self._folder / "dataset", self._target)
         self._parts.remove()
