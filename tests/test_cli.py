@@ -121,6 +121,7 @@ def test_the_group_lists_its_commands_in_the_order_of_use() -> None:
         "export",
         "evaluate",
         "score",
+        "fleet",
         "benchmark",
         "report",
         "emit-header",
@@ -769,7 +770,7 @@ note: All from one recording.
 
 
 def test_what_quantize_found_as_json(quantized: list[tuple[Path, dict[str, Any]]]) -> None:
-    expected = {"bundle": "run/detector.gyrovae", "bytes": 41_912, "arena": ARENA.to_dict(), **QUANTIZED}
+    expected = {"bundle": "run/detector.gyrovae", "bytes": 41_912, "arena": ARENA.to_dict(), "excerpt": None, **QUANTIZED}
     assert json.loads(call("quantize", "run", "--json").stdout) == expected
     assert len(quantized) == 1
 
