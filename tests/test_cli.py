@@ -770,7 +770,13 @@ note: All from one recording.
 
 
 def test_what_quantize_found_as_json(quantized: list[tuple[Path, dict[str, Any]]]) -> None:
-    expected = {"bundle": "run/detector.gyrovae", "bytes": 41_912, "arena": ARENA.to_dict(), "excerpt": None, **QUANTIZED}
+    expected = {
+        "bundle": "run/detector.gyrovae",
+        "bytes": 41_912,
+        "arena": ARENA.to_dict(),
+        "excerpt": None,
+        **QUANTIZED,
+    }
     assert json.loads(call("quantize", "run", "--json").stdout) == expected
     assert len(quantized) == 1
 
