@@ -29,7 +29,7 @@ from gyrovae_tf.spec import AXES, Spec
 from gyrovae_tf.stockbundle import StockBundle, load_bundle
 from gyrovae_tf.stockspec import StockSpec
 from gyrovae_tf.streaming import find_recordings
-from gyrovae_tf.workers import results
+from gyrovae_tf.workers import check_jobs, results
 
 SHARD_ROWS = 2_000_000
 """Rows of a long recording that are one shard."""
@@ -112,9 +112,10 @@ def score_recordings(
     scoretable.check_name(output)
     known = bundle if isinstance(bundle, Bundle | StockBundle) else load_bundle(bundle)
     hop = known.spec.window // 2 if hop is None else hop
-    for what, value in (("hop", hop), ("number of jobs", jobs), ("number of rows in a shard", shard_rows)):
+    for what, value in (("hop", hop), ("number of rows in a shard", shard_rows)):
         if not (isinstance(value, int) and value >= 1):
             raise GyrovaeError(f"the {what} is not usable", expected="at least 1", received=value)
+    check_jobs(jobs)
     detector = detector_of(known, kernels)
     job = Job(known, detector.model.kernels, hop, rate_hz)
     names = find_recordings(recordings)

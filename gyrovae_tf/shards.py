@@ -21,7 +21,7 @@ from gyrovae_tf import runtime, scoretable
 from gyrovae_tf.bundle import Bundle
 from gyrovae_tf.calibration import Calibration
 from gyrovae_tf.chunks import Mark
-from gyrovae_tf.errors import GyrovaeError
+from gyrovae_tf.errors import readable
 from gyrovae_tf.parts import Part
 from gyrovae_tf.recording import check_fits
 from gyrovae_tf.signal.score import Reason, Scores, reasons, vote
@@ -99,10 +99,8 @@ def windows_of(job: Job, shard: Shard, first: int | None = None) -> Iterator[Bat
     stream = _opened(job, shard) if shard.stream is None else shard.stream
     lsb = spec.lsb if isinstance(spec, Spec) else None
     first = shard.first if first is None else first
-    try:
+    with readable(shard.path):
         yield from stream.windows(spec.window, job.hop, lsb, first=first, last=shard.last, mark=shard.mark)
-    except OSError as error:
-        raise GyrovaeError(f"cannot read {shard.path}: {error.strerror or error}") from None
 
 
 def score_shard(job: Job, shard: Shard) -> Part:
@@ -244,9 +242,7 @@ def detector_for(job: Job) -> runtime.Detector | StockDetector:
 
 def _opened(job: Job, shard: Shard) -> Stream:
     """A recording of the rate and units that the detector was made for."""
-    try:
+    with readable(shard.path):
         stream = Stream.open(shard.path, rate_hz=job.rate_hz)
-    except OSError as error:
-        raise GyrovaeError(f"cannot read {shard.path}: {error.strerror or error}") from None
     check_fits(stream, job.bundle.spec.rate_hz, job.bundle.spec.units)
     return stream

@@ -11,7 +11,8 @@ import multiprocessing.connection
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
@@ -21,8 +22,8 @@ from gyrovae_tf.errors import GyrovaeError
 
 Work = Callable[[Any, Any], Any]
 """What all tasks share and one task in, its result out."""
-Results = Iterator[tuple[int, Any]]
-"""Number of a task, and its result or the `GyrovaeError` that it ended with."""
+Results = Generator[tuple[int, Any], None, None]
+"""Number of a task, and its result or the `GyrovaeError` that it ended with. Closing it ends the workers at once."""
 _AHEAD = 2  # tasks for each worker that are handed out at a time
 _DEATHS = 3  # of workers, one after the other without a result in between: then it is the tasks' fault
 _PATIENCE_S = 30.0  # for a scheduler to answer, and for its first worker to come
@@ -33,6 +34,12 @@ _shared: Any = None
 def cores() -> int:
     """How many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def check_jobs(jobs: int) -> None:
+    """Refuse what is no number of processes."""
+    if not (type(jobs) is int and jobs >= 1):
+        raise GyrovaeError("the number of jobs is not usable", expected="at least 1", received=jobs)
 
 
 def results(work: Work, shared: Any, tasks: Sequence[Any], *, jobs: int = 1, scheduler: str | None = None) -> Results:
@@ -95,6 +102,8 @@ def _by_processes(work: Work, shared: Any, tasks: Sequence[Any], jobs: int) -> R
                 process.terminate()
             for process in mine:
                 process.join()
+                while process.is_alive():  # the pool's own thread was first to see its end, and has yet to note it
+                    time.sleep(0.001)
 
 
 def _begin(shared: Any) -> None:

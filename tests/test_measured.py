@@ -162,6 +162,17 @@ def test_a_worker_that_is_killed_costs_nothing_but_time(
     assert len(killed) == 2
 
 
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_refusal_at_the_first_look_names_the_kind_and_ends_the_workers(
+    tiny: Tiny, files: dict[str, list[Path]], tmp_path: Path, jobs: int
+) -> None:
+    (tmp_path / "bad.csv").write_text("x,y,z\n" + "1,2,oops\n" * 200)
+    with pytest.raises(GyrovaeError, match=r"^off: ") as refused:
+        evaluate(tiny.run, **options({**files, "off": [tmp_path / "bad.csv"]}), **SHARDS, jobs=jobs)
+    assert refused.traceback  # keeps what it went through: nothing is collected as garbage yet
+    assert not multiprocessing.active_children()
+
+
 def test_little_is_done_by_this_process(
     tiny: Tiny, files: dict[str, list[Path]], whole: Evaluation, monkeypatch: pytest.MonkeyPatch
 ) -> None:

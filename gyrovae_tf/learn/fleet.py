@@ -30,7 +30,7 @@ from gyrovae_tf.learn.threshold import check_rate
 from gyrovae_tf.scoring import stamp
 from gyrovae_tf.spec import check_window
 from gyrovae_tf.streaming import find_recordings
-from gyrovae_tf.workers import results
+from gyrovae_tf.workers import check_jobs, results
 
 SCHEMA_VERSION = 1
 RESULT = "fleet.json"
@@ -195,8 +195,7 @@ def _check(settings: Settings, jobs: int) -> None:
     if settings.mode not in _MODES:
         raise GyrovaeError("unknown quantisation mode", expected=" or ".join(_MODES), received=settings.mode)
     check_rate(settings.false_alarm_rate)
-    if not (isinstance(jobs, int) and jobs >= 1):
-        raise GyrovaeError("the number of jobs is not usable", expected="at least 1", received=jobs)
+    check_jobs(jobs)
 
 
 def _begin(root: Path, head: Mapping[str, Any], *, resume: bool, overwrite: bool) -> None:

@@ -25,7 +25,7 @@ from gyrovae_tf.scoring import stamp
 from gyrovae_tf.signal import frontend
 from gyrovae_tf.spec import Spec
 from gyrovae_tf.streaming import find_recordings
-from gyrovae_tf.workers import Results, Work, results
+from gyrovae_tf.workers import Results, Work, check_jobs, results
 
 FITTED = 1 << 22
 """Samples of training windows that the front end's statistics are of, at the most; evenly spaced windows then."""
@@ -43,8 +43,8 @@ class Crew(NamedTuple):
 
     def results(self, work: Work, shared: Any, tasks: Sequence[Any], *, worth: bool = True) -> Results:
         """What becomes of tasks, as it comes; processes are started only where it is worth it. Refusals are raised."""
-        found: Any = results(work, shared, tasks, jobs=self.jobs if worth else 1, scheduler=self.scheduler)
-        with contextlib.closing(found):  # at a refusal workers end at once
+        jobs = self.jobs if worth else 1
+        with contextlib.closing(results(work, shared, tasks, jobs=jobs, scheduler=self.scheduler)) as found:
             for number, result in found:
                 if isinstance(result, GyrovaeError):
                     raise result
@@ -54,18 +54,20 @@ class Crew(NamedTuple):
 def sources_of(recordings: Iterable[Recording | str | PathLike[str]]) -> list[Recording | str]:
     """Recordings and names in; the same recordings, and the paths and URLs that the names stand for, out."""
     found: list[Recording | str] = []
+    known: set[str] = set()
     for given in recordings:
         if isinstance(given, Recording):
             found.append(given)
         else:
-            found += [name for name in find_recordings([given]) if name not in found]
+            names = [name for name in find_recordings([given]) if name not in known]
+            found += names
+            known.update(names)
     return found
 
 
 def check_crew(crew: Crew, sources: Sequence[Recording | str]) -> None:
     """Refuse workers that there are none of, and recordings that these could not read."""
-    if not (type(crew.jobs) is int and crew.jobs >= 1):
-        raise GyrovaeError("the number of jobs is not usable", expected="at least 1", received=crew.jobs)
+    check_jobs(crew.jobs)
     if (crew.jobs > 1 or crew.scheduler) and any(isinstance(source, Recording) for source in sources):
         raise GyrovaeError(
             "several workers cannot share recordings that are in memory",

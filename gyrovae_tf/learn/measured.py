@@ -29,7 +29,7 @@ from gyrovae_tf.scoring import LONG_BYTES, SHARD_ROWS, stamp
 from gyrovae_tf.shards import Job, Shard, detector_for, divide, identity, windows_of
 from gyrovae_tf.stockdetector import StockScores
 from gyrovae_tf.streaming import BATCH, Stream, find_recordings
-from gyrovae_tf.workers import cores, results
+from gyrovae_tf.workers import check_jobs, cores, results
 
 _MANY_WINDOWS = 20_000
 """With fewer, one process is done before further ones have started."""
@@ -100,8 +100,8 @@ def measure(
     `GyrovaeError`, which names the kind, when recordings are of another rate or other units than the detector or each
     other, or too short for a window.
     """
-    if way.jobs is not None and not (isinstance(way.jobs, int) and way.jobs >= 1):
-        raise GyrovaeError("the number of jobs is not usable", expected="at least 1", received=way.jobs)
+    if way.jobs is not None:
+        check_jobs(way.jobs)
     sources = {kind: _sources(recordings) for kind, recordings in kinds.items()}
     parts = _parts(job, sources, classical, way)
     bunches = {kind: _bunches(shards, way) for kind, shards in _divided(job, sources, way, progress).items()}
@@ -234,13 +234,14 @@ def _divided(
         else:
             files.append(Shard(number, 0, str(source)))
     workers = way.workers(much=True) if much else {}
-    for done, (index, found) in enumerate(results(divide, (job, way.shard_rows), files, **workers), 1):
-        number = files[index].recording
-        if isinstance(found, GyrovaeError):
-            raise _of(tasks[number][0], found)
-        shards[number] = found
-        if progress and much:
-            progress(done, len(files), "a first look")
+    with closing(results(divide, (job, way.shard_rows), files, **workers)) as looked:
+        for done, (index, found) in enumerate(looked, 1):
+            number = files[index].recording
+            if isinstance(found, GyrovaeError):
+                raise _of(tasks[number][0], found)
+            shards[number] = found
+            if progress and much:
+                progress(done, len(files), "a first look")
     of_kind: dict[str, list[Shard]] = {kind: [] for kind in sources}
     for number, (kind, _) in enumerate(tasks):
         of_kind[kind] += shards[number]
@@ -325,7 +326,7 @@ def _longest(stream: Stream) -> int:
 
 def _starts(stream: Stream) -> Iterator[int]:
     for piece in stream.pieces():
-        yield from (piece.row + np.flatnonzero(piece.breaks)).tolist()
+        yield from piece.starts()
 
 
 class _Bar:
