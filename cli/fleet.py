@@ -11,6 +11,7 @@ import click
 
 from gyrovae_tf.errors import GyrovaeError
 
+from .crew import check_crew, scheduler_option
 from .progress import progress_bar
 from .show import WIDTH, as_json, print_json, say, table
 
@@ -46,7 +47,7 @@ _SHOWN = 20
 @click.option("--reports", is_flag=True, help="Also a report of each model.")
 @click.option("--drop-datasets", is_flag=True, help="Keep no datasets: some 10 MB a quarter of an hour of motion.")
 @click.option("--jobs", type=click.IntRange(1), help="Models side by side.  [default: this computer's cores]")
-@click.option("--scheduler", metavar="URL", help="Instead: the workers of a Dask scheduler, tcp://HOST:PORT.")
+@scheduler_option
 @click.option("--resume", is_flag=True, help="Keep the models that are there, and make the others.")
 @click.option("--overwrite", is_flag=True, help="Make all models anew.")
 @as_json
@@ -82,8 +83,7 @@ def fleet(
     """
     if resume and overwrite:
         raise click.UsageError("--resume and --overwrite exclude each other")
-    if jobs is not None and scheduler is not None:
-        raise click.UsageError("give either --jobs or --scheduler")
+    check_crew(jobs, scheduler)
     try:
         with progress_bar("models") as progress:
             from gyrovae_tf.learn import fleet as library

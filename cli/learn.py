@@ -11,6 +11,7 @@ import click
 from gyrovae_tf.errors import GyrovaeError
 
 from . import stock
+from .crew import check_crew, scheduler_option
 from .progress import progress_bar
 from .show import as_json, command, evaluation_table, modes_table, print_json, say, table
 
@@ -51,7 +52,7 @@ def demo(output: Path, seed: int, as_json: bool) -> None:
 @click.option("--lsb", type=float, help="Units a count of the sensor.  [default: as recorded, else from the range]")
 @click.option("--validation-share", default=0.25, show_default=True, help="Share of the motion that is held back.")
 @click.option("--jobs", type=click.IntRange(1), help="Processes of this computer.  [default: its cores]")
-@click.option("--scheduler", metavar="URL", help="Instead: the workers of a Dask scheduler, tcp://HOST:PORT.")
+@scheduler_option
 @click.option("--resume", is_flag=True, help="Go on with interrupted work.")
 @click.option(
     "--frontend",
@@ -88,8 +89,7 @@ def preprocess(
         raise click.UsageError("no recordings: give files, or --dataset")
     if recordings and dataset is not None:
         raise click.UsageError("give files or --dataset, not both")
-    if jobs is not None and scheduler is not None:
-        raise click.UsageError("give either --jobs or --scheduler")
+    check_crew(jobs, scheduler)
     if frontend == "stock":
         given = {"jobs": jobs, "scheduler": scheduler, "resume": resume or None}
         stock.refuse(given, "not with --frontend stock, which holds its recordings in memory")

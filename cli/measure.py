@@ -11,6 +11,7 @@ import click
 from gyrovae_tf.errors import GyrovaeError
 
 from . import stock
+from .crew import check_crew, scheduler_option
 from .progress import progress_bar
 from .show import WIDTH, as_json, evaluation_table, print_json, table
 from .tested import TestCommand, read_options, test_recordings
@@ -31,7 +32,7 @@ _FOLDER = click.Path(path_type=Path)
 @click.option("--model", type=_FOLDER, help="A .tflite instead of the bundle's: what export made of RUN.")
 @click.option("--compare", is_flag=True, help="Also tell how far other kernels lie from these.")
 @click.option("--jobs", type=click.IntRange(1), help="Processes.  [default: 1, or for much the computer's cores]")
-@click.option("--scheduler", metavar="URL", help="Instead: the workers of a Dask scheduler, tcp://HOST:PORT.")
+@scheduler_option
 @click.option("--parts", type=_FOLDER, metavar="DIR", help="Keep what is done until all is: interrupted work goes on.")
 @as_json
 def evaluate(
@@ -46,8 +47,7 @@ def evaluate(
     tflm are the kernels of the device (TensorFlow Lite Micro). Those of litert are there on every PC and round some
     pixels otherwise.
     """
-    if jobs is not None and scheduler is not None:
-        raise click.UsageError("give either --jobs or --scheduler")
+    check_crew(jobs, scheduler)
     options = read_options(**tested, jobs=jobs, scheduler=scheduler, parts=parts)
     try:
         with progress_bar() as progress:

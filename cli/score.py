@@ -11,6 +11,7 @@ import click
 
 from gyrovae_tf.errors import GyrovaeError
 
+from .crew import check_crew, scheduler_option
 from .progress import progress_bar
 from .show import WIDTH, as_json, print_json, say, table
 
@@ -37,7 +38,7 @@ _SHOWN = 20
 @click.option("--rate-hz", type=float, help="Samples a second, for recordings that do not say.")
 @click.option("--runtime", "kernels", help="Kernels to run the model on.  [default: the device's, where installed]")
 @click.option("--jobs", type=click.IntRange(1), help="Processes of this computer.  [default: its cores]")
-@click.option("--scheduler", metavar="URL", help="Instead: the workers of a Dask scheduler, tcp://HOST:PORT.")
+@scheduler_option
 @click.option("--resume", is_flag=True, help="Go on with interrupted work.")
 @as_json
 def score(
@@ -64,13 +65,10 @@ def score(
 
     Exit status: 0, or 1 when some recordings could not be scored, or 2 when none could.
     """
+    check_crew(jobs, scheduler)
     from gyrovae_tf.scoring import score_recordings
     from gyrovae_tf.workers import cores
 
-    if jobs is None:
-        jobs = cores()
-    elif scheduler is not None:
-        raise click.UsageError("give either --jobs or --scheduler")
     try:
         with progress_bar("scoring") as progress:
             done = score_recordings(
@@ -80,7 +78,7 @@ def score(
                 hop=hop,
                 rate_hz=rate_hz,
                 kernels=kernels,
-                jobs=jobs,
+                jobs=jobs or cores(),
                 scheduler=scheduler,
                 resume=resume,
                 progress=progress,
