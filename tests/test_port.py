@@ -85,7 +85,7 @@ def test_rfc_2217(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     listener = socket.create_server(("127.0.0.1", 0))
     with pretend(Device(Motion(seed=4)), tcp=("127.0.0.1", 0)) as it:  # a pseudo-terminal has no DTR to be set
         threading.Thread(target=serve_rfc2217, args=(listener, it.port), daemon=True).start()
-        name = f"rfc2217://127.0.0.1:{listener.getsockname()[1]}"
+        name = f"rfc2217://127.0.0.1:{listener.getsockname()[1]}?timeout=20"  # seconds, on a busy machine
         done = collect(name, tmp_path / "r.csv", samples=400, accept_anyway=True)
     assert len(done.recording) == 400
     assert (done.facts["lost"], done.facts["gaps"]) == (0, 0)
