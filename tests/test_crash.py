@@ -66,11 +66,11 @@ def tree(folder: Path) -> dict[str, bytes]:
     return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
-def moments(took: float, kills: int) -> list[float]:
-    """Seconds to kill after: half anywhere in the time that it takes, half near its end, where files are written."""
-    rng = np.random.default_rng(1)
-    whole = rng.uniform(0, 1.2 * took, kills // 2).tolist()
-    return rng.permutation([*whole, *rng.uniform(0.6 * took, 1.4 * took, kills - len(whole))]).tolist()
+def moment(rng: np.random.Generator, ends: list[float]) -> float:
+    """Seconds to kill after: half anywhere in the time that it took lately, half near its end, where files are
+    written."""
+    took = float(np.median(ends[-5:]))
+    return float(rng.uniform(0, 1.2 * took) if rng.random() < 0.5 else rng.uniform(0.6 * took, 1.3 * took))
 
 
 def replaced(
@@ -83,23 +83,30 @@ def replaced(
         path = place / output
         return tree(path) if path.is_dir() else path.read_bytes()
 
-    states, took = {}, 0.0
+    states, ends = {}, []  # seconds of those that came to their end: a machine is not always as fast as at first
     for one in wanted:
         end = run(write, place, one, after_s=100)
         assert not end.killed
-        states[one], took = content(), end.seconds
+        states[one] = content()
+        ends.append(end.seconds)
     assert states[wanted[0]] != states[wanted[1]]
-    outcomes, cut = [], 0
-    for number, after_s in enumerate(moments(took, kills)):
+    rng, outcomes, cut = np.random.default_rng(1), set(), 0
+    for number in range(10 * kills):
         one = wanted[number % 2]
         before = content()
-        cut += run(write, place, one, after_s=after_s).killed
+        end = run(write, place, one, after_s=moment(rng, ends))
         found = content()
         assert found in (before, states[one])
         if before != states[one]:
-            outcomes.append("old" if found == before else "new")
-    assert {"old", "new"} == set(outcomes)
-    assert cut >= kills // 10, "killed too late to tell anything"
+            outcomes.add("old" if found == before else "new")
+        if end.killed:
+            cut += 1
+        else:
+            ends.append(end.seconds)
+        if cut == kills:
+            break
+    assert cut == kills, "it ended before the most of the kills"
+    assert outcomes == {"old", "new"}
 
 
 def _preprocess(place: Path, hop: int) -> None:
