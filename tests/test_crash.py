@@ -216,6 +216,46 @@ def test_score(tiny: Tiny, tmp_path: Path) -> None:
     replaced(_score, tmp_path, "s.csv", (32, 48), 30)
 
 
+def _demo(place: Path, seed: int) -> None:
+    """With seconds of motion, and what trains, quantises and evaluates, each tested here by itself, known already."""
+    from gyrovae_tf.learn import demo as library
+
+    library._NORMAL_S, library._TEST_S, library._FAULT_S = 30.0, 8.0, 4.0
+    library.train = lambda *_, **__: SimpleNamespace(path=place / "run")  # type: ignore[assignment]
+    library.quantize = lambda *_, **__: Bundle.load(place / "known.gyrovae")  # type: ignore[assignment]
+    library.evaluate = lambda *_, **__: SimpleNamespace(to_dict=lambda: {"seed": seed})  # type: ignore[assignment]
+    library.demo(place / "demo", seed=seed)
+
+
+def test_demo(tiny: Tiny, tmp_path: Path) -> None:
+    """A demo is many files: killed at any moment, the next one takes its place without being told to, and is whole."""
+
+    def content() -> dict[str, bytes]:
+        """What it promises; a kill may leave the file, with a name that begins with a dot, that was being written."""
+        return {name: data for name, data in tree(tmp_path / "demo").items() if not Path(name).name.startswith(".")}
+
+    tiny.bundle.save(tmp_path / "known.gyrovae")
+    states, ends = {}, []
+    for seed in SEEDS:
+        ends.append(run(_demo, tmp_path, seed, after_s=100).seconds)
+        states[seed] = content()
+    assert states[1] != states[2]
+    rng, cut = np.random.default_rng(1), 0
+    for number in range(300):
+        seed = SEEDS[number % 2]
+        end = run(_demo, tmp_path, seed, after_s=moment(rng, ends))
+        if end.killed:
+            cut += 1
+        else:
+            ends.append(end.seconds)
+            assert content() == states[seed]
+        if cut == 30:
+            break
+    assert cut == 30
+    assert not run(_demo, tmp_path, 1, after_s=100).killed
+    assert content() == states[1]
+
+
 SEEDS = (1, 2)
 LOADING = threading.Lock()
 

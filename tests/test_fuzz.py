@@ -6,16 +6,27 @@ import importlib.util
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import Tiny
 
 from gyrovae_tf.device.wire import sample_line, stock_line
 
 ROOT = Path(__file__).resolve().parents[1]
 BUNDLE = ROOT / "tests" / "bundles" / "v3.gyrovae"
-RUNS = {"tflite": 3000, "npy": 20_000, "npz": 5000, "csv": 1000, "pieces": 1000, "lines": 20_000, "manifest": 1000}
+RUNS = {
+    "tflite": 3000,
+    "npy": 20_000,
+    "npz": 5000,
+    "csv": 1000,
+    "pieces": 1000,
+    "lines": 20_000,
+    "manifest": 1000,
+    "keras": 5000,
+}
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(
@@ -24,12 +35,15 @@ pytestmark = [
 ]
 
 
-def seed(reader: str, folder: Path) -> None:
+def seed(reader: str, tiny: Tiny, folder: Path) -> None:
     """One input that is whole, to change."""
     if reader == "tflite":
         shutil.copy(BUNDLE / "model_int8.tflite", folder)
     elif reader == "manifest":
         shutil.copy(BUNDLE / "manifest.json", folder)
+    elif reader == "keras":
+        with zipfile.ZipFile(tiny.run.path / "model.keras") as file:
+            (folder / "a").write_bytes(file.read("config.json") + file.read("model.weights.h5"))
     elif reader == "npy":
         np.save(folder / "a.npy", np.arange(12, dtype=np.int16).reshape(3, 4))
     elif reader == "npz":
@@ -41,9 +55,9 @@ def seed(reader: str, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("reader", RUNS)
-def test_a_reader_under_atheris(reader: str, tmp_path: Path) -> None:
+def test_a_reader_under_atheris(reader: str, tiny: Tiny, tmp_path: Path) -> None:
     (tmp_path / "seeds").mkdir()
-    seed(reader, tmp_path / "seeds")
+    seed(reader, tiny, tmp_path / "seeds")
     words = [f"-runs={RUNS[reader]}", "-seed=1", "-timeout=60", "-rss_limit_mb=4096", f"-artifact_prefix={tmp_path}/"]
     program = [sys.executable, ROOT / "benchmarks" / "fuzz.py", reader, *words, tmp_path / "seeds"]
     done = subprocess.run(program, capture_output=True, text=True, timeout=900, cwd=ROOT)
