@@ -32,6 +32,7 @@ MOTION_S = 3600.0
 
 def write(path: Path, samples: int, *, timestamps: bool) -> None:
     """The recording: rounded to the sensor's counts, as a sensor gives them."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     motion = np.rint(simulate(seconds=MOTION_S, seed=1).samples / LSB) * LSB
     head = f'{{"rate_hz": {RATE_HZ}, "units": "m/s^2", "lsb": {LSB}}}'
     if path.suffix == ".parquet":
