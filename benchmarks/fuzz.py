@@ -3,10 +3,10 @@
     pip install atheris
     python benchmarks/fuzz.py tflite -max_total_time=600 CORPUS/
 
-What is fuzzed: tflite, npy, npz, csv and pieces (the same, piece by piece), lines (of the serial protocol), manifest
-(of a bundle, beside the other files of one), keras (its configuration and weights, not its building). Of any bytes only
-a `GyrovaeError` or, where that is what is promised, a `ValueError` may come. Flash images are read by the firmware
-alone: libFuzzer runs that. Without Atheris the tests with hypothesis and seeded changes are what there is.
+What is fuzzed: tflite, npy, npz, csv and pieces (the same, piece by piece), parquet, lines (of the serial protocol),
+manifest (of a bundle, beside the other files of one), keras (its configuration and weights, not its building). Of any
+bytes only a `GyrovaeError` or, where that is what is promised, a `ValueError` may come. Flash images are read by the
+firmware alone: libFuzzer runs that. Without Atheris the tests with hypothesis and seeded changes are what there is.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ with atheris.instrument_imports(include=["gyrovae_tf"]):
     from gyrovae_tf.csvchunks import CsvChunks
     from gyrovae_tf.device.wire import Parser
     from gyrovae_tf.errors import GyrovaeError
+    from gyrovae_tf.parquetchunks import ParquetChunks
     from gyrovae_tf.recording import Recording
     from gyrovae_tf.stockbundle import load_bundle
 
@@ -44,6 +45,12 @@ def read_csv(data: bytes) -> None:
 def read_pieces(data: bytes) -> None:
     FILE.write_bytes(data)
     for _ in CsvChunks(str(FILE), None, 64).pieces(None):
+        pass
+
+
+def read_parquet(data: bytes) -> None:
+    FILE.write_bytes(data)
+    for _ in ParquetChunks(str(FILE)).pieces():
         pass
 
 
@@ -71,6 +78,7 @@ TARGETS = {
     "npz": (npy.read_npz, ValueError),
     "csv": (read_csv, GyrovaeError),
     "pieces": (read_pieces, GyrovaeError),
+    "parquet": (read_parquet, GyrovaeError),
     "manifest": (read_manifest, GyrovaeError),
     "lines": (read_lines, ()),
     "keras": (read_keras, ValueError),

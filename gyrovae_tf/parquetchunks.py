@@ -46,6 +46,7 @@ class ParquetChunks:
     def __init__(self, path: str, rate_hz: float | None = None, rows: int = ROWS) -> None:
         """The path or URL of a file, and its rate as for `Recording.read`; `GyrovaeError` when it is no recording."""
         self._path, self._rows, self._source = path, rows, name_of(path)
+        self._label: str | None = None  # known when the columns are
         given = None if rate_hz is None else positive(rate_hz, "rate_hz")
         with self._opened() as file:
             schema = file.schema_arrow
@@ -70,6 +71,7 @@ class ParquetChunks:
         )
         if not total:
             raise GyrovaeError(f"{self._source}: no samples", expected="rows of numbers", received="no row")
+        self._check_types(schema)
         stated, lsb, units = stated_by(metadata, self._source)
         self._factor = factor if units is None else 1.0
         units = units or units_of
@@ -111,14 +113,20 @@ class ParquetChunks:
 
     @contextlib.contextmanager
     def _opened(self) -> Iterator[Any]:
-        """The file for pyarrow, whose complaints become ours."""
-        parquet, arrow = optional("pyarrow.parquet"), optional("pyarrow")
-        with open_bytes(self._path) as raw:
-            try:
-                yield parquet.ParquetFile(raw)
-            except (arrow.ArrowException, OSError, ValueError) as error:
-                reason = " ".join(str(error).split())[:120]
-                raise GyrovaeError(f"{self._source}: no Parquet file that can be read: {reason}") from None
+        """The file for pyarrow."""
+        parquet = optional("pyarrow.parquet")
+        with open_bytes(self._path) as raw, self._readable():
+            # A long label in a hundred thousand rows is one in the file, and so it is here.
+            yield parquet.ParquetFile(raw, read_dictionary=[self._label] if self._label else None)
+
+    @contextlib.contextmanager
+    def _readable(self) -> Iterator[None]:
+        """What pyarrow complains of inside becomes ours. It looks at text only where that is taken out of a column."""
+        try:
+            yield
+        except (optional("pyarrow").ArrowException, OSError, ValueError) as error:
+            reason = " ".join(str(error).split())[:120]
+            raise GyrovaeError(f"{self._source}: no Parquet file that can be read: {reason}") from None
 
     def _check_groups(self, metadata: Any) -> None:
         for group in range(metadata.num_row_groups):
@@ -130,6 +138,17 @@ class ParquetChunks:
                     received=f"{size:,}",
                     remedy="Write it again with smaller row groups.",
                 )
+
+    def _check_types(self, schema: Any) -> None:
+        """Refuse columns before they are read: one row of lists can be larger than memory."""
+        types = optional("pyarrow").types
+        for name in self._columns(samples=True):
+            of = schema.field(name).type
+            number, label = types.is_floating(of) or types.is_integer(of), name == self._label
+            text = types.is_string(of) or types.is_large_string(of) or types.is_dictionary(of) or types.is_boolean(of)
+            if not (number or (label and text) or (name == self._time and types.is_timestamp(of))):
+                expected = "text or numbers" if label else "numbers"
+                raise GyrovaeError(f"{self._source}, column {name}", expected=expected, received=str(of))
 
     def _columns(self, *, samples: bool) -> list[str]:
         return [*(self._axes if samples else []), *filter(None, (self._time, self._label))]
@@ -148,7 +167,14 @@ class ParquetChunks:
     def _gap_columns(self, columns: Any, row: int) -> tuple[Floats | None, NDArray[np.object_] | None]:
         labels = None if self._label is None else columns.column(self._label)
         clock = None if self._time is None else self._times(columns, row)
-        return clock, None if labels is None else np.array(labels.to_pylist(), object)
+        if labels is None:
+            return clock, None
+        with self._readable():
+            labels.validate(full=True)  # pyarrow does not look at indices and text as it reads them
+            if not optional("pyarrow").types.is_dictionary(labels.type):
+                return clock, np.array(labels.to_pylist(), object)
+            known = np.array([*labels.dictionary.to_pylist(), None], object)
+            return clock, known[labels.indices.fill_null(len(known) - 1).to_numpy(zero_copy_only=False)]
 
     def _times(self, columns: Any, row: int) -> Floats:
         """Milliseconds."""
@@ -163,9 +189,7 @@ class ParquetChunks:
 
     def _numbers(self, columns: Any, name: str, largest: float, row: int) -> Floats:
         """A column as float64; refuses what is no number or beyond `largest`."""
-        types, column = optional("pyarrow").types, columns.column(name)
-        if not (types.is_floating(column.type) or types.is_integer(column.type)):
-            raise GyrovaeError(f"{self._source}, column {name}", expected="numbers", received=str(column.type))
+        column = columns.column(name)
         self._refuse_nulls(column, name, row)
         numbers = column.to_numpy(zero_copy_only=False).astype(np.float64)
         wrong = np.flatnonzero(~(np.abs(numbers) <= largest))  # NaN compares false

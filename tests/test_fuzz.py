@@ -10,6 +10,8 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+import pyarrow
+import pyarrow.parquet
 import pytest
 from conftest import Tiny
 
@@ -23,6 +25,7 @@ RUNS = {
     "npz": 5000,
     "csv": 1000,
     "pieces": 1000,
+    "parquet": 5000,
     "lines": 20_000,
     "manifest": 1000,
     "keras": 5000,
@@ -44,6 +47,9 @@ def seed(reader: str, tiny: Tiny, folder: Path) -> None:
     elif reader == "keras":
         with zipfile.ZipFile(tiny.run.path / "model.keras") as file:
             (folder / "a").write_bytes(file.read("config.json") + file.read("model.weights.h5"))
+    elif reader == "parquet":
+        columns = {"x": np.arange(9.0), "y": np.ones(9), "z": np.ones(9), "timestamp": 5.0 * np.arange(9)}
+        pyarrow.parquet.write_table(pyarrow.table({**columns, "segment": ["a"] * 4 + ["b"] * 5}), folder / "a.parquet")
     elif reader == "npy":
         np.save(folder / "a.npy", np.arange(12, dtype=np.int16).reshape(3, 4))
     elif reader == "npz":

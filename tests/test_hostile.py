@@ -24,6 +24,8 @@ from pathlib import Path
 import forked
 import h5py
 import numpy as np
+import pyarrow
+import pyarrow.parquet
 import pytest
 from conftest import Tiny
 from handmade import source
@@ -521,6 +523,20 @@ def test_a_hostile_recording(tmp_path: Path, name: str) -> None:
     done = forked.command(tmp_path / "out", "preprocess", path, "-o", tmp_path / "dataset", "--rate-hz", 200)
     assert done.refused, (done.code, done.errors[-3000:])
     assert not (tmp_path / "dataset").exists()
+
+
+def test_parquet_that_unpacks_to_a_hundred_times_its_memory(tmp_path: Path) -> None:
+    """A label of a megabyte in 200,000 rows: 200 GB, in a file of less than two."""
+    table = {name: np.zeros(200_000) for name in "xyz"}
+    label = pyarrow.DictionaryArray.from_arrays(np.zeros(200_000, np.int32), ["a" * 1_000_000])
+    table = pyarrow.table({**table, "segment": label.cast(pyarrow.dictionary(pyarrow.int32(), pyarrow.string()))})
+    pyarrow.parquet.write_table(table, tmp_path / "r.parquet", store_schema=False)
+    assert (tmp_path / "r.parquet").stat().st_size < 2_000_000
+    words = ["--window", 256, "--rate-hz", 200]
+    done = forked.command(tmp_path / "out", "preprocess", tmp_path / "r.parquet", "-o", tmp_path / "dataset", *words)
+    assert done.refused, (done.code, done.errors[-3000:])  # all zeros: it was read to its end
+    assert "no motion" in done.errors
+    assert done.used < KEPT
 
 
 def test_recordings_that_do_not_end(tmp_path: Path) -> None:

@@ -312,6 +312,11 @@ def test_gyroscope_columns_become_radians(parquet: Callable[..., Path]) -> None:
         ({"x": [1.0, math.nan], "y": [1.0] * 2, "z": [1.0] * 2}, "row 2, column x; expected a number, received nan"),
         ({"x": [1.0], "y": [1.0], "z": [2e6]}, r"row 1, column z; expected at most 1e\+06 in size, received 2000000.0"),
         ({"x": ["1"], "y": [1.0], "z": [1.0]}, "column x; expected numbers, received string"),
+        ({"x": [[1.0]], "y": [1.0], "z": [1.0]}, "column x; expected numbers, received list<"),
+        (
+            {"x": [1.0], "y": [1.0], "z": [1.0], "segment": [[1]]},
+            "column segment; expected text or numbers, received list<",
+        ),
         ({"x": [], "y": [], "z": []}, "no samples"),
         ({"x": [1.0], "X": [1.0], "y": [1.0], "z": [1.0]}, "column x is there 2 times"),
     ],
@@ -329,6 +334,47 @@ def test_damaged_parquet_is_told(parquet: Callable[..., Path]) -> None:
         path.write_bytes(content[:place])
         with pytest.raises(GyrovaeError, match="no Parquet file that can be read"):
             Stream.open(path).recording()
+
+
+def test_labels_that_are_no_text_are_told(parquet: Callable[..., Path]) -> None:
+    path = parquet(x=[1.0, 2.0], y=[1.0] * 2, z=[1.0] * 2, segment=["morning"] * 2)
+    path.write_bytes(path.read_bytes().replace(b"morning", b"\xad\xad\xad\xad\xad\xad\xad"))
+    with pytest.raises(GyrovaeError, match=r"no Parquet file that can be read: .*UTF8"):
+        Stream.open(path, rate_hz=200).recording()
+
+
+def test_numbers_and_text_and_nothing_are_labels(parquet: Callable[..., Path]) -> None:
+    """A recording's segments begin where the label changes."""
+    for labels in ([7, 7, 8], ["a", "a", "b"], [None, None, "b"], [True, True, False]):
+        path = parquet(x=[1.0] * 3, y=[1.0] * 3, z=[1.0] * 3, segment=labels)
+        assert Stream.open(path, rate_hz=200).recording().segments == ((0, 2), (2, 3))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_parquet_with_any_bytes_changed_is_read_or_told(parquet: Callable[..., Path], seed: int) -> None:
+    """A thousand changes each, most of them to the description at the end of the file."""
+    columns = {
+        "x": np.arange(300.0) % 7,
+        "y": np.ones(300),
+        "z": np.arange(300) % 5,
+        "segment": ["a"] * 99 + ["b"] * 201,
+    }
+    path = parquet(**columns, group=100)
+    whole = path.read_bytes()
+    described = len(whole) - 8 - int.from_bytes(whole[-8:-4], "little")
+    rng, told = np.random.default_rng(seed), 0
+    for _ in range(1000):
+        content = bytearray(whole)
+        for _ in range(rng.integers(1, 4)):
+            place = int(rng.integers(described if rng.random() < 0.7 else 0, len(content)))
+            size = int(rng.integers(9))
+            content[place : place + size] = (b"", rng.bytes(size), b"\xff\xff\xff\xff\x0f")[rng.integers(3)]
+        path.write_bytes(content)
+        try:
+            Stream.open(path, rate_hz=200).recording()
+        except GyrovaeError:
+            told += 1
+    assert told > 500
 
 
 # --- names
