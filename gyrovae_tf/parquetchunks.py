@@ -121,7 +121,7 @@ class ParquetChunks:
 
     @contextlib.contextmanager
     def _readable(self) -> Iterator[None]:
-        """What pyarrow complains of inside becomes ours. It looks at text only where that is taken out of a column."""
+        """What pyarrow complains of inside becomes ours: as it reads, and as labels are looked at."""
         try:
             yield
         except (optional("pyarrow").ArrowException, OSError, ValueError) as error:
@@ -143,10 +143,13 @@ class ParquetChunks:
         """Refuse columns before they are read: one row of lists can be larger than memory."""
         types = optional("pyarrow").types
         for name in self._columns(samples=True):
-            of = schema.field(name).type
-            number, label = types.is_floating(of) or types.is_integer(of), name == self._label
-            text = types.is_string(of) or types.is_large_string(of) or types.is_dictionary(of) or types.is_boolean(of)
-            if not (number or (label and text) or (name == self._time and types.is_timestamp(of))):
+            of, label = schema.field(name).type, name == self._label
+            number = types.is_floating(of) or types.is_integer(of)
+            if label:
+                usable = not (types.is_nested(of) or types.is_fixed_size_binary(of))
+            else:
+                usable = number or (name == self._time and types.is_timestamp(of))
+            if not usable:
                 expected = "text or numbers" if label else "numbers"
                 raise GyrovaeError(f"{self._source}, column {name}", expected=expected, received=str(of))
 
@@ -171,10 +174,9 @@ class ParquetChunks:
             return clock, None
         with self._readable():
             labels.validate(full=True)  # pyarrow does not look at indices and text as it reads them
-            if not optional("pyarrow").types.is_dictionary(labels.type):
-                return clock, np.array(labels.to_pylist(), object)
-            known = np.array([*labels.dictionary.to_pylist(), None], object)
-            return clock, known[labels.indices.fill_null(len(known) - 1).to_numpy(zero_copy_only=False)]
+            coded = labels.dictionary_encode()
+            known = np.array([*coded.dictionary.to_pylist(), None], object)
+            return clock, known[coded.indices.fill_null(len(known) - 1).to_numpy(zero_copy_only=False)]
 
     def _times(self, columns: Any, row: int) -> Floats:
         """Milliseconds."""

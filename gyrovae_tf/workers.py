@@ -102,7 +102,7 @@ def _by_processes(work: Work, shared: Any, tasks: Sequence[Any], jobs: int) -> R
                 process.terminate()
             for process in mine:
                 process.join()
-                while process.is_alive():  # the pool's own thread was first to see its end, and has yet to note it
+                while process.is_alive():  # join() does not wait where the pool's own thread is about to note its end
                     time.sleep(0.001)
 
 

@@ -15,12 +15,8 @@ from pathlib import Path
 from typing import Any
 
 _LEARN = ("train", "quantize", "export", "evaluate", "report", "trust", "benchmark", "demo")
-_MODULES = [
-    "forked",
-    "h5py",
-    "ai_edge_litert.interpreter",
-    *(f"gyrovae_tf.{name}" for name in ("cgen", "flash", "scoring")),
-]
+_MODULES = ["forked", "h5py", "ai_edge_litert.interpreter"]
+_MODULES += [f"gyrovae_tf.{name}" for name in ("cgen", "flash", "scoring")]
 _MODULES += [f"gyrovae_tf.learn.{name}" for name in _LEARN]
 _MODULES += ["gyrovae_tf.cli.main", *(f"gyrovae_tf.cli.{name}" for name in ("learn", "deploy", "check", "report"))]
 

@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +32,7 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="processes are forked from one that has imported everything"),
 ]
 KILLS = 100
+SEEDS = (1, 2)
 
 
 @dataclass(frozen=True)
@@ -66,11 +67,43 @@ def tree(folder: Path) -> dict[str, bytes]:
     return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
-def moment(rng: np.random.Generator, ends: list[float]) -> float:
-    """Seconds to kill after: half anywhere in the time that it took lately, half near its end, where files are
-    written."""
-    took = float(np.median(ends[-5:]))
-    return float(rng.uniform(0, 1.2 * took) if rng.random() < 0.5 else rng.uniform(0.6 * took, 1.3 * took))
+Content = Callable[[], Any]
+
+
+def undisturbed(write: Callable[..., object], place: Path, wanted: Sequence[Any], content: Content) -> tuple[Any, Any]:
+    """Call it for each that is wanted, undisturbed: what is on disk after each, and how many seconds each took."""
+    states, seconds = {}, []
+    for one in wanted:
+        end = run(write, place, one, after_s=100)
+        assert not end.killed
+        states[one] = content()
+        seconds.append(end.seconds)
+    assert states[wanted[0]] != states[wanted[1]]
+    return states, seconds
+
+
+def disturbed(
+    write: Callable[..., object], place: Path, wanted: Sequence[Any], seconds: list[float], kills: int
+) -> Iterator[tuple[Any, bool]]:
+    """Call it for what is wanted by turns until so many calls were cut short: after each, what for, and whether it was.
+
+    Half are killed anywhere in the time that it took lately, for a machine is not always as fast as at first, half
+    near its end, where files are written.
+    """
+    rng, cut = np.random.default_rng(1), 0
+    for number in range(10 * kills):
+        took = float(np.median(seconds[-5:]))
+        after_s = rng.uniform(0, 1.2 * took) if rng.random() < 0.5 else rng.uniform(0.6 * took, 1.3 * took)
+        one = wanted[number % 2]
+        end = run(write, place, one, after_s=float(after_s))
+        if end.killed:
+            cut += 1
+        else:
+            seconds.append(end.seconds)
+        yield one, end.killed
+        if cut == kills:
+            return
+    raise AssertionError("it ended before the most of the kills")
 
 
 def replaced(
@@ -83,29 +116,14 @@ def replaced(
         path = place / output
         return tree(path) if path.is_dir() else path.read_bytes()
 
-    states, ends = {}, []  # seconds of those that came to their end: a machine is not always as fast as at first
-    for one in wanted:
-        end = run(write, place, one, after_s=100)
-        assert not end.killed
-        states[one] = content()
-        ends.append(end.seconds)
-    assert states[wanted[0]] != states[wanted[1]]
-    rng, outcomes, cut = np.random.default_rng(1), set(), 0
-    for number in range(10 * kills):
-        one = wanted[number % 2]
-        before = content()
-        end = run(write, place, one, after_s=moment(rng, ends))
+    states, seconds = undisturbed(write, place, wanted, content)
+    before, outcomes = content(), set()
+    for one, _ in disturbed(write, place, wanted, seconds, kills):
         found = content()
         assert found in (before, states[one])
         if before != states[one]:
             outcomes.add("old" if found == before else "new")
-        if end.killed:
-            cut += 1
-        else:
-            ends.append(end.seconds)
-        if cut == kills:
-            break
-    assert cut == kills, "it ended before the most of the kills"
+        before = found
     assert outcomes == {"old", "new"}
 
 
@@ -217,7 +235,8 @@ def test_score(tiny: Tiny, tmp_path: Path) -> None:
 
 
 def _demo(place: Path, seed: int) -> None:
-    """With seconds of motion, and what trains, quantises and evaluates, each tested here by itself, known already."""
+    """With seconds of motion. What training and quantising write is tested by itself, and evaluating writes nothing:
+    what they give is known already."""
     from gyrovae_tf.learn import demo as library
 
     library._NORMAL_S, library._TEST_S, library._FAULT_S = 30.0, 8.0, 4.0
@@ -235,28 +254,13 @@ def test_demo(tiny: Tiny, tmp_path: Path) -> None:
         return {name: data for name, data in tree(tmp_path / "demo").items() if not f"/{name}".count("/.")}
 
     tiny.bundle.save(tmp_path / "known.gyrovae")
-    states, ends = {}, []
-    for seed in SEEDS:
-        ends.append(run(_demo, tmp_path, seed, after_s=100).seconds)
-        states[seed] = content()
-    assert states[1] != states[2]
-    rng, cut = np.random.default_rng(1), 0
-    for number in range(200):
-        seed = SEEDS[number % 2]
-        end = run(_demo, tmp_path, seed, after_s=moment(rng, ends))
-        if end.killed:
-            cut += 1
-        else:
-            ends.append(end.seconds)
-            assert content() == states[seed]
-        if cut == 20:
-            break
-    assert cut == 20
+    states, seconds = undisturbed(_demo, tmp_path, SEEDS, content)
+    for seed, killed in disturbed(_demo, tmp_path, SEEDS, seconds, 20):
+        assert killed or content() == states[seed]
     assert not run(_demo, tmp_path, 1, after_s=100).killed
     assert content() == states[1]
 
 
-SEEDS = (1, 2)
 LOADING = threading.Lock()
 
 

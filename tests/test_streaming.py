@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import itertools
 import json
 import math
@@ -343,9 +344,10 @@ def test_labels_that_are_no_text_are_told(parquet: Callable[..., Path]) -> None:
         Stream.open(path, rate_hz=200).recording()
 
 
-def test_numbers_and_text_and_nothing_are_labels(parquet: Callable[..., Path]) -> None:
+def test_whatever_is_no_list_is_a_label(parquet: Callable[..., Path]) -> None:
     """A recording's segments begin where the label changes."""
-    for labels in ([7, 7, 8], ["a", "a", "b"], [None, None, "b"], [True, True, False]):
+    days = [datetime.date(2026, 1, day) for day in (1, 1, 2)]
+    for labels in ([7, 7, 8], ["a", "a", "b"], [None, None, "b"], [True, True, False], [0.5, 0.5, 1], days):
         path = parquet(x=[1.0] * 3, y=[1.0] * 3, z=[1.0] * 3, segment=labels)
         assert Stream.open(path, rate_hz=200).recording().segments == ((0, 2), (2, 3))
 
