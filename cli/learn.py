@@ -183,7 +183,7 @@ def train(
     try:
         with progress_bar("training") as progress:
             from gyrovae_tf.learn import train as library
-            from gyrovae_tf.learn.latent import carries
+            from gyrovae_tf.learn.latent import ALIKE, carries
             from gyrovae_tf.learn.options import Options
 
             settings = Options(**given) if given or not resume else None
@@ -225,6 +225,8 @@ def train(
             f"{branch}: its code (latent space) carries {sum(use['kl']):.1f} nats; error {use['error']:.3f}, "
             f"from another window's code {use['shuffled_error']:.3f}{verdict}"
         )
+    if "alike" in metrics:
+        click.echo(f"note: {ALIKE}")
     if distribute is not None:
         replicas = metrics.get("distributed", {}).get("replicas", 1)
         alone = ": this computer has one device, so it trained as without --distribute"

@@ -548,7 +548,7 @@ def test_the_same_training_from_files_as_from_memory(
 
     assert once.path is not None
     options = tiny_options(epochs=2)
-    monkeypatch.setattr(training, "check_latent", lambda _: None)  # so few steps teach a latent space little
+    monkeypatch.setattr(training, "check_latent", lambda *_: {})  # so few steps teach a latent space little
     one = training.train(once.path, tmp_path / "one", options=options)
     monkeypatch.setattr(library, "HELD", 0)
     other = training.train(once.path, tmp_path / "other", options=options)
@@ -565,7 +565,7 @@ def test_validation_of_many_windows_is_on_evenly_spaced_ones(
     from gyrovae_tf.learn import train as training
 
     monkeypatch.setattr(training, "_VALIDATED", 16)
-    monkeypatch.setattr(training, "check_latent", lambda _: None)
+    monkeypatch.setattr(training, "check_latent", lambda *_: {})
     seen: list[NDArray[np.int8]] = []
     real = training.latent_use
     monkeypatch.setattr(training, "latent_use", lambda vae, images: (seen.append(images), real(vae, images))[1])

@@ -19,7 +19,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from conftest import Tiny, tiny_options
+from gyrovae_tf.cli.main import cli
 from numpy.typing import NDArray
 
 from gyrovae_tf import bundle as bundle_files
@@ -29,11 +31,14 @@ from gyrovae_tf.learn import run as records
 from gyrovae_tf.learn import train as module
 from gyrovae_tf.learn.dataset import Dataset, preprocess
 from gyrovae_tf.learn.engine import keras, tf
-from gyrovae_tf.learn.latent import carries, check_latent, latent_use
+from gyrovae_tf.learn.latent import carries, check_latent, latent_use, linear_gain
 from gyrovae_tf.learn.quantize import BUNDLE, quantize
+from gyrovae_tf.learn.report import report
 from gyrovae_tf.learn.run import Options, Run
 from gyrovae_tf.learn.train import train
 from gyrovae_tf.learn.vae import VAE, Architecture, export_graph, to_float, unit_divergence
+from gyrovae_tf.recording import Recording
+from gyrovae_tf.runtime import Detector
 
 COLUMNS = ["epoch", "loss", "error", "kl", "val_loss", "val_error", "val_kl"]
 PIXELS = 32 * 32 * 3  # of one image
@@ -219,6 +224,26 @@ def test_a_collapsed_latent_space_fails_the_training(tiny_dataset: Dataset, tmp_
     unfinished(tmp_path / "run")
 
 
+def test_windows_that_all_look_alike_are_no_collapse(tmp_path: Path) -> None:
+    """A machine at one steady speed: no code can tell its windows apart, and none has to."""
+    times = np.arange(3000)[:, None] / 100
+    samples = np.sin(2 * np.pi * times * [12.5, 25, 12.5])
+    steady = Recording(samples, 100.0, ((0, 3000),), "steady")
+    dataset = preprocess([steady], tmp_path / "steady", window=64)
+    words = ["train", str(dataset.path), "-o", str(tmp_path / "run"), "--epochs", "1"]
+    told = CliRunner().invoke(cli, words, catch_exceptions=False)
+    assert told.exit_code == 0
+    assert "note: normal windows look alike but for noise" in told.output
+    run = Run.load(tmp_path / "run")
+    assert not any(carries(use) for use in run.metrics["latent"].values())
+    assert all(0 <= gain < 0.1 for gain in run.metrics["alike"].values())
+    assert run.metrics["alike"].keys() == {"scalogram", "field"}
+    detector = Detector(quantize(run, mode="ptq"))
+    assert (detector.score_windows(dataset.validation_windows).score < 1).all()
+    assert (detector.score_windows(dataset.validation_windows // 2).score > 1).all()  # half as loud
+    assert "normal windows look alike but for noise" in report(run, tmp_path / "report.html").path.read_text()
+
+
 def test_a_diverging_loss_fails_the_training(tiny_dataset: Dataset, tmp_path: Path) -> None:
     with pytest.raises(GyrovaeError, match=r"diverged in epoch 1: .*\n.*learning-rate"):
         train(tiny_dataset, tmp_path / "run", options=tiny_options(learning_rate=1e6))
@@ -242,10 +267,38 @@ def test_what_counts_as_carrying(use: dict[str, Any], wrong: str | None) -> None
     assert carries(use) is (wrong is None)
     nothing = {"kl": [0.0], "error": 1.0, "shuffled_error": 1.0}
     if wrong is None:
-        check_latent({"scalogram": nothing, "field": use})
+        assert check_latent({"scalogram": nothing, "field": use}, lambda: pytest.fail("need not be known")) == {}
     else:
-        with pytest.raises(GyrovaeError, match=wrong):
-            check_latent({"scalogram": nothing, "field": use})
+        for most in ({"scalogram": 0.1, "field": 0.0}, {"scalogram": 0.0, "field": float("inf")}):
+            with pytest.raises(GyrovaeError, match=wrong):
+                check_latent({"scalogram": nothing, "field": use}, lambda most=most: most)  # type: ignore[misc]
+        little = {"scalogram": 0.099, "field": 0.0}
+        assert check_latent({"scalogram": nothing, "field": use}, lambda: little) == little
+
+
+def test_what_there_is_to_tell_of_windows() -> None:
+    """Windows of two pixels: the first swings by 3, the second by 1, and a code of one unit holds the first."""
+
+    def windows(*pairs: tuple[int, int]) -> NDArray[np.int8]:
+        images = np.zeros((len(pairs), 32, 32, 3), np.int8)
+        images[:, 0, 0, 0], images[:, 4, 5, 1] = np.transpose(pairs)
+        return images
+
+    known = windows((3, 1), (3, -1), (-3, 1), (-3, -1))
+    # From its own code a window lacks the second pixel, 1 squared; from that of the one half the set away it is also 6
+    # off in the first: 37 times the error, 36 more.
+    assert linear_gain(known, windows((3, 1), (3, -1), (-3, 1), (-3, -1)), 1) == pytest.approx(36)
+    assert linear_gain(known, windows((3, 1), (-3, -1), (3, -1), (-3, 1)), 1) == pytest.approx(0)  # the same codes
+    assert linear_gain(known, known, 2) > 1e6  # nothing is lacking
+    assert linear_gain(known, windows((0, 0), (0, 0)), 2) == 0.0  # nothing to tell
+
+
+def test_noise_has_nothing_to_tell_and_two_speeds_have() -> None:
+    random = np.random.default_rng(0)
+    images = random.normal(0, 32, (120, 32, 32, 3)).clip(-90, 90).astype(np.int8)
+    assert 0 < linear_gain(images[:60], images[60:], 4) < 0.01
+    images[::2, :16] += 32
+    assert linear_gain(images[:60], images[61:], 4) > 0.05
 
 
 def test_what_the_latent_space_of_a_dead_encoder_carries(tiny_dataset: Dataset) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from gyrovae_tf.learn import charts
 from gyrovae_tf.learn.figures import Figures
 from gyrovae_tf.learn.health import Check, Status
-from gyrovae_tf.learn.latent import carries
+from gyrovae_tf.learn.latent import ALIKE, carries
 from gyrovae_tf.learn.markup import WORDS, data_table, escaped, mark, side_by_side, small_print
 from gyrovae_tf.learn.speed import shares
 from gyrovae_tf.learn.trust import ODD, Trust
@@ -150,8 +150,10 @@ def latent(figures: Figures) -> str:
         ]
         for branch, one in use.items()
     ]
+    alike = f'<p class="lead">{escaped(ALIKE)}</p>' if "alike" in figures.run.metrics else ""
     return (
-        data_table(head, rows, "wnnnw")
+        alike
+        + data_table(head, rows, "wnnnw")
         + side_by_side(
             (
                 charts.latent({branch: one["kl"] for branch, one in use.items()}),

@@ -23,7 +23,7 @@ from gyrovae_tf.learn.cluster import Cluster
 from gyrovae_tf.learn.dataset import EXCERPT, Dataset, Progress
 from gyrovae_tf.learn.distribute import MULTIWORKER, Team
 from gyrovae_tf.learn.engine import keras, make_reproducible, tf, versions
-from gyrovae_tf.learn.latent import check_latent, latent_use
+from gyrovae_tf.learn.latent import check_latent, latent_use, linear_gain
 from gyrovae_tf.learn.options import Options
 from gyrovae_tf.learn.rows import Rows, some_of
 from gyrovae_tf.learn.run import (
@@ -40,7 +40,7 @@ from gyrovae_tf.learn.run import (
 )
 from gyrovae_tf.learn.stock_data import StockDataset, features
 from gyrovae_tf.learn.stored import read_record as read_dataset
-from gyrovae_tf.learn.vae import VAE, Architecture, export_graph
+from gyrovae_tf.learn.vae import BRANCHES, VAE, Architecture, export_graph
 from gyrovae_tf.spec import PIXEL
 from gyrovae_tf.stockspec import UNDEFINED_ROWS
 
@@ -50,6 +50,7 @@ TENSORBOARD = "tensorboard"
 _COLUMNS = ("epoch", "loss", "error", "kl", "val_loss", "val_error", "val_kl")
 _BASELINE_RATE = 0.01
 _ANEW = "Start again with --overwrite."
+_TOLD_OF = 512  # windows, training and held-back ones, that a linear code is tried on where the network's says nothing
 _VALIDATED = 1 << 13  # held-back windows that the loss is measured on after each epoch, at the most: evenly spaced ones
 
 
@@ -69,7 +70,8 @@ def train(
     The state is saved after every epoch; after Ctrl-C or a kill, `resume` goes on from there and ends with what an
     uninterrupted run would have ended with (every draw depends on seed and step alone). `GyrovaeError` when `output`
     holds a run and neither `resume` nor `overwrite` is given, when the dataset has changed, when the loss is no
-    number, and when the latent space ends up carrying nothing (posterior collapse).
+    number, and when the latent space ends up carrying nothing (posterior collapse) though there is something to tell;
+    where there is not, as normal windows look alike but for noise, the metric `alike` says so (see `check_latent`).
 
     `distribute` "mirrored" shares each batch out among the GPUs (or else the processors that TensorFlow was told of) of
     this computer, "multiworker" among processes on several, each started with the same arguments and a TF_CONFIG that
@@ -179,6 +181,8 @@ class _Material:
     """The first epoch in, batches from there on out."""
     validation: Any
     """Batches of the held-back windows."""
+    known: NDArray[Any]
+    """Images of the training windows."""
     held_back: NDArray[Any]
     """Their images."""
     features: tuple[NDArray[np.float64], NDArray[np.float64]]
@@ -197,6 +201,7 @@ def _material(data: Dataset | StockDataset, options: Options) -> _Material:
         return _Material(
             lambda first_epoch: _batches(data.train_images, options, first_epoch),
             _whole(held_back),
+            data.train_images,
             held_back,
             (some_of(data.train_features, EXCERPT), some_of(data.validation_features, EXCERPT)),
             notes={"validated_on": len(held_back)} if fewer else {},
@@ -205,6 +210,7 @@ def _material(data: Dataset | StockDataset, options: Options) -> _Material:
     return _Material(
         lambda first_epoch: _batches(seen.train, options, first_epoch),
         tf.data.Dataset.from_tensor_slices(seen.validation).batch(256),
+        seen.train[0],
         seen.validation[0],
         (features(data.train_windows), features(data.validation_windows)),
         blind_rows=UNDEFINED_ROWS,
@@ -241,7 +247,7 @@ def _fit(run: Run, data: Dataset | StockDataset, progress: Progress | None, team
         vae = _network(run, material)  # on one device, where nobody else is needed
     vae.set_weights(keeper.best_weights)
     latent = latent_use(vae, material.held_back)
-    check_latent(latent)
+    alike = check_latent(latent, lambda: _to_tell(run, material))
     known, held_back = material.features
     classical = baseline.Mahalanobis.fit(known, _BASELINE_RATE, held_back)
     classical.save(run.path / baseline.FILE)
@@ -255,6 +261,16 @@ def _fit(run: Run, data: Dataset | StockDataset, progress: Progress | None, team
         **({} if team.kind is None else {"distributed": {"how": team.kind, "replicas": team.replicas}}),
         **material.notes,
         "latent": latent,
+        **({"alike": alike} if alike else {}),
+    }
+
+
+def _to_tell(run: Run, material: _Material) -> dict[str, float]:
+    """A run and what it trains on in; what there is to tell of its held-back windows, by branch, out."""
+    seen, new = (some_of(images, _TOLD_OF) for images in (material.known, material.held_back))
+    return {
+        branch: float(f"{linear_gain(seen[:, index], new[:, index], run.architecture.latent):.6g}")
+        for index, branch in enumerate(BRANCHES)
     }
 
 
