@@ -17,10 +17,11 @@ from typing import Any, Protocol, TypeVar
 
 from gyrovae_tf.arena import Arena
 from gyrovae_tf.calibration import Calibration
-from gyrovae_tf.errors import GyrovaeError, atomic_write, current_umask, exchanged, read_file
+from gyrovae_tf.errors import GyrovaeError, atomic_write, exchanged, read_file
 from gyrovae_tf.golden_npz import LARGEST as _LARGEST_GOLDEN
 from gyrovae_tf.golden_npz import Golden
 from gyrovae_tf.spec import Spec
+from gyrovae_tf.temporary import beside
 from gyrovae_tf.upgrade import upgraded
 
 SCHEMA_VERSION = 3
@@ -278,19 +279,12 @@ def replacing_folder(path: str | PathLike[str], *, marker: str) -> Iterator[Path
     be left in one that no longer exists.
     """
     target = Path(os.path.realpath(path))
-    temporary: Path | None = None
     with writable(path):
-        try:
-            check_replaceable(Path(path), marker=marker)
-            check_elsewhere(path)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
-            temporary.chmod(0o777 & ~current_umask())
+        check_replaceable(Path(path), marker=marker)
+        check_elsewhere(path)
+        with beside(target, folder=True) as temporary:
             yield temporary
             put_in_place(temporary, target)
-        finally:
-            if temporary is not None:
-                shutil.rmtree(temporary, ignore_errors=True)
 
 
 @contextlib.contextmanager

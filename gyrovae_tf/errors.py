@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+from gyrovae_tf.temporary import beside
 
 _LONGEST = 300  # characters of a value in a message: a damaged file's may be megabytes
 
@@ -66,29 +67,20 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     else than an ordinary file: a rename would put a file in the place of a device such as /dev/null.
     """
     target = Path(os.path.realpath(path))
-    temporary: Path | None = None
     try:
         if target.exists() and not target.is_file():
             raise GyrovaeError(f"cannot write {path}: it is not an ordinary file", remedy="Choose another name.")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
-        os.close(handle)
-        temporary = Path(name)
-        # mkstemp makes files private; give what an ordinary open() would have given.
-        temporary.chmod(0o666 & ~current_umask())
-        yield temporary
-        with temporary.open("r+b") as file:  # Windows syncs only what is open for writing
-            os.fsync(file.fileno())
-        temporary.replace(target)
-        _sync_folder(target.parent)
+        with beside(target) as temporary:
+            yield temporary
+            with temporary.open("r+b") as file:  # Windows syncs only what is open for writing
+                os.fsync(file.fileno())
+            temporary.replace(target)
+            _sync_folder(target.parent)
     except OSError as error:
         raise GyrovaeError(
             f"cannot write {path}: {error.strerror or error}",
             remedy="Check that the folder exists, may be written to, and that the disk is not full.",
         ) from error
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
 
 
 def read_file(path: str | os.PathLike[str], *, largest: int, remedy: str | None = None) -> bytes:
@@ -126,13 +118,6 @@ def atomic_write(path: str | os.PathLike[str], content: bytes | str) -> None:
     data = content.encode("utf-8") if isinstance(content, str) else content
     with replacing(path) as temporary:
         temporary.write_bytes(data)
-
-
-def current_umask() -> int:
-    """The permission bits that this process takes from new files. They can be read only by setting them."""
-    umask = os.umask(0o077)
-    os.umask(umask)
-    return umask
 
 
 def exchanged(one: Path, other: Path) -> bool:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import shutil
-import tempfile
 from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from numpy.typing import NDArray
 from gyrovae_tf.bundle import check_replaceable, read_json, replacing_folder, write_json
 from gyrovae_tf.errors import GyrovaeError, atomic_write, read_file
 from gyrovae_tf.npy import read_npz
+from gyrovae_tf.temporary import beside
 from gyrovae_tf.workers import Work, results
 
 PLAN = "plan.json"
@@ -69,9 +68,8 @@ class Parts:
 
     def remove(self) -> None:
         """All is done: take the folder away."""
-        gone = Path(tempfile.mkdtemp(prefix=f".{self.folder.name}.", suffix=".old", dir=self.folder.parent))
-        self.folder.replace(gone / "folder")
-        shutil.rmtree(gone, ignore_errors=True)
+        with beside(self.folder, folder=True) as gone:
+            self.folder.replace(gone / "folder")
 
 
 def completed(

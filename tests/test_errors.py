@@ -7,12 +7,14 @@ import os
 import pickle
 import resource
 import stat
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from gyrovae_tf.bundle import replacing_folder
 from gyrovae_tf.errors import GyrovaeError, atomic_write, replacing
 
 
@@ -118,6 +120,52 @@ def test_whatever_stops_the_writer_leaves_the_old_file_and_nothing_else(tmp_path
         write()
     assert (tmp_path / "a").read_bytes() == b"old"
     assert names(tmp_path) == ["a"]
+
+
+HALF_WRITTEN = """
+import os, signal, sys
+from pathlib import Path
+from gyrovae_tf.bundle import replacing_folder
+from gyrovae_tf.errors import replacing
+with replacing(Path(sys.argv[1], "a")) as file, replacing_folder(Path(sys.argv[1], "b"), marker="m") as folder:
+    file.write_bytes(b"half")
+    (folder / "m").write_bytes(b"half")
+    print(flush=True)
+    if sys.argv[2] == "waits":
+        sys.stdin.read()
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def half_written(folder: Path, then: str) -> subprocess.Popen[bytes]:
+    """A process in the midst of writing a file `a` and a folder `b`, in which it waits, or is killed."""
+    command = [sys.executable, "-c", HALF_WRITTEN, str(folder), then]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+
+def write_both(folder: Path) -> None:
+    atomic_write(folder / "a", b"1")
+    with replacing_folder(folder / "b", marker="m") as made:
+        (made / "m").write_bytes(b"1")
+
+
+def test_what_a_killed_process_left_is_removed_when_the_same_is_written_again(tmp_path: Path) -> None:
+    half_written(tmp_path, "dies").communicate()
+    (tmp_path / ".c.abcdefgh.part").write_bytes(b"what something else left")
+    assert len(names(tmp_path)) == 3
+    write_both(tmp_path)
+    assert names(tmp_path) == [".c.abcdefgh.part", "a", "b"]
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b" / "m").read_bytes() == b"1"
+
+
+def test_what_a_process_is_writing_is_left_alone(tmp_path: Path) -> None:
+    process = half_written(tmp_path, "waits")
+    assert process.stdout is not None
+    process.stdout.readline()
+    before = names(tmp_path)
+    write_both(tmp_path)
+    assert names(tmp_path) == [*before, "a", "b"]
+    process.communicate()
 
 
 def test_a_name_that_cannot_be_is_refused(tmp_path: Path) -> None:

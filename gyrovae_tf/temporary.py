@@ -1,0 +1,94 @@
+"""Hidden files and folders beside what they are to become, and what a killed process left of such."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # Windows, which does not let anybody remove what is open
+    fcntl = None  # type: ignore[assignment]
+
+_NAME = re.compile(r"\.(.+)\.[a-z0-9_]{8}\.part")  # as `tempfile` makes them
+
+
+@contextlib.contextmanager
+def beside(target: Path, *, folder: bool = False) -> Iterator[Path]:
+    """A path in; a new empty hidden file (or folder) beside it out, removed at the end if it is still there.
+
+    It is locked while this process lives. What was left by one that was killed is not, and is removed when something
+    of the same name is written again, by another process. `OSError` when it cannot be made.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    for path in _left_behind(target.parent).pop(target.name, ()):
+        _remove_if_free(path)
+    temporary, handle = _make(target, folder)
+    try:
+        # These are made private; give what an ordinary open() or mkdir() would have given.
+        temporary.chmod((0o777 if folder else 0o666) & ~current_umask())
+        yield temporary
+    finally:
+        _remove(temporary)
+        if handle is not None:
+            os.close(handle)
+
+
+def current_umask() -> int:
+    """The permission bits that this process takes from new files. They can be read only by setting them."""
+    umask = os.umask(0o077)
+    os.umask(umask)
+    return umask
+
+
+def _make(target: Path, folder: bool) -> tuple[Path, int | None]:
+    while True:
+        if folder:
+            temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
+        else:
+            handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
+            os.close(handle)
+            temporary = Path(name)
+        if fcntl is None:
+            return temporary, None
+        with contextlib.suppress(FileNotFoundError):  # taken for left behind, before it was locked: another, then
+            lock = os.open(temporary, os.O_RDONLY)
+            with contextlib.suppress(OSError):  # a file system without locks: then nobody removes it
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            if temporary.exists():
+                return temporary, lock
+            os.close(lock)
+
+
+@lru_cache(maxsize=64)
+def _left_behind(folder: Path) -> dict[str, list[Path]]:
+    """What a folder holds of hidden files of ours when this process first writes there, by what they were to become."""
+    found: dict[str, list[Path]] = {}
+    with contextlib.suppress(OSError):  # one that may be written, but not listed
+        for path in folder.iterdir() if fcntl is not None else ():
+            if named := _NAME.fullmatch(path.name):
+                found.setdefault(named[1], []).append(path)
+    return found
+
+
+def _remove_if_free(path: Path) -> None:
+    with contextlib.suppress(OSError):  # gone by now, another user's, or locked by who is writing it
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _remove(path)
+        finally:
+            os.close(handle)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
