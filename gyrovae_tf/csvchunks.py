@@ -21,13 +21,13 @@ from numpy.typing import NDArray
 from gyrovae_tf.chunks import Clock, Facts, Gaps, Mark, Piece, is_url, name_of, open_bytes
 from gyrovae_tf.csvrows import LATEST, Layout, Watched, changed, numbers_of
 from gyrovae_tf.csvtable import (
-    COLUMNS,
     FLATTENED,
     JOURNAL,
     Floats,
     Table,
     columns,
     flat_shape,
+    header_of,
     offence,
     positive,
     read_head,
@@ -78,6 +78,7 @@ class CsvChunks:
             stated=stated,
             measured=self._clock and self._clock.measured_hz,
             slack_ms=self._clock.slack_ms if self._clock else 0.0,
+            tick_ms=layout.tick_ms,
             path=None if is_url(path) else Path(path),
             units=units,
         )
@@ -163,11 +164,11 @@ class CsvChunks:
             return metadata, line, self._flat(table)
         motion, names = columns(table.rows(0, 1)), table.names
         found = Layout(table.delimiter, names, int(table.fields[0]), units=motion.units, factor=motion.factor)
-        if names is None:
+        header = None if names is None else header_of(self._source, names, table.row(0))
+        if header is None:
             return metadata, line, found if found.width == 3 else changed(found, time=3)
-        group = next(entry[0] for entry in COLUMNS if set(entry[0]) <= set(names))
-        time, segment = (names.index(name) if name in names else None for name in ("timestamp", "segment"))
-        return metadata, line, changed(found, axes=tuple(map(names.index, group)), time=time, segment=segment)
+        chosen = {"axes": header.axes, "time": header.time, "tick_ms": header.tick_ms, "segment": header.segment}
+        return metadata, line, changed(found, **chosen)
 
     def _flat(self, table: Table) -> Layout:
         """As `csvtable.flattened`, from the first two rows."""

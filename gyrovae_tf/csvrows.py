@@ -25,6 +25,7 @@ class Layout:
     width: int  # fields in a row
     axes: tuple[int, ...] = (0, 1, 2)
     time: int | None = None
+    tick_ms: float | None = 1.0  # as `header.Header`
     segment: int | None = None
     units: str | None = "m/s^2"
     factor: float = 1.0

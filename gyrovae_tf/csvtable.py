@@ -10,7 +10,7 @@ import io
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,19 +18,14 @@ import numpy as np
 import numpy.typing as npt
 
 from gyrovae_tf.errors import GyrovaeError
+from gyrovae_tf.header import EXPECTED, Header, read_header
 
 Floats = npt.NDArray[np.float64]
 
 LARGEST = 1e6
 """No sample is larger, in any unit: 1e6 m/s^2 is 100,000 g."""
 
-COLUMNS: tuple[tuple[tuple[str, str, str], str | None, float], ...] = (  # names, units (None: not said), factor to them
-    (("x", "y", "z"), None, 1.0),
-    (("accx", "accy", "accz"), "m/s^2", 1.0),
-    (("gyrx", "gyry", "gyrz"), "rad/s", math.pi / 180),  # Edge Impulse's firmware gives degrees per second
-)
 NUMBER = re.compile(rb"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-EXPECTED = "columns x,y,z or accX,accY,accZ or gyrX,gyrY,gyrZ"
 JOURNAL = b'# {"journal": 1, '
 """How a file begins that `device.journal` writes, line by line as samples come: its last line may be cut."""
 FLATTENED = 15  # values a row; fewer could be an accelerometer beside a gyroscope
@@ -45,6 +40,8 @@ class Motion(NamedTuple):
     factor: float = 1.0
     measured_hz: float | None = None
     slack_ms: float = 0.0
+    tick_ms: float | None = 1.0
+    """As `header.Header`; `measured_hz` is as for 1."""
 
 
 class Table(NamedTuple):
@@ -173,7 +170,7 @@ def read_table(body: bytes, line: int, source: str) -> Table:
         raise _no_samples(source)
     found = table.row(0)
     names = [text.decode().lower() for text in found]
-    if any(set(group) <= set(names) for group, _, _ in COLUMNS):
+    if header_of(source, names, []) is not None:
         if len(table.lines) == 1:
             raise GyrovaeError(f"{source}: no samples", expected="rows of numbers", received="only a header")
         table = table.rows(1, None)._replace(names=names)
@@ -191,6 +188,14 @@ def read_table(body: bytes, line: int, source: str) -> Table:
             received=table.fields[ragged[0]],
         )
     return table
+
+
+def header_of(source: str, names: Sequence[str], first: Sequence[bytes]) -> Header | None:
+    """Names of columns and the first row in, what they are out; `GyrovaeError` when one that counts is there twice."""
+    try:
+        return read_header(names, lambda index: index < len(first) and bool(NUMBER.fullmatch(first[index])))
+    except ValueError as error:
+        raise GyrovaeError(f"{source}: {error}") from None
 
 
 def split_rows(body: bytes, line: int, source: str, delimiter: bytes) -> Table:
@@ -219,16 +224,13 @@ def split_rows(body: bytes, line: int, source: str, delimiter: bytes) -> Table:
 def columns(table: Table) -> Motion:
     """A table with one sample a row: named columns, or x y z, or x y z dt."""
     source, names, factor = table.source, table.names, 1.0
-    axes, units = [0, 1, 2], None
+    axes, units = (0, 1, 2), None
     time = segment = None
+    tick_ms: float | None = 1.0
     if names is not None:
-        group, units, factor = next(entry for entry in COLUMNS if set(entry[0]) <= set(names))
-        twice = [name for name in (*group, "timestamp", "segment") if names.count(name) > 1]
-        if twice:
-            raise GyrovaeError(f"{source}: column {twice[0]} is there {names.count(twice[0])} times")
-        axes = [names.index(name) for name in group]
-        time = names.index("timestamp") if "timestamp" in names else None
-        segment = names.index("segment") if "segment" in names else None
+        found = header_of(source, names, table.row(0))
+        assert found is not None  # `read_table` looked
+        axes, units, factor, time, tick_ms, segment = found
     elif table.fields[0] == 4:
         time, units = 3, "m/s^2"
     elif table.fields[0] != 3:
@@ -258,7 +260,7 @@ def columns(table: Table) -> Motion:
     broken = (steps <= 0) | (steps > longest)
     # Rounded stamps average out over a stretch; dt, cut to whole ms at each sample, does not, so there the median.
     step = median if names is None else float(steps[~broken].mean())
-    return Motion(samples, breaks | broken, units, factor, 1000 / step, slack_ms=float(names is None))
+    return Motion(samples, breaks | broken, units, factor, 1000 / step, float(names is None), tick_ms)
 
 
 def longest_step(median: float, *, fractional: bool) -> float:

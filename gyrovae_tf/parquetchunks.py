@@ -1,8 +1,7 @@
 """A Parquet recording of any length in, its rows piece by piece out: columns as in a CSV file with a header.
 
-They are x,y,z, or else accX,accY,accZ (m/s^2), or else gyrX,gyrY,gyrZ (degrees per second), among others, and, where
-they are there, `segment` and `timestamp` (milliseconds, or Parquet's own type for times). Rate, units and the like are
-a JSON object under "gyrovae" in the file's metadata. Needs pyarrow.
+Which they are, among others, `header` says: axes, a time (numbers, or Parquet's own type for times), and `segment`.
+Rate, units and the like are a JSON object under "gyrovae" in the file's metadata. Needs pyarrow.
 """
 
 from __future__ import annotations
@@ -27,8 +26,9 @@ from gyrovae_tf.chunks import (
     open_bytes,
     optional,
 )
-from gyrovae_tf.csvtable import COLUMNS, EXPECTED, LARGEST, Floats, json_object, positive
+from gyrovae_tf.csvtable import LARGEST, Floats, json_object, positive
 from gyrovae_tf.errors import GyrovaeError
+from gyrovae_tf.header import EXPECTED, read_header
 from gyrovae_tf.recording import RESERVED, settled, stated_by
 
 METADATA = b"gyrovae"
@@ -38,6 +38,12 @@ ROWS = 1 << 17
 _LATEST = 1e15  # milliseconds
 _NOTHING = np.zeros((0, 3))
 _LARGEST_GROUP = 1 << 30  # bytes of the columns that are read: a row group is unpacked as a whole
+
+
+def is_clock(of: Any) -> bool:
+    """Whether a column of this type could hold times: numbers, or Parquet's own type for them."""
+    types = optional("pyarrow").types
+    return bool(types.is_floating(of) or types.is_integer(of) or types.is_timestamp(of))
 
 
 class ParquetChunks:
@@ -55,26 +61,25 @@ class ParquetChunks:
             names = list(schema.names)
             self._check_groups(file.metadata)
         metadata = {} if raw is None else json_object(raw, f"{self._source}: its metadata {METADATA.decode()}")
-        lower = [name.lower() for name in names]
-        found = next((entry for entry in COLUMNS if set(entry[0]) <= set(lower)), None)
+        try:
+            found = read_header(names, lambda index: is_clock(schema.field(index).type))
+        except ValueError as error:
+            raise GyrovaeError(f"{self._source}: {error}") from None
         if found is None:
             raise GyrovaeError(
                 f"{self._source}: wrong columns", expected=EXPECTED, received=repr(",".join(names[:12])[:120])
             )
-        axes, units_of, factor = found
-        for name in (*axes, "timestamp", "segment"):
-            if lower.count(name) > 1:
-                raise GyrovaeError(f"{self._source}: column {name} is there {lower.count(name)} times")
-        self._axes = [names[lower.index(name)] for name in axes]
-        self._time, self._label = (
-            names[lower.index(name)] if name in lower else None for name in ("timestamp", "segment")
-        )
+        self._axes = [names[index] for index in found.axes]
+        self._time, self._label = (None if index is None else names[index] for index in (found.time, found.segment))
+        tick_ms = found.tick_ms
+        if found.time is not None and optional("pyarrow").types.is_timestamp(schema.field(found.time).type):
+            tick_ms = 1.0  # as `_times` gives them
         if not total:
             raise GyrovaeError(f"{self._source}: no samples", expected="rows of numbers", received="no row")
         self._check_types(schema)
         stated, lsb, units = stated_by(metadata, self._source)
-        self._factor = factor if units is None else 1.0
-        units = units or units_of
+        self._factor = found.factor if units is None else 1.0
+        units = units or found.units
         self._clock = self._survey() if self._time else None
         rate, units = settled(
             self._source,
@@ -82,6 +87,7 @@ class ParquetChunks:
             stated=stated,
             measured=self._clock and self._clock.measured_hz,
             slack_ms=self._clock.slack_ms if self._clock else 0.0,
+            tick_ms=tick_ms,
             path=None if is_url(path) else Path(path),
             units=units,
         )
@@ -144,11 +150,10 @@ class ParquetChunks:
         types = optional("pyarrow").types
         for name in self._columns(samples=True):
             of, label = schema.field(name).type, name == self._label
-            number = types.is_floating(of) or types.is_integer(of)
             if label:
                 usable = not (types.is_nested(of) or types.is_fixed_size_binary(of))
             else:
-                usable = number or (name == self._time and types.is_timestamp(of))
+                usable = is_clock(of) and (name == self._time or not types.is_timestamp(of))
             if not usable:
                 expected = "text or numbers" if label else "numbers"
                 raise GyrovaeError(f"{self._source}, column {name}", expected=expected, received=str(of))

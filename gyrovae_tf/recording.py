@@ -2,8 +2,8 @@
 
 `data/README.md` shows each format. What is not plain from a file is refused, never guessed:
 
-- a header with `x,y,z`, or else `accX,accY,accZ` (Edge Impulse), or else `gyrX,gyrY,gyrZ`, among columns that are
-  ignored, but for `segment` and `timestamp` (ms);
+- a header with `x,y,z`, or else an accelerometer's axes by a usual name (`accX` as Edge Impulse writes, `ax`, ...), or
+  else `gyrX,gyrY,gyrZ`, among columns that are ignored, but for `segment` and a time (`timestamp`, `time`, ...);
 - three columns without a header: x y z; four: the x y z dt of Seeed's `gyro_anomaly_detection_nn` (m/s^2, dt in
   whole ms since the sample before);
 - 15 values a row or more without a header: SSCMA's `tools/dataset_tool/read_serial.py`.
@@ -51,6 +51,7 @@ from gyrovae_tf.errors import GyrovaeError, atomic_write, read_file
 
 RESERVED = ("rate_hz", "units", "lsb")
 _LARGEST_META = 16 << 20  # bytes
+_SLOWEST, _FASTEST = 2, 20_000  # Hz
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,6 +140,7 @@ class Recording:
             stated=stated,
             measured=motion.measured_hz,
             slack_ms=motion.slack_ms,
+            tick_ms=motion.tick_ms,
             path=path,
             units=units or motion.units,
         )
@@ -269,13 +271,17 @@ def settled(
     stated: float | None,
     measured: float | None,
     slack_ms: float,
+    tick_ms: float | None,
     path: Path | None,
     units: str | None,
 ) -> tuple[float | None, str]:
     """A rate that is given, stated in the file, measured (to `slack_ms`), and units in; rate and units out.
 
-    What is open then a meta.json near `path` may say. Refuses what does not fit together; see `Recording.read`.
+    `measured` is as for timestamps in milliseconds; `tick_ms` says what they are in (see `header.Header`). What is open
+    then a meta.json near `path` may say. Refuses what does not fit together; see `Recording.read`.
     """
+    if measured:
+        measured = _measured(measured, tick_ms, given or stated, slack_ms)
     rate = given or stated or measured
     if given and stated and abs(given - stated) > 0.01 * stated:
         raise GyrovaeError(
@@ -283,22 +289,40 @@ def settled(
             expected=f"{given:g} Hz (given)",
             received=f"{stated:g} Hz (stated in the file)",
         )
-    if rate and measured and not 950 / measured <= 1000 / rate <= 1.05 * (1000 / measured + slack_ms):
+    if rate and measured and not _fits(measured, rate, slack_ms):
         raise GyrovaeError(
             f"{source}: its timestamps do not fit its rate",
             expected=f"{rate:g} Hz ({'given' if given else 'stated in the file'})",
             received=f"{measured:.5g} Hz (measured by its timestamps)",
         )
-    if measured and rate == measured and not 2 <= measured <= 20_000:
+    if measured and rate == measured and not _SLOWEST <= measured <= _FASTEST:
         raise GyrovaeError(
             f"{source}: its timestamps give {measured:.5g} Hz",
-            expected="2 to 20000 Hz",
-            remedy="Timestamps must be in milliseconds.",
+            expected=f"{_SLOWEST} to {_FASTEST} Hz",
+            remedy="Timestamps must be in milliseconds, or in what the column's name says, such as time_s or time_us.",
         )
     if path is not None and (rate is None or units is None):
         folder_rate, folder_units = _folder_meta(path)
         rate, units = rate or folder_rate, units or folder_units
     return rate, units or "m/s^2"
+
+
+def _measured(per_tick: float, tick_ms: float | None, rate: float | None, slack_ms: float) -> float:
+    """The rate that timestamps give as milliseconds, what they are in, and a known rate in; the rate they give out.
+
+    Where nothing says what they are in, it is milliseconds, or else seconds, or else microseconds: the first that fits
+    the known rate, or else gives a rate that can be.
+    """
+    if tick_ms is not None:
+        return per_tick / tick_ms
+    could_be = [per_tick / tick for tick in (1.0, 1000.0, 1e-3)]
+    fitting = [hz for hz in could_be if rate and _fits(hz, rate, slack_ms)]
+    usual = [hz for hz in could_be if _SLOWEST <= hz <= _FASTEST]
+    return (fitting or usual or could_be)[0]
+
+
+def _fits(measured: float, rate: float, slack_ms: float) -> bool:
+    return 950 / measured <= 1000 / rate <= 1.05 * (1000 / measured + slack_ms)
 
 
 def _folder_meta(path: Path) -> tuple[float | None, str | None]:

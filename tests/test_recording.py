@@ -19,7 +19,7 @@ from hypothesis.extra.numpy import arrays
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.recording import Recording, read_all
 
-AXES = "columns x,y,z or accX,accY,accZ or gyrX,gyrY,gyrZ"
+AXES = "columns x,y,z or accX,accY,accZ (or ax, acc_x, accel_x ...) or gyrX,gyrY,gyrZ"
 TWO = [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]
 
 
@@ -289,11 +289,39 @@ def test_a_measured_rate_gives_way_to_a_stated_or_given_one_within_5_percent(fil
     assert "expected 50 Hz (stated in the file), received 100 Hz" in message
 
 
-def test_timestamps_in_seconds_or_microseconds_are_refused(file):
-    assert refusal(file(edge_impulse(0, 0.005, 0.01))) == (
-        "r.csv: its timestamps give 2e+05 Hz; expected 2 to 20000 Hz\nTimestamps must be in milliseconds."
+def test_timestamps_may_be_in_seconds_or_microseconds(file):
+    """In what a column's name says, else in what gives the known rate, else one between 2 and 20000 Hz."""
+    assert Recording.read(file(edge_impulse(0, 5, 10))).rate_hz == 200.0
+    assert Recording.read(file(edge_impulse(0, 0.005, 0.01))).rate_hz == pytest.approx(200)
+    assert Recording.read(file(edge_impulse(0, 5000, 10000))).rate_hz == 200.0
+    assert Recording.read(file(edge_impulse(0, 0.1, 0.2))).rate_hz == pytest.approx(10_000)  # milliseconds first
+    assert Recording.read(file(edge_impulse(0, 0.1, 0.2)), rate_hz=10).rate_hz == 10.0
+    assert Recording.read(file('# {"rate_hz": 5000}\n' + edge_impulse(0, 200, 400))).rate_hz == 5000.0
+    for name, hz in (("time_ms", 10_000), ("time_s", 10), ("Time (s)", 10)):
+        assert Recording.read(file(edge_impulse(0, 0.1, 0.2).replace("timestamp", name))).rate_hz == pytest.approx(hz)
+    assert Recording.read(file(edge_impulse(0, 200, 400).replace("timestamp", "micros"))).rate_hz == pytest.approx(5000)
+
+
+def test_timestamps_that_give_no_rate_that_can_be_are_refused(file):
+    remedy = "Timestamps must be in milliseconds, or in what the column's name says, such as time_s or time_us."
+    assert refusal(file(edge_impulse(0, 1e-5, 2e-5))) == (
+        f"r.csv: its timestamps give 1e+08 Hz; expected 2 to 20000 Hz\n{remedy}"
     )
-    assert "its timestamps give 0.2 Hz" in refusal(file(edge_impulse(0, 5000, 10000)))
+    assert "its timestamps give 0.001 Hz" in refusal(file(edge_impulse(0, 1e6, 2e6)))
+    assert "its timestamps give 0.2 Hz" in refusal(file(edge_impulse(0, 5, 10).replace("timestamp", "t_s")))
+    assert "expected 300 Hz (given), received 200 Hz (measured" in refusal(
+        file(edge_impulse(0, 0.005, 0.01)), rate_hz=300
+    )
+
+
+def test_other_usual_names_of_columns(file):
+    recording = Recording.read(file("time_s,accel_x,accel_y,accel_z,label\n0,1,2,3,a\n0.01,4,5,6,a\n0.05,7,8,9,a\n"))
+    assert recording.samples.tolist() == [[1, 2, 3], [4, 5, 6], [7, 8, 9]]
+    assert (recording.rate_hz, recording.units, recording.segments) == (100.0, "m/s^2", ((0, 2), (2, 3)))
+    assert Recording.read(file("ax_g,ay_g,az_g\n0,0,1\n"), rate_hz=9).samples.tolist() == [[0, 0, 9.80665]]
+    assert Recording.read(file('# {"units": "g"}\nax_g,ay_g,az_g\n0,0,1\n'), rate_hz=9).samples.tolist() == [[0, 0, 1]]
+    # A time that is no number is none, as any other column.
+    assert Recording.read(file("time,x,y,z\n10:00,1,2,3\n10:00,4,5,6\n"), rate_hz=9).segments == ((0, 2),)
 
 
 @pytest.mark.parametrize("rate", [0, -1, math.nan, math.inf, 10**400, "200", None, True])

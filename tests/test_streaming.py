@@ -68,11 +68,13 @@ def texts(draw: st.DrawFn) -> bytes:
     count = draw(st.integers(1, 40))
     rows: list[list[str]] = []
     clock = 0.0
+    stamps = {"timestamp x y z": 1, "time_s x y z": 1e-3, "T accel_x accel_y accel_z": 1, "micros ax_g ay_g az_g": 1e3}
+    stamped, unit = draw(st.sampled_from(list(stamps.items())))
     for row in range(count):
         values = [draw(number) for _ in range(3)]
         clock += draw(st.sampled_from([5, 5, 5, 5, 6, 4, 20, -3, 0, 0.25]))
         if kind == "stamped":
-            values = [f"{clock:g}", *values]
+            values = [f"{clock * unit:.9g}", *values]
         elif kind == "dt":
             values.append(draw(st.sampled_from(["5", "5", "5", "6", "30", "0"])))
         elif kind == "segments":
@@ -82,7 +84,7 @@ def texts(draw: st.DrawFn) -> bytes:
             if row == 0 and draw(st.booleans()):
                 values = ["boot", "log", *values][: draw(st.integers(1, 17))]
         rows.append(values)
-    header = {"xyz": "x y z", "stamped": "timestamp x y z", "segments": "X Y Z segment"}.get(kind)
+    header = {"xyz": "x y z", "stamped": stamped, "segments": "X Y Z segment"}.get(kind)
     lines = ([delimiter.join(header.split())] if header else []) + [delimiter.join(row) for row in rows]
     if draw(st.booleans()):
         fault = draw(st.sampled_from(["1,2", "nan,1,2", "x", "# note", "", '"1"', "1e9,1,1,1", "1 2 3 4 5"]))
