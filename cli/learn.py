@@ -99,7 +99,7 @@ def preprocess(
     try:
         with progress_bar() as progress:
             from gyrovae_tf.learn import dataset as library
-            from gyrovae_tf.learn.trust import foreseen
+            from gyrovae_tf.learn.health import doubts
             from gyrovae_tf.workers import cores
 
             made = library.preprocess(
@@ -112,7 +112,7 @@ def preprocess(
                 progress=progress,
                 **options,
             )
-            warnings = foreseen(made)
+            notes = doubts(made)
     except KeyboardInterrupt:
         raise GyrovaeError(
             "stopped by Ctrl-C", remedy="What is done is kept: the same command goes on with --resume."
@@ -129,6 +129,7 @@ def preprocess(
                 "rate_hz": spec.rate_hz,
                 "lsb": spec.lsb,
                 "spec_digest": spec.digest,
+                "notes": list(notes),
             }
         )
         return
@@ -137,7 +138,7 @@ def preprocess(
         f"each is {spec.window} samples\n({spec.window_ms:.0f} ms at {spec.rate_hz:g} Hz), "
         f"one count is {spec.lsb:g} {spec.units}"
     )
-    for text in warnings:
+    for text in notes:
         click.echo(f"note: {text}")
     say(f"next: {command('train', output, '-o', 'run')}")
 

@@ -22,6 +22,8 @@ _AT_THE_LIMIT = 0.002
 _COARSE = 8.0  # counts of motion below which the sensor's steps show
 _CLIPPED = 0.02
 _DRIFTED = 1.0  # standard deviations
+_LIKE_G = 0.08  # g: what a sensor's offset and scale may be off
+_MOST_PULL = 200.0  # m/s^2 on average: what a shaft's sensor may feel
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,30 @@ def checks(data: Dataset, bundle: Bundle) -> list[Check]:
             _motion(data.validation_windows, data.spec.lsb, data.spec.units),
         ]
     return [*found, _extremes(data), _drift(data)]
+
+
+def doubts(data: Dataset, rate: float = 0.01) -> tuple[str, ...]:
+    """A dataset, before any training, and a rate of false alarms in; what should be known of it out: see `foreseen`."""
+    unit = "" if data.train_windows is None or data.spec.units != "m/s^2" else _unit(data)
+    return tuple(text for text in (unit, *foreseen(data, rate)) if text)
+
+
+def _unit(data: Dataset) -> str:
+    """Why the samples may not be in the m/s^2 that they are taken for: what gravity is in them. Empty where it is."""
+    windows = data.excerpt().train_windows
+    assert windows is not None
+    pull = float(np.linalg.norm(windows.mean(axis=(0, 1), dtype=np.float64))) * data.spec.lsb
+    if abs(pull - 1) < _LIKE_G:
+        return (
+            f"The mean acceleration is {pull:.2f} m/s^2, as gravity is in g. If it is in g, say so in the names of the "
+            'columns, "x (g),y (g),z (g)": the device measures in m/s^2.'
+        )
+    if pull > _MOST_PULL:
+        return (
+            f"The mean acceleration is {pull:,.0f} m/s^2; gravity is 9.8. If these are counts of the sensor, multiply "
+            "them by what one is in m/s^2: that is what the device measures in."
+        )
+    return ""
 
 
 def _amount(data: Dataset, rate: float) -> Check:
