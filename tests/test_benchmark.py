@@ -6,6 +6,7 @@ import inspect
 import json
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ import gyrovae_tf
 from gyrovae_tf import runtime
 from gyrovae_tf.device.simulate import simulate
 from gyrovae_tf.errors import GyrovaeError
-from gyrovae_tf.learn import baselines
+from gyrovae_tf.learn import baselines, qat
 from gyrovae_tf.learn import benchmark as module
 from gyrovae_tf.learn.benchmark import benchmark
 from gyrovae_tf.learn.dataset import Dataset
@@ -39,6 +40,14 @@ KINDS = ["imbalance", "off"]
 
 def moving(seconds: float, seed: int, fault: str | None = None) -> Recording:
     return simulate(TINY_MACHINE, seconds=seconds, seed=seed, fault=fault)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def short_fine_tuning() -> Iterator[None]:
+    """What these tests are about does not depend on how long quantisation-aware training takes, but they do."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(qat, "STEPS", 100)
+        yield
 
 
 @pytest.fixture(scope="module")
