@@ -31,17 +31,16 @@ _SHOWN = 20
 @click.option("--window", type=int, help="Samples in a window, a multiple of 32.  [default: 256]")
 @click.option("--hop", type=int, help="Samples from one window to the next.  [default: a quarter of the window]")
 @click.option("--rate-hz", type=float, help="Samples a second, for recordings that do not say.")
+@click.option("--lsb", type=float, help="Units a count of the sensor, for recordings that do not say.")
 @click.option("--epochs", type=int, help="At the most; 100 steps each.  [default: 40]")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Of every random draw.  [default: 0]")
 @click.option(
     "--mode", type=click.Choice(("best", "ptq", "qat")), default="best", show_default=True, help="How to quantise."
 )
+@click.option("--false-alarm-rate", type=float, help="Share of normal windows that may be alarms.  [default: 0.01]")
+@click.option("--false-alarms-per-day", type=float, help="Instead: false events a day, after voting.")
 @click.option(
-    "--false-alarm-rate",
-    type=float,
-    default=0.01,
-    show_default=True,
-    help="Share of normal windows that may be alarms.",
+    "--vote", nargs=2, type=int, help="K N: an event is K alarms of N.  [default: 3 5, or chosen for the day]"
 )
 @click.option("--tilt", is_flag=True, help="Let orientation and slow acceleration count, for vehicles and transport.")
 @click.option("--reports", is_flag=True, help="Also a report of each model.")

@@ -607,11 +607,11 @@ def test_other_kernels_as_text() -> None:
 
 def test_names_to_choose_from_are_those_of_the_library() -> None:
     """They are written down twice: the library's own would take seconds to import."""
-    from gyrovae_tf.learn import convert, modes
+    from gyrovae_tf.learn import asked, convert
 
     assert tuple(runtime.KERNELS) == KERNELS
     assert convert.PRECISIONS == PRECISIONS
-    assert (modes.BEST, *modes.MODES) == QUANTISATIONS
+    assert (asked.BEST, *asked.MODES) == QUANTISATIONS
 
 
 def test_the_delay_is_left_out_where_it_does_not_fit() -> None:

@@ -491,7 +491,11 @@ def test_what_is_there_is_not_lost_by_mistake(made: list[str], table: Path, tmp_
         ({"hop": 0}, "the hop is not usable"),
         ({"rate_hz": -1.0}, "rate_hz is not usable"),
         ({"mode": "int4"}, "unknown quantisation mode"),
+        ({"lsb": 0.0}, r"the size of a count \(lsb\) is not usable"),
         ({"false_alarm_rate": 2.0}, "rate"),
+        ({"false_alarm_rate": 0.02, "false_alarms_per_day": 24}, "either a false-alarm rate or false alarms a day"),
+        ({"false_alarms_per_day": 0}, "the false alarms a day are not usable"),
+        ({"vote": (4, 3)}, "the vote is not usable"),
         ({"jobs": 0}, "the number of jobs is not usable"),
         ({"by": "colour"}, "unknown kind of models"),
     ],
@@ -601,7 +605,20 @@ def test_the_command_told_to_stop(table: Path, tmp_path: Path, monkeypatch: pyte
 
 def test_a_process_that_dies_is_one_failed_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = Wanted("fan", "fan", {"fan": ("none.csv",)}, {})
-    how = fleetmodel.Settings(None, None, None, {}, "ptq", 0.01, tilt=False, reports=False, keep_datasets=True)
+    how = fleetmodel.Settings(
+        window=None,
+        hop=None,
+        rate_hz=None,
+        lsb=None,
+        options={},
+        mode="ptq",
+        false_alarm_rate=None,
+        false_alarms_per_day=None,
+        vote=None,
+        tilt=False,
+        reports=False,
+        keep_datasets=True,
+    )
     job = Job(how, str(tmp_path))
     monkeypatch.setattr(fleetmodel, "_SERVE", "import os; os.kill(os.getpid(), 9)")
     with pytest.raises(GyrovaeError, match=r"ended with signal 9\n.*enough memory"):
@@ -738,6 +755,9 @@ def test_one_model_for_a_group(fans: Path) -> None:
         options=Options(epochs=3),
         mode="ptq",
         hop=128,
+        lsb=0.01,
+        false_alarms_per_day=240,
+        vote=(2, 3),
         keep_datasets=False,
     )
     assert done.by == "group"
@@ -750,6 +770,10 @@ def test_one_model_for_a_group(fans: Path) -> None:
         "fan 3": False,
     }
     assert not (out / "datasets").exists()
+    bundle = Bundle.load(out / "models" / group.folder)
+    calibration = bundle.calibration
+    assert (bundle.spec.lsb, calibration.vote_alarms, calibration.vote_windows) == (0.01, 2, 3)
+    assert bundle.metrics["vote"]["events_per_day"] == pytest.approx(240)
 
 
 @pytest.mark.slow

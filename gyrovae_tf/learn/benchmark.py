@@ -22,13 +22,14 @@ from gyrovae_tf import runtime
 from gyrovae_tf.bundle import POWER, STOCK, Bundle, check_replaceable, write_json
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn import baselines
+from gyrovae_tf.learn.asked import MODES
 from gyrovae_tf.learn.baseline import log_band_energies
 from gyrovae_tf.learn.dataset import Progress, in_parts, preprocess
 from gyrovae_tf.learn.engine import versions
 from gyrovae_tf.learn.floating import float_scores
 from gyrovae_tf.learn.layout import training_part
 from gyrovae_tf.learn.measure import averaged
-from gyrovae_tf.learn.modes import MODES, candidates, choose
+from gyrovae_tf.learn.modes import candidates, choose
 from gyrovae_tf.learn.options import Options
 from gyrovae_tf.learn.portion import length_s, portion
 from gyrovae_tf.learn.quantize import BUNDLE, detector, quantize

@@ -21,12 +21,12 @@ from gyrovae_tf.bundle import check_replaceable, read_json, replacing_folder, wr
 from gyrovae_tf.errors import GyrovaeError, atomic_write
 from gyrovae_tf.fleettable import Wanted, check_apart, models_of, read_fleet_table
 from gyrovae_tf.learn import fleetmodel
+from gyrovae_tf.learn.asked import check_asked
 from gyrovae_tf.learn.dataset import MARKER as DATASET
 from gyrovae_tf.learn.dataset import Progress, check_hop
 from gyrovae_tf.learn.fleetmodel import DATASETS, MODELS, Job, Outcome, Settings, Task
 from gyrovae_tf.learn.fleetrecord import REPORT, Model, Standing, read_model, standings
 from gyrovae_tf.learn.options import Options
-from gyrovae_tf.learn.threshold import check_rate
 from gyrovae_tf.scoring import stamp
 from gyrovae_tf.spec import check_window
 from gyrovae_tf.streaming import find_recordings
@@ -37,7 +37,6 @@ RESULT = "fleet.json"
 PAGE = "fleet.html"
 _WORK = "work"
 _RUN = "run.json"
-_MODES = ("best", "ptq", "qat")
 
 
 @dataclass(frozen=True)
@@ -99,9 +98,12 @@ def fleet(
     window: int | None = None,
     hop: int | None = None,
     rate_hz: float | None = None,
+    lsb: float | None = None,
     options: Options | None = None,
     mode: str = "best",
-    false_alarm_rate: float = 0.01,
+    false_alarm_rate: float | None = None,
+    false_alarms_per_day: float | None = None,
+    vote: tuple[int, int] | None = None,
     tilt: bool = False,
     reports: bool = False,
     keep_datasets: bool = True,
@@ -130,9 +132,12 @@ def fleet(
         window,
         hop,
         rate_hz,
+        lsb,
         dataclasses.asdict(options or Options()),
         mode,
         false_alarm_rate,
+        false_alarms_per_day,
+        vote,
         tilt,
         reports,
         keep_datasets,
@@ -192,9 +197,9 @@ def _check(settings: Settings, jobs: int) -> None:
         check_hop(settings.hop)
     if settings.rate_hz is not None and not 0 < settings.rate_hz < float("inf"):
         raise GyrovaeError("rate_hz is not usable", expected="above 0", received=settings.rate_hz)
-    if settings.mode not in _MODES:
-        raise GyrovaeError("unknown quantisation mode", expected=" or ".join(_MODES), received=settings.mode)
-    check_rate(settings.false_alarm_rate)
+    if settings.lsb is not None and not 0 < settings.lsb < float("inf"):
+        raise GyrovaeError("the size of a count (lsb) is not usable", expected="above 0", received=settings.lsb)
+    check_asked(settings.mode, settings.false_alarm_rate, settings.false_alarms_per_day, settings.vote)
     check_jobs(jobs)
 
 

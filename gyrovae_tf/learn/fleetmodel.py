@@ -34,10 +34,13 @@ class Settings(NamedTuple):
     window: int | None
     hop: int | None
     rate_hz: float | None
+    lsb: float | None
     options: dict[str, Any]
     """Fields of `Options`."""
     mode: str
-    false_alarm_rate: float
+    false_alarm_rate: float | None
+    false_alarms_per_day: float | None
+    vote: tuple[int, int] | None
     tilt: bool
     reports: bool
     keep_datasets: bool
@@ -155,9 +158,17 @@ def _made(settings: Settings, wanted: Wanted, place: Path, made_from: str) -> di
     owners = {name: device for device, names in wanted.train.items() for name in names}
     folder, dataset = place / MODELS / wanted.folder, place / DATASETS / wanted.folder
     rate_hz = settings.rate_hz
-    data = preprocess(list(owners), dataset, window=settings.window, hop=settings.hop, rate_hz=rate_hz)
+    cut = {"window": settings.window, "hop": settings.hop, "rate_hz": rate_hz, "lsb": settings.lsb}
+    data = preprocess(list(owners), dataset, **cut)  # type: ignore[arg-type]
     run = train(data, folder, options=Options(**settings.options))
-    bundle = quantize(run, mode=settings.mode, false_alarm_rate=settings.false_alarm_rate, tilt=settings.tilt)
+    bundle = quantize(
+        run,
+        mode=settings.mode,
+        false_alarm_rate=settings.false_alarm_rate,
+        false_alarms_per_day=settings.false_alarms_per_day,
+        vote=settings.vote,
+        tilt=settings.tilt,
+    )
     judged, unscored = _scored(bundle, wanted, folder, rate_hz)
     others = set(wanted.devices) - {one.figures.name for one in judged}
     judged += _held_back(bundle, data, list(owners.values()), others)

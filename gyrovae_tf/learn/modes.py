@@ -23,10 +23,6 @@ from gyrovae_tf.signal.perturb import PERTURBATIONS
 from gyrovae_tf.signal.score import Profiles, expected_sums, profiles
 from gyrovae_tf.spec import PIXEL
 
-MODES = ("ptq", "qat")
-"""After training, with the ranges of training windows; and with training that goes on with int8's rounding in it."""
-BEST = "best"
-"""All of `MODES`, of which the better one is kept."""
 FLOAT = "float"
 MARGIN = 1e-3
 """Detection that differs by less is alike; what is nearer to the float network is kept then."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
@@ -13,12 +12,12 @@ import numpy as np
 from gyrovae_tf import arena, golden, runtime, tflite
 from gyrovae_tf.bundle import SUFFIX, Bundle
 from gyrovae_tf.errors import GyrovaeError
+from gyrovae_tf.learn.asked import BEST, MODES, check_asked
 from gyrovae_tf.learn.calibrate import calibrate
 from gyrovae_tf.learn.dataset import Dataset, Progress
 from gyrovae_tf.learn.engine import versions
-from gyrovae_tf.learn.modes import BEST, MODES, Candidate, candidates, choose
+from gyrovae_tf.learn.modes import Candidate, candidates, choose
 from gyrovae_tf.learn.run import Run
-from gyrovae_tf.learn.threshold import check_rate
 from gyrovae_tf.signal.cost import frontend_cost
 
 BUNDLE = f"detector{SUFFIX}"
@@ -48,15 +47,7 @@ def quantize(
     windows so many are used, and "excerpt" says how many of how many (`Dataset.excerpt`). The arena is measured and
     golden windows are made with the same kernels; without the device's (the extra `tflm`) the bundle has no arena.
     """
-    if mode not in (*MODES, BEST):
-        raise GyrovaeError("unknown quantisation mode", expected=" or ".join((*MODES, BEST)), received=mode)
-    if false_alarm_rate is not None and false_alarms_per_day is not None:
-        raise GyrovaeError("give either a false-alarm rate or false alarms a day, not both")
-    rate = 0.01 if false_alarm_rate is None else false_alarm_rate
-    check_rate(rate)
-    if false_alarms_per_day is not None and not 0 < false_alarms_per_day < math.inf:
-        raise GyrovaeError("the false alarms a day are not usable", expected="above 0", received=false_alarms_per_day)
-    check_vote(vote)
+    rate = check_asked(mode, false_alarm_rate, false_alarms_per_day, vote)
     run = run if isinstance(run, Run) else Run.load(run)
     data = run.load_dataset()
     some = data.excerpt()
@@ -138,9 +129,3 @@ def detector(
     if windows is None:  # a dataset made before they were kept: only the odd ones are left
         windows = np.zeros((0, data.spec.window, 3), np.int16)
     return dataclasses.replace(bundle, golden=golden.make(bundle, golden.choose(windows), model.kernels))
-
-
-def check_vote(vote: tuple[int, int] | None) -> None:
-    """Refuse a vote that is no k of n windows."""
-    if vote is not None and not (all(type(v) is int for v in vote) and len(vote) == 2 and 1 <= vote[0] <= vote[1] <= 8):
-        raise GyrovaeError("the vote is not usable", expected="1 <= alarms <= windows <= 8", received=f"{vote}")

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from gyrovae_tf import arena, runtime, tflite
 from gyrovae_tf.bundle import STOCK, check_frontend
 from gyrovae_tf.errors import GyrovaeError
+from gyrovae_tf.learn.asked import check_vote
 from gyrovae_tf.learn.convert import to_int8
 from gyrovae_tf.learn.cutting import stretches_of
 from gyrovae_tf.learn.dataset import Progress
 from gyrovae_tf.learn.engine import versions
-from gyrovae_tf.learn.quantize import BUNDLE, check_vote
+from gyrovae_tf.learn.quantize import BUNDLE
 from gyrovae_tf.learn.run import Run
 from gyrovae_tf.learn.stock_data import MARGIN, StockDataset, int8_images
 from gyrovae_tf.learn.threshold import Tail, blocks_of, check_rate, tail_fit
