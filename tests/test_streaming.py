@@ -298,6 +298,19 @@ def test_parquets_own_times_are_milliseconds_here(parquet: Callable[..., Path]) 
     assert found.segments == ((0, 3), (3, 5))
 
 
+def test_the_usual_names_of_columns_in_parquet(parquet: Callable[..., Path]) -> None:
+    columns: dict[str, Any] = {"AX_g": [1.0] * 3, "ay_g": [0.0] * 3, "az_g": [2.0] * 3}
+    found = Stream.open(parquet(time=["a", "b", "c"], t_s=[0.0, 0.01, 0.05], **columns)).recording()
+    assert found.samples.tolist() == [[9.80665, 0.0, 19.6133]] * 3
+    assert (found.units, found.rate_hz, found.segments) == ("m/s^2", 100.0, ((0, 2), (2, 3)))
+    own = np.array([0, 50_000, 100_000], "datetime64[ns]")  # 20 kHz: of these it is known what they are in
+    assert Stream.open(parquet(time=own, **columns)).recording().rate_hz == pytest.approx(20_000)
+    with pytest.raises(GyrovaeError, match=r"its timestamps give 2e\+05 Hz; expected 2 to 20000 Hz"):
+        Stream.open(parquet(time=np.array([0, 5_000, 10_000], "datetime64[ns]"), **columns))
+    with pytest.raises(GyrovaeError, match="column ax_g is there 2 times"):
+        Stream.open(parquet(ax_g=[1.0] * 3, **columns))
+
+
 def test_gyroscope_columns_become_radians(parquet: Callable[..., Path]) -> None:
     found = Stream.open(parquet(gyrX=[180.0], gyrY=[0.0], gyrZ=[-90.0]), rate_hz=50).recording()
     assert found.samples.tolist() == [[math.pi, 0.0, -math.pi / 2]]

@@ -158,8 +158,9 @@ def _made(settings: Settings, wanted: Wanted, place: Path, made_from: str) -> di
     owners = {name: device for device, names in wanted.train.items() for name in names}
     folder, dataset = place / MODELS / wanted.folder, place / DATASETS / wanted.folder
     rate_hz = settings.rate_hz
-    cut = {"window": settings.window, "hop": settings.hop, "rate_hz": rate_hz, "lsb": settings.lsb}
-    data = preprocess(list(owners), dataset, **cut)  # type: ignore[arg-type]
+    data = preprocess(
+        list(owners), dataset, window=settings.window, hop=settings.hop, rate_hz=rate_hz, lsb=settings.lsb
+    )
     run = train(data, folder, options=Options(**settings.options))
     bundle = quantize(
         run,
