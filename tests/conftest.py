@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -23,6 +24,9 @@ if TYPE_CHECKING:  # TensorFlow takes seconds to import: only what uses the fixt
     from gyrovae_tf.learn.stock_data import StockDataset
     from gyrovae_tf.recording import Recording
     from gyrovae_tf.stockbundle import StockBundle
+
+# What a shell runs in the background ignores Ctrl-C, and so would all that tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 PROGRAM = [sys.executable, "-m", "gyrovae_tf.cli.main"]
 SHARED = Path(__file__).resolve().parents[2] / "shared"
