@@ -6,10 +6,12 @@ import multiprocessing
 import os
 import resource
 import sys
+import threading
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -29,11 +31,30 @@ def _context() -> Any:
     return context
 
 
+_TURN = threading.Lock()
+"""Starting a process asks all others whether they have ended. Two threads that ask at once get half an answer each."""
+
+
 def start(target: Callable[..., object], *arguments: object) -> BaseProcess:
     """Call a function of a test module with arguments, in a process that is returned while it runs."""
     process: BaseProcess = _context().Process(target=target, args=arguments, daemon=True)
-    process.start()
+    with _TURN:
+        process.start()
     return process
+
+
+def ended(process: BaseProcess, within_s: float) -> bool:
+    """Whether a process ends within some seconds; it may be waited for so in several threads."""
+    return bool(wait([process.sentinel], within_s))
+
+
+def end(process: BaseProcess) -> int:
+    """Kill a process, if it has not ended, and give its exit status; in one thread at a time."""
+    with _TURN:
+        process.kill()
+        process.join()
+    assert process.exitcode is not None
+    return process.exitcode
 
 
 @dataclass(frozen=True)
@@ -58,14 +79,12 @@ def command(folder: Path, *words: object, limit_mib: int = 1024, timeout_s: floa
     """Run gyrovae-tf with these words in `folder`, with so much more memory than Python and its packages take."""
     folder.mkdir(parents=True, exist_ok=True)
     process = start(_command, folder, tuple(map(str, words)), limit_mib)
-    process.join(timeout_s)
-    if process.exitcode is None:
-        process.kill()
-        process.join()
-        raise AssertionError(f"{words} did not end within {timeout_s} s")
+    in_time = ended(process, timeout_s)
+    code = end(process)
+    assert in_time, f"{words} did not end within {timeout_s} s"
     texts = [(folder / name).read_text(errors="replace") for name in ("stdout", "stderr")]
     used = (folder / "used").read_text() if (folder / "used").exists() else "0"
-    return Outcome(process.exitcode, *texts, int(used))
+    return Outcome(code, *texts, int(used))
 
 
 def _command(folder: Path, words: tuple[str, ...], limit_mib: int) -> None:

@@ -45,15 +45,14 @@ def run(target: Callable[..., object], place: Path, *rest: object, after_s: floa
     """Call target(place, ...) in a process that is killed after a time, unless it has ended."""
     begun = place / "begun"
     process = forked.start(_begin, target, place, *rest)
-    while not begun.exists() and process.is_alive():
-        time.sleep(0.001)
+    while not begun.exists() and not forked.ended(process, 0.001):
+        pass
     began = time.monotonic()
-    process.join(after_s)
-    process.kill()
-    process.join()
+    forked.ended(process, after_s)
+    code = forked.end(process)
     begun.unlink()
-    assert process.exitcode in (0, -signal.SIGKILL), process.exitcode
-    return End(process.exitcode != 0, time.monotonic() - began)
+    assert code in (0, -signal.SIGKILL), code
+    return End(code != 0, time.monotonic() - began)
 
 
 def _begin(target: Callable[..., object], place: Path, *rest: object) -> None:
