@@ -11,6 +11,7 @@ import click
 
 from gyrovae_tf.errors import GyrovaeError
 
+from .calibration import calibration_options
 from .crew import check_crew, scheduler_option
 from .progress import progress_bar
 from .show import WIDTH, as_json, print_json, say, table
@@ -37,12 +38,7 @@ _SHOWN = 20
 @click.option(
     "--mode", type=click.Choice(("best", "ptq", "qat")), default="best", show_default=True, help="How to quantise."
 )
-@click.option("--false-alarm-rate", type=float, help="Share of normal windows that may be alarms.  [default: 0.01]")
-@click.option("--false-alarms-per-day", type=float, help="Instead: false events a day, after voting.")
-@click.option(
-    "--vote", nargs=2, type=int, help="K N: an event is K alarms of N.  [default: 3 5, or chosen for the day]"
-)
-@click.option("--tilt", is_flag=True, help="Let orientation and slow acceleration count, for vehicles and transport.")
+@calibration_options
 @click.option("--reports", is_flag=True, help="Also a report of each model.")
 @click.option("--drop-datasets", is_flag=True, help="Keep no datasets: some 10 MB a quarter of an hour of motion.")
 @click.option("--jobs", type=click.IntRange(1), help="Models side by side.  [default: this computer's cores]")

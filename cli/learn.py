@@ -11,6 +11,7 @@ import click
 from gyrovae_tf.errors import GyrovaeError
 
 from . import stock
+from .calibration import calibration_options
 from .crew import check_crew, scheduler_option
 from .progress import progress_bar
 from .show import as_json, command, evaluation_table, modes_table, print_json, say, table
@@ -244,12 +245,7 @@ def train(
     show_default=True,
     help="How to quantise; best: all ways.",
 )
-@click.option("--false-alarm-rate", type=float, help="Share of normal windows that may be alarms.  [default: 0.01]")
-@click.option("--false-alarms-per-day", type=float, help="Instead: false events a day, after voting.")
-@click.option(
-    "--vote", nargs=2, type=int, help="K N: an event is K alarms of N.  [default: 3 5, or chosen for the day]"
-)
-@click.option("--tilt", is_flag=True, help="Let orientation and slow acceleration count, for vehicles and transport.")
+@calibration_options
 @as_json
 def quantize(run: Path, as_json: bool, **options: Any) -> None:
     """Convert the model in RUN to int8, check it, and calibrate its score, threshold and vote on normal motion.

@@ -27,7 +27,6 @@ from gyrovae_tf.csvtable import (
     Table,
     columns,
     flat_shape,
-    header_of,
     offence,
     positive,
     read_head,
@@ -164,11 +163,9 @@ class CsvChunks:
             return metadata, line, self._flat(table)
         motion, names = columns(table.rows(0, 1)), table.names
         found = Layout(table.delimiter, names, int(table.fields[0]), units=motion.units, factor=motion.factor)
-        header = None if names is None else header_of(self._source, names, table.row(0))
-        if header is None:
+        if table.header is None:
             return metadata, line, found if found.width == 3 else changed(found, time=3)
-        chosen = {"axes": header.axes, "time": header.time, "tick_ms": header.tick_ms, "segment": header.segment}
-        return metadata, line, changed(found, **chosen)
+        return metadata, line, changed(found, **table.header._asdict())
 
     def _flat(self, table: Table) -> Layout:
         """As `csvtable.flattened`, from the first two rows."""

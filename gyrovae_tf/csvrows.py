@@ -116,7 +116,8 @@ class Watched:
             dts = np.array([self._first_dt, *self._rest, *([self._rest[-1]] if self._rest else [])])
             if self._fractional:
                 dts[-1] = 0.5
-            refuse_other_than_dt(Table(self._source, b"", b"", None, *[np.zeros(0, np.intp)] * 4), times, dts)
+            none = np.zeros(0, np.intp)
+            refuse_other_than_dt(Table(self._source, b"", b"", None, none, none, none, none), times, dts)
         return Clock.of(self._steps, fractional=self._fractional, is_dt=layout.names is None)
 
 

@@ -10,7 +10,7 @@ import io
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -55,6 +55,7 @@ class Table(NamedTuple):
     ends: npt.NDArray[np.intp]
     lines: npt.NDArray[np.intp]
     fields: npt.NDArray[np.intp]
+    header: Header | None = None  # what the names say; of a table as `read_table` gives it
 
     def row(self, index: int) -> list[bytes]:
         row = self.body[self.starts[index] : self.ends[index]]
@@ -170,10 +171,15 @@ def read_table(body: bytes, line: int, source: str) -> Table:
         raise _no_samples(source)
     found = table.row(0)
     names = [text.decode().lower() for text in found]
-    if header_of(source, names, []) is not None:
+    values = table.row(1) if len(table.lines) > 1 else []
+    try:
+        header = read_header(names, lambda index: index < len(values) and bool(NUMBER.fullmatch(values[index])))
+    except ValueError as error:
+        raise GyrovaeError(f"{source}: {error}") from None
+    if header is not None:
         if len(table.lines) == 1:
             raise GyrovaeError(f"{source}: no samples", expected="rows of numbers", received="only a header")
-        table = table.rows(1, None)._replace(names=names)
+        table = table.rows(1, None)._replace(names=names, header=header)
     elif not any(map(NUMBER.fullmatch, found)):
         shown = ",".join(names[:12]) + (",..." if len(names) > 12 else "")
         raise GyrovaeError(f"{source}: wrong columns", expected=EXPECTED, received=repr(shown[:120]))
@@ -188,14 +194,6 @@ def read_table(body: bytes, line: int, source: str) -> Table:
             received=table.fields[ragged[0]],
         )
     return table
-
-
-def header_of(source: str, names: Sequence[str], first: Sequence[bytes]) -> Header | None:
-    """Names of columns and the first row in, what they are out; `GyrovaeError` when one that counts is there twice."""
-    try:
-        return read_header(names, lambda index: index < len(first) and bool(NUMBER.fullmatch(first[index])))
-    except ValueError as error:
-        raise GyrovaeError(f"{source}: {error}") from None
 
 
 def split_rows(body: bytes, line: int, source: str, delimiter: bytes) -> Table:
@@ -223,17 +221,11 @@ def split_rows(body: bytes, line: int, source: str, delimiter: bytes) -> Table:
 
 def columns(table: Table) -> Motion:
     """A table with one sample a row: named columns, or x y z, or x y z dt."""
-    source, names, factor = table.source, table.names, 1.0
-    axes, units = (0, 1, 2), None
-    time = segment = None
-    tick_ms: float | None = 1.0
-    if names is not None:
-        found = header_of(source, names, table.row(0))
-        assert found is not None  # `read_table` looked
-        axes, units, factor, time, tick_ms, segment = found
-    elif table.fields[0] == 4:
+    source, names = table.source, table.names
+    axes, units, factor, time, tick_ms, segment = table.header or Header((0, 1, 2), None, 1.0, None, 1.0, None)
+    if names is None and table.fields[0] == 4:
         time, units = 3, "m/s^2"
-    elif table.fields[0] != 3:
+    elif names is None and table.fields[0] != 3:
         raise GyrovaeError(
             f"{source}: {table.fields[0]} columns and no header, so what they are is not plain",
             expected="3 (x y z), 4 (x y z dt), or rows of 15 and more (x y z x y z ...)",

@@ -13,7 +13,7 @@ from pathlib import Path
 
 try:
     import fcntl
-except ImportError:  # Windows, which does not let anybody remove what is open
+except ImportError:  # Windows: nothing is locked there, and so nothing is taken for left behind
     fcntl = None  # type: ignore[assignment]
 
 _NAME = re.compile(r"\.(.+)\.[a-z0-9_]{8}\.part")  # as `tempfile` makes them
@@ -32,7 +32,7 @@ def beside(target: Path, *, folder: bool = False) -> Iterator[Path]:
     temporary, handle = _make(target, folder)
     try:
         # These are made private; give what an ordinary open() or mkdir() would have given.
-        temporary.chmod((0o777 if folder else 0o666) & ~current_umask())
+        temporary.chmod((0o777 if folder else 0o666) & ~_umask())
         yield temporary
     finally:
         _remove(temporary)
@@ -40,7 +40,7 @@ def beside(target: Path, *, folder: bool = False) -> Iterator[Path]:
             os.close(handle)
 
 
-def current_umask() -> int:
+def _umask() -> int:
     """The permission bits that this process takes from new files. They can be read only by setting them."""
     umask = os.umask(0o077)
     os.umask(umask)

@@ -271,9 +271,9 @@ def test_what_counts_as_carrying(use: dict[str, Any], wrong: str | None) -> None
     else:
         for most in ({"scalogram": 0.1, "field": 0.0}, {"scalogram": 0.0, "field": float("inf")}):
             with pytest.raises(GyrovaeError, match=wrong):
-                check_latent({"scalogram": nothing, "field": use}, lambda most=most: most)  # type: ignore[misc]
+                check_latent({"scalogram": nothing, "field": use}, most.copy)
         little = {"scalogram": 0.099, "field": 0.0}
-        assert check_latent({"scalogram": nothing, "field": use}, lambda: little) == little
+        assert check_latent({"scalogram": nothing, "field": use}, little.copy) == little
 
 
 def test_what_there_is_to_tell_of_windows() -> None:

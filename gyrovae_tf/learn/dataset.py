@@ -330,8 +330,7 @@ def preprocess(
     check_window(window)
     hop = window // 4 if hop is None else hop
     check_hop(hop)
-    if lsb is not None and not (math.isfinite(lsb) and lsb > 0):
-        raise GyrovaeError("the size of a count (lsb) is not usable", expected="above 0", received=lsb)
+    check_lsb(lsb)
     check_share(validation_share)
     if not (type(shard_windows) is int and 1 <= shard_windows <= _LARGEST_SHARD):
         raise GyrovaeError(
@@ -414,6 +413,12 @@ def check_share(share: float) -> None:
     """Refuse a share to hold back that leaves nothing of either."""
     if not 0 < share < 1:
         raise GyrovaeError("the validation share is not usable", expected="above 0, below 1", received=share)
+
+
+def check_lsb(lsb: float | None) -> None:
+    """Refuse a size of a count that is none; None, where it is to be found out, is fine."""
+    if lsb is not None and not (math.isfinite(lsb) and lsb > 0):
+        raise GyrovaeError("the size of a count (lsb) is not usable", expected="above 0", received=lsb)
 
 
 def check_hop(hop: int) -> None:

@@ -23,7 +23,7 @@ from gyrovae_tf.fleettable import Wanted, check_apart, models_of, read_fleet_tab
 from gyrovae_tf.learn import fleetmodel
 from gyrovae_tf.learn.asked import check_asked
 from gyrovae_tf.learn.dataset import MARKER as DATASET
-from gyrovae_tf.learn.dataset import Progress, check_hop
+from gyrovae_tf.learn.dataset import Progress, check_hop, check_lsb
 from gyrovae_tf.learn.fleetmodel import DATASETS, MODELS, Job, Outcome, Settings, Task
 from gyrovae_tf.learn.fleetrecord import REPORT, Model, Standing, read_model, standings
 from gyrovae_tf.learn.options import Options
@@ -197,8 +197,7 @@ def _check(settings: Settings, jobs: int) -> None:
         check_hop(settings.hop)
     if settings.rate_hz is not None and not 0 < settings.rate_hz < float("inf"):
         raise GyrovaeError("rate_hz is not usable", expected="above 0", received=settings.rate_hz)
-    if settings.lsb is not None and not 0 < settings.lsb < float("inf"):
-        raise GyrovaeError("the size of a count (lsb) is not usable", expected="above 0", received=settings.lsb)
+    check_lsb(settings.lsb)
     check_asked(settings.mode, settings.false_alarm_rate, settings.false_alarms_per_day, settings.vote)
     check_jobs(jobs)
 

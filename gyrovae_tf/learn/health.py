@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from gyrovae_tf.bundle import Bundle
 from gyrovae_tf.learn.dataset import Dataset
+from gyrovae_tf.learn.rows import some_of
 from gyrovae_tf.learn.trust import foreseen
 from gyrovae_tf.spec import AXES, PIXEL
 
@@ -22,6 +23,7 @@ _AT_THE_LIMIT = 0.002
 _COARSE = 8.0  # counts of motion below which the sensor's steps show
 _CLIPPED = 0.02
 _DRIFTED = 1.0  # standard deviations
+_LOOKED_AT = 1024  # windows: enough for a mean
 _LIKE_G = 0.08  # g: what a sensor's offset and scale may be off
 _MOST_PULL = 200.0  # m/s^2 on average: what a shaft's sensor may feel
 
@@ -65,14 +67,14 @@ def checks(data: Dataset, bundle: Bundle) -> list[Check]:
 
 def doubts(data: Dataset, rate: float = 0.01) -> tuple[str, ...]:
     """A dataset, before any training, and a rate of false alarms in; what should be known of it out: see `foreseen`."""
-    unit = "" if data.train_windows is None or data.spec.units != "m/s^2" else _unit(data)
-    return tuple(text for text in (unit, *foreseen(data, rate)) if text)
+    return tuple(text for text in (_unit(data), *foreseen(data, rate)) if text)
 
 
 def _unit(data: Dataset) -> str:
-    """Why the samples may not be in the m/s^2 that they are taken for: what gravity is in them. Empty where it is."""
-    windows = data.excerpt().train_windows
-    assert windows is not None
+    """Why samples may not be in the m/s^2 that they are taken for, by what gravity is in them; empty where they may."""
+    if data.train_windows is None or data.spec.units != "m/s^2":
+        return ""
+    windows = some_of(data.train_windows, _LOOKED_AT)
     pull = float(np.linalg.norm(windows.mean(axis=(0, 1), dtype=np.float64))) * data.spec.lsb
     if abs(pull - 1) < _LIKE_G:
         return (
