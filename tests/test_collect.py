@@ -11,17 +11,18 @@ import resource
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from conftest import PROGRAM, port_of
 
 import gyrovae_tf as gt
 from gyrovae_tf.device.collect import Progress, collect
@@ -32,9 +33,40 @@ from gyrovae_tf.device.simulate import Machine, simulate
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.recording import Recording
 
-PROGRAM = [sys.executable, "-m", "gyrovae_tf.cli.main"]
 LSB = 0.004788403
 OUTLETS = [pytest.param(None, id="pty"), pytest.param(("127.0.0.1", 0), id="tcp")]
+
+
+@dataclass(frozen=True)
+class Soak:
+    """Two minutes in real time through the commands: a device, and what collects from it."""
+
+    folder: Path
+    began: float
+    device: subprocess.Popen[str]
+    collecting: subprocess.Popen[str]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def soak(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Soak | None]:
+    """Waiting is most of it: it goes on beside the other tests of this file, where its own is to be run."""
+    if not any(
+        item.name == "test_soak_of_two_minutes_in_real_time_through_the_commands" for item in request.session.items
+    ):
+        yield None
+        return
+    folder = tmp_path_factory.mktemp("soak")
+    words = "simulate --rate-hz 400 --drop .01 --duplicate .01 --corrupt .01 --late .01 --seed 3"
+    words += f" --link {folder / 'port'} --record {folder / 'record.json'}"
+    with subprocess.Popen([*PROGRAM, *words.split()], stdout=subprocess.PIPE, text=True) as device:
+        words = f"collect --port {port_of(device)} -o {folder / 'r.csv'} --seconds 118 --accept-anyway --json"
+        began = time.monotonic()
+        with subprocess.Popen(
+            [*PROGRAM, *words.split()], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as collecting:
+            yield Soak(folder, began, device, collecting)
+            collecting.kill()
+        device.kill()
 
 
 def counting(rate_hz: float = 400.0, count: int = 600_000) -> Motion:
@@ -108,38 +140,6 @@ def test_soak_of_twenty_minutes_at_400_hz_in_accelerated_time(tmp_path: Path) ->
     assert places(done.recording)[-1] > 480_000  # 20 minutes
     assert done.facts["lost"] > 5000
     check_losses(done.recording, done.facts, it.record)
-
-
-@pytest.mark.slow
-def test_soak_of_two_minutes_in_real_time_through_the_commands(tmp_path: Path) -> None:
-    words = "simulate --rate-hz 400 --drop .01 --duplicate .01 --corrupt .01 --late .01 --seed 3"
-    words += f" --link {tmp_path / 'port'} --record {tmp_path / 'record.json'}"
-    device = subprocess.Popen([*PROGRAM, *words.split()], stdout=subprocess.PIPE, text=True)
-    assert device.stdout is not None
-    port = device.stdout.readline().strip()
-    began = time.monotonic()
-    words = f"collect --port {port} -o {tmp_path / 'r.csv'} --seconds 118 --accept-anyway --json"
-    told = subprocess.run([*PROGRAM, *words.split()], capture_output=True, text=True, check=True)
-    assert time.monotonic() - began > 118
-    assert told.stderr == ""
-    device.send_signal(signal.SIGINT)
-    assert device.wait(20) == 0
-    facts, record = json.loads(told.stdout), json.loads((tmp_path / "record.json").read_text())
-    recording = Recording.read(tmp_path / "r.csv")
-    assert facts["samples"] == len(recording) > 45_000
-    (boot,) = record["boots"]
-    assert boot["overrun"] == []
-    # Which of the machine's samples the first is, its values tell; then one after the other, but for those lost.
-    machine = simulate(Machine(rate_hz=400), seconds=200, seed=3)
-    expected = np.rint(machine.samples / machine.lsb).astype(int).tolist()
-    rows = np.rint(recording.samples / recording.lsb).astype(int).tolist()
-    lost = set(boot["dropped"]) | set(boot["corrupted"])
-    arrived = [number for number in range(len(expected)) if number not in lost]
-    start = next(i for i in range(len(arrived)) if [expected[n] for n in arrived[i : i + 20]] == rows[:20])
-    numbers = arrived[start : start + len(rows)]
-    assert [expected[number] for number in numbers] == rows
-    assert facts["lost"] == sum(numbers[0] < n < numbers[-1] for n in lost)
-    assert facts["lost"] > 500
 
 
 def test_so_many_samples(tmp_path: Path) -> None:
@@ -538,3 +538,29 @@ def test_the_live_line_is_shown_where_somebody_looks(tmp_path: Path) -> None:
         os.close(master)
     assert done.returncode == 0
     assert "400 Hz  lost 0 gaps 0  dup 0% clip 0  x" in shown
+
+
+@pytest.mark.slow
+def test_soak_of_two_minutes_in_real_time_through_the_commands(soak: Soak) -> None:
+    """The last one here: it has begun with the first."""
+    told, complaints = soak.collecting.communicate(timeout=180)
+    assert (soak.collecting.returncode, complaints) == (0, "")
+    assert time.monotonic() - soak.began > 118
+    soak.device.send_signal(signal.SIGINT)
+    assert soak.device.wait(20) == 0
+    facts, record = json.loads(told), json.loads((soak.folder / "record.json").read_text())
+    recording = Recording.read(soak.folder / "r.csv")
+    assert facts["samples"] == len(recording) > 45_000
+    (boot,) = record["boots"]
+    assert boot["overrun"] == []
+    # Which of the machine's samples the first is, its values tell; then one after the other, but for those lost.
+    machine = simulate(Machine(rate_hz=400), seconds=200, seed=3)
+    expected = np.rint(machine.samples / machine.lsb).astype(int).tolist()
+    rows = np.rint(recording.samples / recording.lsb).astype(int).tolist()
+    lost = set(boot["dropped"]) | set(boot["corrupted"])
+    arrived = [number for number in range(len(expected)) if number not in lost]
+    start = next(i for i in range(len(arrived)) if [expected[n] for n in arrived[i : i + 20]] == rows[:20])
+    numbers = arrived[start : start + len(rows)]
+    assert [expected[number] for number in numbers] == rows
+    assert facts["lost"] == sum(numbers[0] < n < numbers[-1] for n in lost)
+    assert facts["lost"] > 500

@@ -160,7 +160,7 @@ def test_two_that_take_themselves_for_the_same() -> None:
 
     def one(name: str, index: int) -> None:
         with pytest.raises(GyrovaeError) as caught:
-            meet(Cluster(addresses, index), {"dataset": "d"}, BEGUN, 20)
+            meet(Cluster(addresses, index), {"dataset": "d"}, BEGUN, 6)
         found[name] = str(caught.value)
 
     threads = [threading.Thread(target=one, args=place) for place in (("first", 0), ("a", 1), ("b", 1))]
