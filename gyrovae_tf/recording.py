@@ -52,6 +52,7 @@ from gyrovae_tf.errors import GyrovaeError, atomic_write, read_file
 RESERVED = ("rate_hz", "units", "lsb")
 _LARGEST_META = 16 << 20  # bytes
 _SLOWEST, _FASTEST = 2, 20_000  # Hz
+_LIKELY = (4, 4000)  # Hz, where nothing says in what times are: what slower and faster ones look like is another unit
 
 
 @dataclass(frozen=True, eq=False)
@@ -311,14 +312,14 @@ def _measured(per_tick: float, tick_ms: float | None, rate: float | None, slack_
     """The rate that timestamps give as milliseconds, what they are in, and a known rate in; the rate they give out.
 
     Where nothing says what they are in, it is milliseconds, or else seconds, or else microseconds: the first that fits
-    the known rate, or else gives a rate that can be.
+    the known rate, or else gives a likely one, or else one that can be.
     """
     if tick_ms is not None:
         return per_tick / tick_ms
     could_be = [per_tick / tick for tick in (1.0, 1000.0, 1e-3)]
     fitting = [hz for hz in could_be if rate and _fits(hz, rate, slack_ms)]
-    usual = [hz for hz in could_be if _SLOWEST <= hz <= _FASTEST]
-    return (fitting or usual or could_be)[0]
+    likely, possible = ([hz for hz in could_be if low <= hz <= high] for low, high in (_LIKELY, (_SLOWEST, _FASTEST)))
+    return (fitting or likely or possible or could_be)[0]
 
 
 def _fits(measured: float, rate: float, slack_ms: float) -> bool:

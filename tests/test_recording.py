@@ -290,12 +290,14 @@ def test_a_measured_rate_gives_way_to_a_stated_or_given_one_within_5_percent(fil
 
 
 def test_timestamps_may_be_in_seconds_or_microseconds(file):
-    """In what a column's name says, else in what gives the known rate, else one between 2 and 20000 Hz."""
+    """In what a column's name says, else in what gives the known rate, else a likely one, 4 to 4000 Hz."""
     assert Recording.read(file(edge_impulse(0, 5, 10))).rate_hz == 200.0
     assert Recording.read(file(edge_impulse(0, 0.005, 0.01))).rate_hz == pytest.approx(200)
     assert Recording.read(file(edge_impulse(0, 5000, 10000))).rate_hz == 200.0
-    assert Recording.read(file(edge_impulse(0, 0.1, 0.2))).rate_hz == pytest.approx(10_000)  # milliseconds first
-    assert Recording.read(file(edge_impulse(0, 0.1, 0.2)), rate_hz=10).rate_hz == 10.0
+    for step, hz in ((0.05, 20), (0.1, 10), (0.25, 4000), (1, 1000), (100, 10), (250, 4), (500, 2000), (1000, 1000)):
+        assert Recording.read(file(edge_impulse(0, step, 2 * step))).rate_hz == pytest.approx(hz), step
+    assert Recording.read(file(edge_impulse(0, 0.1, 0.2)), rate_hz=10_000).rate_hz == 10_000.0
+    assert Recording.read(file(edge_impulse(0, 500, 1000)), rate_hz=2).rate_hz == 2.0
     assert Recording.read(file('# {"rate_hz": 5000}\n' + edge_impulse(0, 200, 400))).rate_hz == 5000.0
     for name, hz in (("time_ms", 10_000), ("time_s", 10), ("Time (s)", 10)):
         assert Recording.read(file(edge_impulse(0, 0.1, 0.2).replace("timestamp", name))).rate_hz == pytest.approx(hz)
