@@ -139,6 +139,9 @@ def _text(done: Fleet) -> str:
     hidden = sum(max(len(listed) - _SHOWN, 0) for listed in (done.failed, done.unscored, doubted))
     if hidden:
         notes.append(f"and {hidden:,} more notes: see the page")
+    if done.stale:
+        folders = ", ".join(done.stale[:_SHOWN]) + (", ..." if len(done.stale) > _SHOWN else "")
+        notes.append(f"in {done.path / 'models'} from before, and of no model above: {folders}")
     if done.unused:
         notes.append(f"columns of the table that mean nothing here: {', '.join(done.unused)}")
     return "\n".join([*lines, "", *(line for note in notes for line in textwrap.wrap(note, WIDTH))])

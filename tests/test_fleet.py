@@ -571,6 +571,14 @@ def test_the_command(made: list[str], table: Path, tmp_path: Path) -> None:
     facts = json.loads(again.stdout)
     assert (facts["made"], facts["failed"]) == (2, {})
     assert len(facts["models"]) == len(facts["devices"]) == 5
+    assert facts["stale"] == []
+    folders = {one["name"]: one["folder"] for one in facts["models"]}
+    (tmp_path / "bad.csv").write_text("bad")
+    fewer = written(tmp_path, "device,recording\none,one.csv\nbad,bad.csv\n", "fewer.csv")
+    words = (fewer, "-o", tmp_path / "out", "--jobs", "1", "--epochs", "3", "--resume")
+    left = sorted(folder for name, folder in folders.items() if name != "one")
+    assert json.loads(run(*words, "--json").stdout)["stale"] == left
+    assert f"of no model above: {', '.join(left)}" in " ".join(run(*words).stdout.split())
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,8 @@ class Fleet:
     """Models made; the others of those that are there were there."""
     seconds: float
     """Time that it took."""
+    stale: tuple[str, ...] = ()
+    """Folders in `models/` that no model of this table has: of devices that left it, or could not be made anew."""
 
     @property
     def failed(self) -> dict[str, str]:
@@ -84,6 +86,7 @@ class Fleet:
             "fleet": str(self.path),
             "page": str(self.path / PAGE),
             **_told(self.by, self.models, self.devices),
+            "stale": list(self.stale),
             "made": self.made,
             "seconds": self.seconds,
             "models_per_h": self.models_per_h,
@@ -181,7 +184,7 @@ def fleet(
         shutil.rmtree(work, ignore_errors=True)
     ordered = tuple(models[one.name] for one in wanted)
     ranking = standings(ordered)
-    result = Fleet(root, by, ordered, ranking, known.unused, made, time.monotonic() - began)
+    result = Fleet(root, by, ordered, ranking, known.unused, made, time.monotonic() - began, _stale(root, ordered))
     from gyrovae_tf.learn.trainedpage import trained_page
 
     atomic_write(root / PAGE, trained_page(result))
@@ -266,6 +269,14 @@ def _put(outcome: Outcome, work: Path, root: Path) -> None:
                 for entry in source.iterdir():
                     entry.rename(target / entry.name)
     shutil.rmtree(place, ignore_errors=True)
+
+
+def _stale(root: Path, models: Sequence[Model]) -> tuple[str, ...]:
+    """Runs that an earlier table made and this one did not; they are somebody's detectors, and so are not removed."""
+    ours = {model.folder for model in models if not model.failed}
+    return tuple(
+        sorted(run.parent.name for run in (root / MODELS).glob(f"[!.]*/{_RUN}") if run.parent.name not in ours)
+    )
 
 
 def _told(by: str, models: Sequence[Model], devices: Sequence[Standing]) -> dict[str, Any]:
