@@ -20,13 +20,14 @@ def regimes(points: Floats, most: int, seed: int, trials: int = 4) -> tuple[Floa
     """
     number = max(1, min(most, len(points) // _LEAST_WINDOWS_A_REGIME))
     rng = np.random.default_rng(seed)
+    squares = np.square(points).sum(axis=1)
     best, centers = math.inf, points[:1]
     for _ in range(trials):
-        candidate = _lloyd(points, _spread_starts(points, number, rng))
-        inertia = float(_distances(points, candidate).min(axis=1).sum())
+        candidate = _lloyd(points, _spread_starts(points, squares, number, rng))
+        inertia = float(_distances(points, squares, candidate).min(axis=1).sum())
         if inertia < best:
             best, centers = inertia, candidate
-    return centers, _distances(points, centers).argmin(axis=1)
+    return centers, _distances(points, squares, centers).argmin(axis=1)
 
 
 def shrunk_covariance(points: Floats) -> Floats:
@@ -44,7 +45,7 @@ def shrunk_covariance(points: Floats) -> Floats:
     return (1 - share) * covariance + share * mean * np.eye(size)
 
 
-def _spread_starts(points: Floats, number: int, rng: np.random.Generator) -> Floats:
+def _spread_starts(points: Floats, squares: Floats, number: int, rng: np.random.Generator) -> Floats:
     """k-means++: each next centre is drawn with a probability proportional to its squared distance from the others.
 
     Of a few drawn, the one that leaves the least distance is taken ("greedy", in the same paper): with a single draw,
@@ -58,7 +59,7 @@ def _spread_starts(points: Floats, number: int, rng: np.random.Generator) -> Flo
         if not total > 0:  # fewer different points than centres
             break
         drawn = points[rng.choice(len(points), size=trials, p=nearest / total)]
-        left = np.minimum(nearest[:, None], _distances(points, drawn))
+        left = np.minimum(nearest[:, None], _distances(points, squares, drawn))
         best = int(left.sum(axis=0).argmin())
         centers.append(drawn[best])
         nearest = left[:, best]
@@ -83,8 +84,8 @@ def _lloyd(points: Floats, centers: Floats) -> Floats:
     return centers
 
 
-def _distances(points: Floats, centers: Floats) -> Floats:
-    """Squared distances [points, centres]."""
-    squares = np.square(points).sum(axis=1)[:, None] + np.square(centers).sum(axis=1)[None]
-    distances: Floats = np.maximum(squares - 2 * points @ centers.T, 0.0)
+def _distances(points: Floats, squares: Floats, centers: Floats) -> Floats:
+    """Points, their squared lengths and centres in, squared distances [points, centres] out."""
+    both = squares[:, None] + np.square(centers).sum(axis=1)[None]
+    distances: Floats = np.maximum(both - points @ (2 * centers.T), 0.0)
     return distances
