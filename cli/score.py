@@ -69,6 +69,11 @@ def score(
     from gyrovae_tf.scoring import score_recordings
     from gyrovae_tf.workers import cores
 
+    if summary is not None:
+        from gyrovae_tf.learn.fleetpage import write_fleet_page
+        from gyrovae_tf.learn.markup import check_page
+
+        check_page(summary)  # before what takes long
     try:
         with progress_bar("scoring") as progress:
             done = score_recordings(
@@ -88,8 +93,6 @@ def score(
             "stopped by Ctrl-C", remedy="What is scored is kept: the same command goes on with --resume."
         ) from None
     if summary is not None:
-        from gyrovae_tf.learn.fleetpage import write_fleet_page
-
         write_fleet_page(done, summary)
     if as_json:
         print_json({**done.to_dict(), "summary": None if summary is None else str(summary)})

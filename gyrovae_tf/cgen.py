@@ -16,8 +16,8 @@ import numpy as np
 from gyrovae_tf.arena import Arena
 from gyrovae_tf.bundle import Bundle
 from gyrovae_tf.calibration import WIDE, Calibration, View
-from gyrovae_tf.ctext import array, chars, literals, plain, scalar, title
-from gyrovae_tf.errors import GyrovaeError, atomic_write
+from gyrovae_tf.ctext import array, chars, is_c, literals, plain, scalar, title
+from gyrovae_tf.errors import GyrovaeError, atomic_write, check_same_kind
 from gyrovae_tf.flash import detector_id, image
 from gyrovae_tf.golden_npz import Golden
 from gyrovae_tf.signal.mtf import ONE
@@ -102,6 +102,8 @@ def emit_header(
     (what was there before then stays).
     """
     check_prefix(prefix)
+    if output is not None:
+        check_same_kind(output, is_c, "C header")
     loaded = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
     text = "\n".join(_lines(loaded, prefix, golden=golden)) + "\n"
     if output is not None:

@@ -102,3 +102,11 @@ def literals(kind: str, name: str, values: Table) -> list[str]:
 def plain(text: object) -> str:
     """Text for a comment: without what could end or continue it."""
     return "".join(c if c in _PLAIN else "_" for c in str(text))
+
+
+_C = (b"//", b"/*", b"#if", b"#pragma", b"#include", b"#define", b"const ", b"unsigned ", b"alignas")
+
+
+def is_c(head: bytes) -> bool:
+    """Whether a file that begins so looks like C: a header that is to be replaced need not be one of ours."""
+    return head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(_C)

@@ -104,6 +104,22 @@ def read_file(path: str | os.PathLike[str], *, largest: int, remedy: str | None 
     return content
 
 
+def check_same_kind(path: str | os.PathLike[str], is_ours: Callable[[bytes], bool], what: str) -> None:
+    """Refuse to write `what` over a file that is something else by its first 4 KiB: a slip of the name must not cost a
+    recording. What is not there, is empty, or is no ordinary file is left to `replacing`."""
+    try:
+        if not Path(path).is_file():
+            return
+        with Path(path).open("rb") as file:
+            head = file.read(4096)
+    except OSError as error:
+        raise GyrovaeError(f"cannot write {path}: {error.strerror or error}") from None
+    if head and not is_ours(head):
+        raise GyrovaeError(
+            f"{path} is there already, and is no {what}", remedy="Choose another name, or remove that file first."
+        )
+
+
 @contextlib.contextmanager
 def readable(path: str | os.PathLike[str]) -> Iterator[None]:
     """What goes wrong inside while `path` is read becomes `GyrovaeError`."""

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from gyrovae_tf.bundle import Bundle
 from gyrovae_tf.calibration import SIZES, WIDE
-from gyrovae_tf.errors import GyrovaeError, atomic_write
+from gyrovae_tf.errors import GyrovaeError, atomic_write, check_same_kind
 from gyrovae_tf.golden_npz import Golden
 from gyrovae_tf.signal.profile import EXP2_TABLE
 from gyrovae_tf.signal.scalogram import LOG2_TABLE
@@ -61,6 +61,7 @@ def image(bundle: Bundle | str | os.PathLike[str]) -> bytes:
 
 def write_image(bundle: Bundle | str | os.PathLike[str], output: str | os.PathLike[str]) -> bytes:
     """As `image`, and written to a file: wholly, or not at all. Refused when the partition cannot hold it."""
+    check_same_kind(output, lambda head: head.startswith(MAGIC), "image of a detector")
     made = image(bundle)
     if len(made) > SIZE:
         raise GyrovaeError(

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gyrovae_tf.chunks import optional
-from gyrovae_tf.errors import GyrovaeError, replacing
+from gyrovae_tf.errors import GyrovaeError, check_same_kind, replacing
 from gyrovae_tf.spec import AXES
 
 COLUMNS = {
@@ -53,6 +53,22 @@ def check_name(path: str | PathLike[str]) -> None:
         raise GyrovaeError(f"the scores cannot be written to {path}", expected="a name ending in .parquet or .csv")
     if ending == ".parquet":
         optional("pyarrow.parquet")
+
+
+def check_output(path: str | PathLike[str]) -> None:
+    """Refuse a name as `check_name` does, and one of a file that holds something else than scores."""
+    check_name(path)
+    if Path(path).suffix.lower() == ".csv":
+        check_same_kind(path, lambda head: head.startswith(",".join(COLUMNS).encode()), "table of scores")
+    else:
+        check_same_kind(path, lambda _: _holds_scores(path), "table of scores")
+
+
+def _holds_scores(path: str | PathLike[str]) -> bool:
+    try:
+        return bool(optional("pyarrow.parquet").read_schema(path).names == list(COLUMNS))
+    except (OSError, ValueError, optional("pyarrow").ArrowException):
+        return False
 
 
 @contextmanager

@@ -109,7 +109,7 @@ def score_recordings(
     A recording that cannot be scored is left out, whole, and told in `Scored.refused`; `GyrovaeError` when all are.
     """
     began = time.monotonic()
-    scoretable.check_name(output)
+    scoretable.check_output(output)
     known = bundle if isinstance(bundle, Bundle | StockBundle) else load_bundle(bundle)
     hop = known.spec.window // 2 if hop is None else hop
     for what, value in (("hop", hop), ("number of rows in a shard", shard_rows)):

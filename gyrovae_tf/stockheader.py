@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from gyrovae_tf.errors import GyrovaeError, atomic_write
+from gyrovae_tf.ctext import is_c
+from gyrovae_tf.errors import GyrovaeError, atomic_write, check_same_kind
 from gyrovae_tf.stockbundle import StockBundle, is_stock
 from gyrovae_tf.stockspec import DEFAULTS, StockConstants
 from gyrovae_tf.version import VERSION
@@ -27,6 +28,8 @@ def stock_header(bundle: StockBundle | str | os.PathLike[str], output: str | os.
     The array is aligned to 16 bytes, which its kernels need and its own header leaves to chance. `GyrovaeError` for a
     detector that is for our own firmware.
     """
+    if output is not None:
+        check_same_kind(output, is_c, "C header")
     bundle = bundle if isinstance(bundle, StockBundle) else _loaded(bundle)
     text = "\n".join([*_lines(bundle), ""])
     if output is not None:

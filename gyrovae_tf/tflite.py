@@ -28,7 +28,8 @@ ACCELERATED_ESP_NN: frozenset[str] = frozenset({
 })
 # fmt: on
 
-_IDENTIFIER = b"TFL3"  # bytes 4 to 7 of every .tflite: the flatbuffer's file identifier
+IDENTIFIER = b"TFL3"
+"""Bytes 4 to 7 of every .tflite: the flatbuffer's file identifier."""
 _SCHEMA_VERSION = 3
 _LARGEST = 256 << 20  # bytes: no microcontroller takes more
 _MAX_RANK = 8  # TensorFlow's own limit; without one a damaged shape makes numbers of a million digits
@@ -200,10 +201,10 @@ def describe(model: bytes) -> Model:
 
     Raises `GyrovaeError` when the bytes are no .tflite, are damaged, or do not hold exactly one subgraph.
     """
-    if len(model) < 8 or bytes(model[4:8]) != _IDENTIFIER:
+    if len(model) < 8 or bytes(model[4:8]) != IDENTIFIER:
         raise GyrovaeError(
             "this is not a .tflite model",
-            expected=f"a file with the identifier {_IDENTIFIER!r} at byte 4",
+            expected=f"a file with the identifier {IDENTIFIER!r} at byte 4",
             received=f"{len(model)} bytes" + (f" with {bytes(model[4:8])!r} there" if len(model) >= 8 else ""),
             remedy="Give the .tflite file itself, not a .keras model, a header or a folder.",
         )

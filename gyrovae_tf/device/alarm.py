@@ -20,7 +20,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from gyrovae_tf.device.monitor import Decision
-from gyrovae_tf.errors import GyrovaeError
+from gyrovae_tf.errors import GyrovaeError, check_same_kind
 
 _PATIENCE_S = 5.0  # for commands and messages that are under way at the end
 _MOST_RUNNING = 4
@@ -44,6 +44,7 @@ class Log:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = Path(path)
+        check_same_kind(path, lambda head: head.lstrip().startswith(b"{"), "log of decisions")
         self._file: int | None = None
         self._notes: list[str] = []
         self._missed = 0

@@ -9,7 +9,7 @@ from typing import Any
 
 from gyrovae_tf import tflite
 from gyrovae_tf.bundle import Bundle
-from gyrovae_tf.errors import GyrovaeError, atomic_write
+from gyrovae_tf.errors import GyrovaeError, atomic_write, check_same_kind
 from gyrovae_tf.learn.convert import PRECISIONS, to_precision
 from gyrovae_tf.learn.quantize import BUNDLE
 from gyrovae_tf.learn.run import Run
@@ -50,11 +50,12 @@ def export(
     if precision not in PRECISIONS:
         raise GyrovaeError("unknown precision", expected=" or ".join(PRECISIONS), received=precision)
     run = run if isinstance(run, Run) else Run.load(run)
+    path = run.path / f"model_{precision}.tflite" if output is None else Path(output)
+    check_same_kind(path, lambda head: head[4:8] == tflite.IDENTIFIER, ".tflite model")
     if precision == "int8" and (run.path / BUNDLE).exists():
         content = Bundle.load(run.path / BUNDLE).model
     else:
         content = to_precision(run.keras_model(), run.load_dataset().train_images, precision)
-    path = run.path / f"model_{precision}.tflite" if output is None else Path(output)
     atomic_write(path, content)
     described = tflite.describe(content)
     return Exported(str(path), precision, len(content), described.macs, described.op_names, precision == "int8")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gyrovae_tf.errors import atomic_write
-from gyrovae_tf.learn.markup import data_table, document, escaped, mark, refusals, small_print, verdict
+from gyrovae_tf.learn.markup import check_page, data_table, document, escaped, mark, refusals, small_print, verdict
 from gyrovae_tf.ranking import RISING, Device, Status
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ NOTES = (
 
 def write_fleet_page(scored: Scored, path: str | PathLike[str]) -> Path:
     """What `score_recordings` returned in; the page written to `path`, wholly or not at all; that path out."""
+    check_page(path)
     atomic_write(path, fleet_page(scored))
     return Path(path)
 

@@ -5,13 +5,20 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
+from os import PathLike
 
+from gyrovae_tf.errors import check_same_kind
 from gyrovae_tf.learn.health import Status
 
 WORDS: dict[Status, str] = {"good": "OK", "look": "look", "bad": "problem"}
 """What a mark says."""
 STYLE = "page.css"
 """The style sheet, in this folder."""
+
+
+def check_page(path: str | PathLike[str]) -> None:
+    """Refuse to write a page over what is none."""
+    check_same_kind(path, lambda head: head.lstrip()[:14].lower() == b"<!doctype html", "HTML page")
 
 
 def document(title: str, content: str) -> str:

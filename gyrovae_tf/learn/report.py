@@ -17,6 +17,7 @@ from gyrovae_tf.learn.dataset import Progress
 from gyrovae_tf.learn.evaluate import Recordings
 from gyrovae_tf.learn.figures import Example, Figures, gather
 from gyrovae_tf.learn.health import Check, checks
+from gyrovae_tf.learn.markup import check_page
 from gyrovae_tf.learn.page import page
 from gyrovae_tf.learn.run import Run
 from gyrovae_tf.learn.stock_report import stock_report
@@ -58,6 +59,7 @@ def report(
     what the stock firmware's console will print, and its alarm levels. The same inputs give the same bytes.
     `GyrovaeError` as in `evaluate`, and when the run was not quantised or its dataset is gone.
     """
+    check_page(output)
     run = run if isinstance(run, Run) else Run.load(run)
     if run.frontend == STOCK:
         text, summary = stock_report(

@@ -11,7 +11,6 @@ from gyrovae_tf import tflite
 from gyrovae_tf.litert import litert
 
 _ALIGNMENT = 16  # bytes, of constants: kernels read them in place
-_IDENTIFIER = b"TFL3"
 
 
 def slim(content: bytes) -> bytes:
@@ -150,5 +149,5 @@ def _packed(model: Any) -> bytes:
             return int(self.EndVector())
 
     builder = Builder(1 << 16)
-    builder.Finish(model.Pack(builder), _IDENTIFIER)
+    builder.Finish(model.Pack(builder), tflite.IDENTIFIER)
     return bytes(builder.Output())
