@@ -123,6 +123,7 @@ def preprocess(
         print_json(
             {
                 "dataset": str(output),
+                "recordings": len(made.sources),
                 "train_windows": len(made.train_images),
                 "validation_windows": len(made.validation_images),
                 "window": spec.window,
@@ -135,8 +136,9 @@ def preprocess(
         )
         return
     click.echo(
-        f"{output}: {len(made.train_images)} windows to train on and {len(made.validation_images)} held back; "
-        f"each is {spec.window} samples\n({spec.window_ms:.0f} ms at {spec.rate_hz:g} Hz), "
+        f"{output}: {len(made.train_images)} windows to train on and {len(made.validation_images)} held back, of "
+        f"{len(made.sources):,} recording{'' if len(made.sources) == 1 else 's'};\n"
+        f"each is {spec.window} samples ({spec.window_ms:.0f} ms at {spec.rate_hz:g} Hz), "
         f"one count is {spec.lsb:g} {spec.units}"
     )
     for text in notes:

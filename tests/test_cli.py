@@ -662,7 +662,7 @@ def test_json_has_null_for_what_is_no_number(capsys: pytest.CaptureFixture[str])
         (9.8, None),
         (0.0, None),
         (1.0, "The mean acceleration is 1.00 m/s^2, as gravity is in g. If it is in g, say so"),
-        (16384.0, "The mean acceleration is 16,384 m/s^2; gravity is 9.8. If these are counts"),
+        (16384.0, "The mean acceleration is 16,384.00 m/s^2, where gravity is 9.8. If these are counts"),
     ],
 )
 def test_units_that_are_hardly_those_they_are_called(here: Path, gravity: float, note: str | None) -> None:
@@ -683,6 +683,7 @@ def test_preprocess_without_the_rest(here: Path) -> None:
     made = json.loads(done.stdout)
     assert made.keys() == {
         "dataset",
+        "recordings",
         "train_windows",
         "validation_windows",
         "window",
@@ -695,8 +696,8 @@ def test_preprocess_without_the_rest(here: Path) -> None:
     assert (made["dataset"], made["window"], made["hop"], made["rate_hz"], made["lsb"]) == ("d", 256, 64, 200.0, 0.01)
     text = call("preprocess", "a.csv", "-o", "d2", "--lsb", "0.01")
     assert text.stdout == (
-        f"d2: {made['train_windows']} windows to train on and {made['validation_windows']} held back; "
-        "each is 256 samples\n(1280 ms at 200 Hz), one count is 0.01 m/s^2\n"
+        f"d2: {made['train_windows']} windows to train on and {made['validation_windows']} held back, of "
+        "1 recording;\neach is 256 samples (1280 ms at 200 Hz), one count is 0.01 m/s^2\n"
         "note: Too few data: 0.4 minutes hold about 19 independent windows; 1 % of them is 0.2. "
         "About 200 are needed.\n"
         "note: Too uniform: one recording of 0.4 minutes, less than 5; record longer, on several days.\n"

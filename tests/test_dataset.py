@@ -19,6 +19,7 @@ from gyrovae_tf.device.simulate import simulate
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn.baseline import log_band_energies
 from gyrovae_tf.learn.dataset import Dataset, cut, preprocess
+from gyrovae_tf.learn.health import doubts
 from gyrovae_tf.recording import Recording
 from gyrovae_tf.signal import frontend
 
@@ -176,12 +177,60 @@ def test_windows_by_hand() -> None:
         ([noise([4000], lsb=0.0048)], None, 0.0048),
         ([noise([4000], lsb=0.0048), noise([4000], lsb=0.0048)], None, 0.0048),
         ([noise([4000], lsb=0.0048), noise([4000], lsb=0.0012)], None, 0.001),
-        ([noise([4000], lsb=0.0048), noise([4000])], None, 0.001),
+        ([noise([4000], lsb=0.0048), noise([4000], lsb=0.004804)], None, 0.0048),  # as the device compares them
+        ([noise([4000], lsb=0.0048), noise([4000])], None, 0.0048),
         ([noise([4000], lsb=0.0048)], 0.01, 0.01),
     ],
 )
 def test_the_size_of_a_count(recordings: list[Recording], given: float | None, lsb: float) -> None:
     assert preprocess(recordings, window=64, lsb=given).spec.lsb == lsb
+
+
+@pytest.mark.parametrize(
+    ("stated", "given", "says"),
+    [
+        ((0.0048, 0.0048), None, None),
+        ((None, 0.0048), None, None),
+        ((None,), 0.0048, None),
+        ((None,), None, "Nothing says what one count of the sensor is, so 0.001 m/s^2 is taken, by the range"),
+        (
+            (0.0048, 0.0012),
+            None,
+            "The recordings state different sizes of a count (0.0012, 0.0048 m/s^2), so 0.001 m/s^2",
+        ),
+    ],
+)
+def test_a_count_that_nobody_stated_is_told(
+    stated: tuple[float | None, ...], given: float | None, says: str | None, tmp_path: Path
+) -> None:
+    """As a detector with a wrong one is refused by the device, long after."""
+    made = preprocess([noise([4000], lsb=lsb) for lsb in stated], tmp_path / "d", window=64, lsb=given)
+    assert [note.startswith(str(says)) for note in made.notes] == [True] * (says is not None)
+    assert Dataset.load(tmp_path / "d").notes == made.notes
+
+
+def test_recordings_of_a_fault_are_told() -> None:
+    fault = noise([4000], lsb=0.0048, metadata={"fault": "imbalance"}, source="odd.csv")
+    made = preprocess([fault, noise([4000], lsb=0.0048, metadata={"fault": None})], window=64)
+    assert made.notes == (
+        "1 of 2 recordings say that they are of a fault: odd.csv. A detector must learn from normal motion alone.",
+    )
+
+
+def test_a_folder_with_anomalies_is_refused(tmp_path: Path) -> None:
+    for name in ("normal/a.csv", "anomaly/off/b.csv"):
+        noise([4000]).write(tmp_path / name)
+    with pytest.raises(GyrovaeError, match=r"holds recordings of anomalies .*\nGive .*normal, or, where .*--dataset"):
+        preprocess([tmp_path], window=64)
+    assert preprocess([tmp_path / "normal"], window=64).sources == ("a.csv",)
+
+
+def test_a_recording_in_g_among_others_is_told() -> None:
+    pull = np.array([0.0, 0.0, 1.0])
+    still = [noise([4000], largest=0.05, source=name) for name in ("a.csv", "b.csv")]
+    moved = [dataclasses.replace(r, samples=r.samples + by * pull) for r, by in zip(still, (9.8, 1.0), strict=True)]
+    (told,) = (note for note in doubts(preprocess(moved, window=64)) if "acceleration" in note)
+    assert told.startswith("The mean acceleration in 1 of 2 recordings (b.csv) is 1.00 m/s^2, as gravity is in g.")
 
 
 @pytest.mark.parametrize(

@@ -24,8 +24,11 @@ from gyrovae_tf.learn.making import (
     Crew,
     Unfinished,
     check_crew,
+    check_normal,
     fitted,
     identities,
+    notes_on,
+    size_of_count,
     sources_of,
     surveyed,
 )
@@ -94,6 +97,8 @@ class Dataset:
     """The same for the held-back windows."""
     path: Path | None = None
     """The folder that it was written to or read from."""
+    notes: tuple[str, ...] = ()
+    """What was odd about the recordings."""
 
     @property
     def digest(self) -> str:
@@ -181,7 +186,7 @@ class Dataset:
                 if array is not None:
                     files |= write_shards(folder, name, array, SHARD)
             counts = {"train": len(self.train_images), "validation": len(self.validation_images)}
-            write_json(folder / MARKER, _record(self.spec, self.hop, self.sources, counts, SHARD, files))
+            write_json(folder / MARKER, _record(self.spec, self.hop, self.sources, self.notes, counts, SHARD, files))
         return dataclasses.replace(self, path=Path(path))
 
     @classmethod
@@ -198,7 +203,13 @@ class Dataset:
 
 
 def _record(
-    spec: Spec, hop: int, sources: Iterable[str], counts: Mapping[str, int], size: int, files: Mapping[str, str]
+    spec: Spec,
+    hop: int,
+    sources: Iterable[str],
+    notes: Iterable[str],
+    counts: Mapping[str, int],
+    size: int,
+    files: Mapping[str, str],
 ) -> dict[str, Any]:
     """What the marker of a dataset says."""
     return {
@@ -206,6 +217,7 @@ def _record(
         "spec": json.loads(spec.to_json()),
         "hop": hop,
         "sources": list(sources),
+        "notes": list(notes),
         "train_windows": counts["train"],
         "validation_windows": counts["validation"],
         "shard_windows": size,
@@ -218,7 +230,8 @@ def _opened(folder: Path, record: Mapping[str, Any], *, checked: bool) -> Datase
     found: dict[str, Any] = {}
     try:
         spec = Spec.from_dict(record["spec"])
-        hop, sources, hashes = int(record["hop"]), tuple(map(str, record["sources"])), dict(record["files"])
+        hop, hashes = int(record["hop"]), dict(record["files"])
+        sources, notes = (tuple(map(str, names)) for names in (record["sources"], record.get("notes", ())))
         kept = [name for name in _WINDOWS if _files(record, name)[0] in hashes]
         for name in (*_ARRAYS, *kept):
             found[name] = _rows(folder, record, name, hashes, spec.window, checked=checked)
@@ -232,7 +245,7 @@ def _opened(folder: Path, record: Mapping[str, Any], *, checked: bool) -> Datase
     arrays: dict[str, Any] = {
         name: np.asarray(rows) if held or name.endswith("_origins") else rows for name, rows in found.items()
     }
-    return Dataset(spec=spec, hop=hop, sources=sources, path=folder, **arrays)
+    return Dataset(spec=spec, hop=hop, sources=sources, path=folder, notes=notes, **arrays)
 
 
 def _files(record: Mapping[str, Any], name: str) -> list[str]:
@@ -305,7 +318,7 @@ def preprocess(
     Instead of recordings, `dataset` may be a folder with meta.json (see `layout`): its split.normal_train.
     `window` and `hop` are in samples (256, or that meta.json's recommended_window, and a quarter of the window);
     `rate_hz` is for files that do not state one; `lsb` is the size of a count in the recordings' units (that of the
-    recordings where they state it, else chosen so that 2.5 times the largest sample to train on fits int16). The
+    recordings where they agree on it, else chosen so that 2.5 times the largest sample to train on fits int16). The
     timeline of all recordings is divided into up to 8 blocks; the last `validation_share` of each is held back, and
     training windows that overlap a held-back one are dropped. The front end is fitted to the training windows alone:
     to all of them, or, where they are of more than 4 million samples (16,384 windows of 256), to so many evenly spaced
@@ -336,6 +349,7 @@ def preprocess(
         raise GyrovaeError(
             "the windows in a shard are not usable", expected=f"1 to {_LARGEST_SHARD}", received=shard_windows
         )
+    check_normal(recordings)
     sources, crew = sources_of(recordings), Crew(jobs, scheduler)
     check_crew(crew, sources)
     unfinished = None
@@ -351,9 +365,8 @@ def preprocess(
     origins, held_back, training = divided(known, window, hop, validation_share)
     spec = None if unfinished is None else unfinished.spec
     if spec is None:
-        stated = {recording.stream.facts.lsb for recording in known}
-        lsb = stated.pop() if lsb is None and len(stated) == 1 else lsb
-        spec = fitted(known, origins[training], window, lsb, crew, progress)
+        spec = fitted(known, origins[training], window, lsb or size_of_count(known), crew, progress)
+    notes = notes_on(known, lsb, spec.lsb)
     chosen = {"train": training, "validation": held_back}
     tasks = [task for part in chosen for task in portions(part, known, origins, chosen[part], shard_windows)]
     expected = {part: origins[mask] for part, mask in chosen.items()}
@@ -365,7 +378,7 @@ def preprocess(
             for name, array in arrays.items():
                 made.setdefault(f"{task.part}_{name}", []).append(array)
         whole: dict[str, Any] = {name: np.concatenate(parts) for name, parts in made.items()}
-        return Dataset(spec=spec, hop=hop, sources=names, **whole)
+        return Dataset(spec=spec, hop=hop, sources=names, notes=notes, **whole)
     with unfinished.begun(spec):
         files: dict[str, str] = {}
         missing = []
@@ -376,7 +389,7 @@ def preprocess(
         for task, arrays in _shards(missing, expected, (spec, hop), crew, progress):
             files |= unfinished.keep(task, arrays)
         counts = {part: len(mine) for part, mine in expected.items()}
-        record = _record(spec, hop, names, counts, shard_windows, files)
+        record = _record(spec, hop, names, notes, counts, shard_windows, files)
         unfinished.finish(record)
     return _opened(Path(output or ""), record, checked=True)
 

@@ -30,6 +30,8 @@ from gyrovae_tf.workers import Results, Work, check_jobs, results
 FITTED = 1 << 22
 """Samples of training windows that the front end's statistics are of, at the most; evenly spaced windows then."""
 SPEC = "spec.json"
+_SAME_COUNT = 1e-3  # as firmware/components/gyrovae/app.cpp compares the sensor's with the detector's
+_NAMED = 5  # recordings
 _WORTH = 32 << 20  # bytes of files that other processes are started for, and that are not kept in memory
 Progress = Callable[[int, int, str], None]
 """Called with (done, total, what): for a progress bar."""
@@ -63,6 +65,57 @@ def sources_of(recordings: Iterable[Recording | str | PathLike[str]]) -> list[Re
             found += names
             known.update(names)
     return found
+
+
+def check_normal(recordings: Iterable[Recording | str | PathLike[str]]) -> None:
+    """Refuse folders that hold recordings of anomalies, too: what is learnt of them would be taken for normal."""
+    for given in recordings:
+        if not isinstance(given, Recording) and (Path(given) / "anomaly").is_dir():
+            raise GyrovaeError(
+                f"{given} holds recordings of anomalies (the folder anomaly), too",
+                expected="normal motion alone",
+                remedy=f"Give {Path(given) / 'normal'}, or, where {given} has a meta.json, --dataset {given}.",
+            )
+
+
+def size_of_count(known: Sequence[Surveyed]) -> float | None:
+    """Recordings in, the size of one count of the sensor that they state out; None where none does, or they differ.
+
+    What lies within the tolerance of the device is the same: files state it with more digits or fewer. A recording that
+    states none is taken for one of the same sensor.
+    """
+    stated = _stated(known)
+    alike = bool(stated) and max(stated) <= (1 + _SAME_COUNT) * min(stated)
+    return stated[0] if alike else None
+
+
+def notes_on(known: Sequence[Surveyed], given: float | None, lsb: float) -> tuple[str, ...]:
+    """Recordings, the size of a count that was given, if one was, and the one that is taken in; what is odd out."""
+    found = []
+    units = known[0].stream.facts.units
+    stated = _stated(known)
+    if given is None and size_of_count(known) is None:
+        sizes = ", ".join(f"{size:g}" for size in sorted(set(stated))[:_NAMED])
+        why = "Nothing says what one count of the sensor is"
+        if stated:
+            why = f"The recordings state different sizes of a count ({sizes} {units})"
+        found.append(
+            f"{why}, so {lsb:g} {units} is taken, by the range of the motion. A detector runs on devices alone that "
+            'measure in the same counts: if it is to run on one, give its size with --lsb ("lsb" in the first line of '
+            "what collect writes from that device)."
+        )
+    faults = [recording.stream.source for recording in known if recording.stream.facts.metadata.get("fault")]
+    if faults:
+        found.append(
+            f"{len(faults)} of {len(known)} recordings say that they are of a fault: {', '.join(faults[:_NAMED])}"
+            f"{', ...' if len(faults) > _NAMED else ''}. A detector must learn from normal motion alone."
+        )
+    return tuple(found)
+
+
+def _stated(known: Sequence[Surveyed]) -> list[float]:
+    """The sizes of a count that recordings state, in their order."""
+    return [lsb for recording in known if (lsb := recording.stream.facts.lsb) is not None]
 
 
 def check_crew(crew: Crew, sources: Sequence[Recording | str]) -> None:
