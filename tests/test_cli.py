@@ -698,7 +698,7 @@ def test_preprocess_without_the_rest(here: Path) -> None:
     assert text.stdout == (
         f"d2: {made['train_windows']} windows to train on and {made['validation_windows']} held back, of "
         "1 recording;\neach is 256 samples (1280 ms at 200 Hz), one count is 0.01 m/s^2\n"
-        "note: Too few data: 0.4 minutes hold about 19 independent windows; 1 % of them is 0.2. "
+        "note: Too few data: 0.4 minutes hold at most 19 independent windows; 1 % of them is 0.2. "
         "About 200 are needed.\n"
         "note: Too uniform: one recording of 0.4 minutes, less than 5; record longer, on several days.\n"
     )

@@ -323,6 +323,7 @@ def test_what_the_latent_space_of_a_dead_encoder_carries(tiny_dataset: Dataset) 
         ({"epochs": 2.5}, "epochs is not usable; expected a whole number, received 2.5"),
         ({"epochs": True}, "epochs"),
         ({"batch": "32"}, "batch is not usable; expected a whole number, received '32'"),
+        ({"batch": 8193}, "batch is not usable; expected at most 8192, received 8193"),
         ({"warm_up_steps": -1}, "warm_up_steps"),
         ({"seed": -1}, "seed is not usable; expected at least 0, received -1"),
         ({"seed": 1 << 32}, "seed"),

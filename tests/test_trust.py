@@ -137,6 +137,6 @@ def test_what_is_foretold_is_what_is_found() -> None:
     found = check(scores, blocks, 0.01, seconds=58.88, recordings=["a"] * count)
     data = of_minutes(58.88 / 60, "a")
     told = foreseen(cast(Dataset, data))
-    assert told[0].startswith("Too few data: 0.98 minutes hold about 46 independent windows; 1 % of them is 0.5.")
+    assert told[0].startswith("Too few data: 0.98 minutes hold at most 46 independent windows; 1 % of them is 0.5.")
     assert found.warnings[-1] == told[1]
     assert found.warnings[0].split(" hold")[0] == told[0].split(" hold")[0]

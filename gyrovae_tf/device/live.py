@@ -269,18 +269,20 @@ class Intake:
 def check_fit(banner: Banner, spec: Spec) -> None:
     """`GyrovaeError` unless the sensor's units, rate and count are those that the detector was made for."""
     problem, expected, received = "", "", ""
+    other = ", or train a model with recordings of this one"
     if banner.units != spec.units:
         problem, expected, received = "units", spec.units, banner.units
     elif not abs(banner.rate_hz / spec.rate_hz - 1) <= RATE_TOLERANCE:
         problem, expected, received = "sample rate", f"{spec.rate_hz:g} Hz", f"{banner.rate_hz:g} Hz"
     elif not abs(banner.lsb / spec.lsb - 1) <= LSB_TOLERANCE:
         problem, expected, received = "size of a count (lsb)", f"{spec.lsb:g} {spec.units}", f"{banner.lsb:g}"
+        other = f", or preprocess the recordings again with --lsb {banner.lsb:.7g} if they are of this sensor"
     if problem:
         raise GyrovaeError(
             f"the model was made for another {problem} than this sensor's",
             expected=expected,
             received=received,
-            remedy="Set the sensor to what the model was trained with, or train a model with recordings of this one.",
+            remedy=f"Set the sensor to what the model was trained with{other}.",
         )
 
 

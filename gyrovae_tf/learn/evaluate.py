@@ -97,7 +97,8 @@ class Evaluation:
     """Figures and alarm levels as the stock firmware prints them; None of detectors for ours."""
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready values; `auroc` maps each kind to the int8 model's figure, `delay_s` to `Group.delay_s`.
+        """JSON-ready values; `auroc` maps each kind to the int8 model's figure, `delay_s` to `Group.delay_s`, the mean
+        over `told` of its `stretches`.
 
         `threshold`, `trust` and `voting` are what the bundle holds of its calibration (`threshold.Tail`, `trust.Trust`,
         `voting.Vote`), where it does. Their events are those of windows `hop_s` apart; the others of windows `hop`
@@ -115,6 +116,8 @@ class Evaluation:
             "alarm_rate": {kind: group.alarms for kind, group in self.groups.items()},
             "events_per_hour": {kind: group.events_per_hour for kind, group in self.groups.items()},
             "delay_s": {kind: group.delay_s for kind, group in self.groups.items() if kind != "normal"},
+            "told": {kind: group.told for kind, group in self.groups.items() if kind != "normal"},
+            "stretches": {kind: group.stretches for kind, group in self.groups.items() if kind != "normal"},
             "windows": {kind: group.windows for kind, group in self.groups.items()},
             "baseline": None
             if self.baseline_auroc is None

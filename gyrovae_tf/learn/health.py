@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from gyrovae_tf.bundle import Bundle
 from gyrovae_tf.learn.dataset import Dataset
+from gyrovae_tf.learn.promise import promise
 from gyrovae_tf.learn.rows import spread
-from gyrovae_tf.learn.trust import foreseen
+from gyrovae_tf.learn.trust import TOO_FEW, foreseen
 from gyrovae_tf.spec import AXES, PIXEL
 
 Status = Literal["good", "look", "bad"]
@@ -46,7 +47,7 @@ def checks(data: Dataset, bundle: Bundle) -> list[Check]:
 
     Of a large dataset they are on an excerpt.
     """
-    found = [_amount(data, bundle.calibration.false_alarm_rate)]
+    found = [_amount(data, bundle)]
     data = data.excerpt()
     if data.validation_windows is None:
         found.append(
@@ -106,8 +107,11 @@ def _units(data: Dataset) -> list[str]:
     return found
 
 
-def _amount(data: Dataset, rate: float) -> Check:
-    short = foreseen(data, rate)
+def _amount(data: Dataset, bundle: Bundle) -> Check:
+    short = foreseen(data, bundle.calibration.false_alarm_rate)
+    if not short:  # what the scores told of it, then: neighbours are more alike than can be foreseen
+        trust = promise(bundle).trust
+        short = tuple(text for text in (trust.warnings if trust else ()) if text.startswith(TOO_FEW))
     status: Status = "good" if not short else "look" if data.seconds >= _LITTLE_S else "bad"
     return Check(
         AMOUNT,

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from gyrovae_tf.errors import GyrovaeError
 
+LARGEST_BATCH = 8192
+"""Windows: a gigabyte and a half of intermediate values."""
+
 
 @dataclass(frozen=True)
 class Options:
@@ -40,6 +43,8 @@ class Options:
                 raise GyrovaeError(f"{name} is not usable", expected="a whole number", received=repr(value))
             if value < least:
                 raise GyrovaeError(f"{name} is not usable", expected=f"at least {least}", received=value)
+        if self.batch > LARGEST_BATCH:
+            raise GyrovaeError("batch is not usable", expected=f"at most {LARGEST_BATCH}", received=self.batch)
         if self.seed >= 1 << 32:
             raise GyrovaeError("seed is not usable", expected="below 2^32", received=self.seed)
         for name in ("learning_rate", "beta"):

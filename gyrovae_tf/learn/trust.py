@@ -29,6 +29,8 @@ _LEAST_EXPECTED = 2.0  # independent windows above the threshold
 _LEAST_BLOCKS = 4
 _DRIFT_P, _DRIFT_RATIO = 0.01, 1.1
 _PERMUTATIONS = 4000
+TOO_FEW = "Too few data"
+"""How that warning begins."""
 _LONG_S = 300.0
 _UNFILLED_S = 10.0  # a recording of five minutes does not fill its last windows
 
@@ -158,13 +160,13 @@ def foreseen(data: Dataset, rate: float = 0.01) -> tuple[str, ...]:
     known = len(data.train_images) + len(data.validation_images)
     minutes = known * min(data.hop, data.spec.window) / data.spec.rate_hz / 60
     apart = known * min(data.hop, data.spec.window) / data.spec.window
-    few = _too_few(minutes, apart, rate) if rate * apart < _LEAST_EXPECTED else ""
+    few = _too_few(minutes, apart, rate, "at most") if rate * apart < _LEAST_EXPECTED else ""
     return tuple(text for text in (few, _too_uniform(minutes, len(set(data.sources)))) if text)
 
 
-def _too_few(minutes: float, effective: float, rate: float) -> str:
+def _too_few(minutes: float, effective: float, rate: float, about: str = "about") -> str:
     return (
-        f"Too few data: {minutes:.2g} minutes hold about {effective:.0f} independent windows; "
+        f"{TOO_FEW}: {minutes:.2g} minutes hold {about} {effective:.0f} independent windows; "
         f"{100 * rate:.2g} % of them is {rate * effective:.1f}. About {_LEAST_EXPECTED / rate:.0f} are needed."
     )
 
