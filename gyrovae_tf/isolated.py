@@ -11,8 +11,8 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import weakref
-from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 from gyrovae_tf import tflite
 from gyrovae_tf.errors import GyrovaeError
 
-Invoke = Callable[[NDArray[Any]], tuple[NDArray[Any], NDArray[Any]]]
 _OUTPUT = (32, 32, 3)
 _MEMORY = 2 << 30  # bytes that the process may take beside Python's own
 _SECONDS = 5  # for a process that has closed its side to end
@@ -30,44 +29,100 @@ _LENGTH = struct.Struct("<I")
 _SERVE = "import sys; sys.path[:] = sys.argv[1:]; from gyrovae_tf import isolated; isolated.serve()"
 
 
-def load(model: bytes, kernels: str, described: tflite.Model) -> Invoke:
+def load(model: bytes, kernels: str, described: tflite.Model) -> Isolated:
     """The bytes of a .tflite, a name of `runtime.KERNELS` and the bytes' description in; what runs one image pair out.
 
     `GyrovaeError` when the kernels refuse the model or crash on it, now or when it is run. The process ends with the
     last reference to what is returned.
     """
-    told = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the process
-    try:
-        process = subprocess.Popen(
-            [sys.executable, "-c", _SERVE, *sys.path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=told
-        )
-    except OSError as error:
-        raise GyrovaeError(f"cannot start Python to run the model: {error.strerror}") from None
-    assert process.stdin is not None
-    assert process.stdout is not None
-    to, back = process.stdin, process.stdout
-    kind = np.dtype(described.tensors[described.inputs[0]].dtype)
+    return Isolated(model, kernels, np.dtype(described.tensors[described.inputs[0]].dtype))
 
-    def ask(content: bytes) -> bytes:
-        try:
-            _send(to, content)
-            return _received(back)
-        except (OSError, EOFError):
-            raise _crash(process, told) from None
 
-    def invoke(image: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-        pair = np.frombuffer(ask(np.ascontiguousarray(image, kind).tobytes()), kind).reshape(2, *_OUTPUT)
+class Isolated:
+    """One image pair in; reconstructed scalogram and field out, by a process of its own.
+
+    Threads take turns. A copy, a pickle and a process that was forked from this one start a process of their own, and
+    so does a question after one that was interrupted: the answer to that may still come.
+    """
+
+    def __init__(self, model: bytes, kernels: str, kind: np.dtype[Any]) -> None:
+        self._made_of = (model, kernels, kind)
+        self._turn = threading.Lock()
+        self._start()
+        _ALL.add(self)
+
+    def __call__(self, image: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+        kind = self._made_of[2]
+        with self._turn:
+            if self._asking or self._owner != os.getpid():
+                self._finalizer()
+                self._start()
+            answer = self._ask(np.ascontiguousarray(image, kind).tobytes())
+        pair = np.frombuffer(answer, kind).reshape(2, *_OUTPUT)
         return pair[0], pair[1]
 
-    weakref.finalize(invoke, _end, process, told)
-    try:
-        _send(to, kernels.encode())
-        refusal = ask(model)
-    except OSError:
-        raise _crash(process, told) from None
-    if refusal:
-        raise GyrovaeError(refusal.decode("utf-8", "replace"))
-    return invoke
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Isolated, self._made_of
+
+    def _start(self) -> None:
+        model, kernels, _ = self._made_of
+        self._told = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the process
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", _SERVE, *sys.path],
+                bufsize=0,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._told,
+            )
+        except OSError as error:
+            raise GyrovaeError(f"cannot start Python to run the model: {error.strerror}") from None
+        self._owner, self._asking = os.getpid(), False
+        self._finalizer = weakref.finalize(self, _end, self._process, self._told, self._owner)
+        try:
+            _send(self._pipes[0], kernels.encode())
+        except OSError:
+            raise _crash(self._process, self._told) from None
+        if refusal := self._ask(model):
+            raise GyrovaeError(refusal.decode("utf-8", "replace"))
+
+    def _ask(self, content: bytes) -> bytes:
+        to, back = self._pipes
+        self._asking = True
+        try:
+            _send(to, content)
+            answer = _received(back)
+        except (OSError, EOFError):
+            self._asking = False  # what is dead stays so
+            raise _crash(self._process, self._told) from None
+        self._asking = False
+        return answer
+
+    @property
+    def _pipes(self) -> tuple[IO[bytes], IO[bytes]]:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        return self._process.stdin, self._process.stdout
+
+    def forked(self) -> None:
+        """In a process that was forked from the one that started this: let go of what is not its own.
+
+        While it held the pipes, the process behind them would not end with its owner. Of threads there is one now.
+        """
+        self._turn = threading.Lock()
+        self._finalizer()
+
+
+_ALL: weakref.WeakSet[Isolated] = weakref.WeakSet()
+
+
+def _forked() -> None:
+    for one in list(_ALL):
+        one.forked()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
 
 
 def serve() -> None:
@@ -111,17 +166,24 @@ def _limit() -> None:
 
 
 def _send(file: IO[bytes], content: bytes) -> None:
-    file.write(_LENGTH.pack(len(content)) + content)
+    left = memoryview(_LENGTH.pack(len(content)) + content)
+    while left:  # a pipe may take a part
+        left = left[file.write(left) :]
     file.flush()
 
 
 def _received(file: IO[bytes]) -> bytes:
-    head = file.read(_LENGTH.size)
-    size = _LENGTH.unpack(head)[0] if len(head) == _LENGTH.size else 0
-    content = file.read(size)
-    if len(head) < _LENGTH.size or len(content) < size:
-        raise EOFError
-    return content
+    return _exactly(file, _LENGTH.unpack(_exactly(file, _LENGTH.size))[0])
+
+
+def _exactly(file: IO[bytes], size: int) -> bytes:
+    content = bytearray()
+    while len(content) < size:
+        part = file.read(size - len(content))
+        if not part:
+            raise EOFError
+        content += part
+    return bytes(content)
 
 
 def _crash(process: subprocess.Popen[bytes], told: IO[bytes]) -> GyrovaeError:
@@ -140,9 +202,12 @@ def _crash(process: subprocess.Popen[bytes], told: IO[bytes]) -> GyrovaeError:
     )
 
 
-def _end(process: subprocess.Popen[bytes], told: IO[bytes]) -> None:
-    process.kill()
-    process.wait()
+def _end(process: subprocess.Popen[bytes], told: IO[bytes], owner: int) -> None:
+    if owner == os.getpid():
+        process.kill()
+        process.wait()
+    else:
+        process.returncode = 0  # not ours to wait for
     for file in (process.stdin, process.stdout, told):
         if file is not None:
             try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import struct
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -189,8 +190,14 @@ def difference(one: Model, other: Model, images: NDArray[np.int8]) -> Difference
 
 
 def _here(model: bytes, kernels: str, described: tflite.Model) -> Invoke:
-    """As `isolated.load`, in this process."""
-    return KERNELS[kernels](model, described)
+    """As `isolated.load`, in this process; threads take turns."""
+    invoke, turn = KERNELS[kernels](model, described), threading.Lock()
+
+    def in_turn(image: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+        with turn:
+            return invoke(image)
+
+    return in_turn
 
 
 def _is_float(described: tflite.Model) -> bool:

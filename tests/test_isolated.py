@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import os
+import pickle
 import struct
+import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import forked
@@ -14,7 +18,7 @@ import pytest
 from conftest import Tiny
 from handmade import source
 
-from gyrovae_tf import tflite
+from gyrovae_tf import isolated, tflite
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.isolated import load
 from gyrovae_tf.runtime import KERNELS, Model, installed
@@ -52,6 +56,75 @@ def test_its_process_ends_with_it(tiny: Tiny) -> None:
     del model
     gc.collect()
     assert process not in children()
+
+
+@pytest.fixture
+def model(tiny: Tiny) -> Model:
+    """In a process of its own, by the fastest kernels to load."""
+    return Model(tiny.bundle.model, "litert", isolate=True)
+
+
+def fields(model: Model, images: np.ndarray = IMAGES) -> bytes:
+    """What it makes of them, in bytes."""
+    return b"".join(part.tobytes() for part in model.reconstruct(images))
+
+
+def test_a_question_that_is_interrupted_leaves_no_answer_behind(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Ctrl-C does it in a notebook, whose user then asks again."""
+    expected, received = fields(model), isolated._received
+
+    def interrupted(_: object) -> bytes:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(isolated, "_received", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        model.reconstruct(IMAGES[:1])
+    monkeypatch.setattr(isolated, "_received", received)
+    assert fields(model) == expected
+
+
+@pytest.mark.parametrize("isolate", [True, False])
+def test_threads_take_turns(tiny: Tiny, isolate: bool) -> None:
+    model = Model(tiny.bundle.model, "litert", isolate=isolate)
+    expected = [fields(model, image[None]) for image in IMAGES]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda n: fields(model, IMAGES[n % 4][None]), range(400)))
+    assert found == expected * 100
+
+
+def test_copies_have_processes_of_their_own(model: Model) -> None:
+    expected = fields(model)
+    others = [copy.deepcopy(model), pickle.loads(pickle.dumps(model))]
+    assert [fields(other) for other in others] == [expected] * 2
+    del others
+    gc.collect()
+    assert fields(model) == expected
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_forked_processes_have_processes_of_their_own(tiny: Tiny, tmp_path: Path) -> None:
+    script = f"""
+import os, pathlib, sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+import numpy as np
+from gyrovae_tf.runtime import Model
+images = np.load({str(tmp_path / "images.npy")!r})
+model = Model(pathlib.Path({str(tmp_path / "model")!r}).read_bytes(), "litert", isolate=True)
+def asked(): return b"".join(part.tobytes() for part in model.reconstruct(images))
+expected = asked()
+children = []
+for _ in range(3):
+    child = os.fork()
+    if not child:
+        os._exit(0 if [asked() for _ in range(5)] == [expected] * 5 else 1)
+    children.append(child)
+same = [asked() for _ in range(5)] == [expected] * 5
+print(same, [os.waitpid(child, 0)[1] for child in children], asked() == expected)
+"""
+    np.save(tmp_path / "images.npy", IMAGES)
+    (tmp_path / "model").write_bytes(tiny.bundle.model)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout) == (0, "True [0, 0, 0] True\n"), done.stderr
 
 
 def test_a_refusal_is_told_as_it_would_be_here() -> None:
