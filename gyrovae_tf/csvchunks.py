@@ -19,19 +19,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gyrovae_tf.chunks import Clock, Facts, Gaps, Mark, Piece, is_url, name_of, open_bytes
-from gyrovae_tf.csvrows import LATEST, Layout, Watched, changed, numbers_of
+from gyrovae_tf.csvrows import Layout, Watched, changed, numbers_of
 from gyrovae_tf.csvtable import (
     FLATTENED,
     JOURNAL,
+    LATEST,
     Floats,
     Table,
+    binary,
     columns,
     flat_shape,
+    not_text,
     offence,
+    other_width,
     positive,
     read_head,
     read_notes,
     read_table,
+    refuse_other_files,
     split_rows,
 )
 from gyrovae_tf.errors import GyrovaeError
@@ -60,6 +65,7 @@ class CsvChunks:
         given = None if rate_hz is None else positive(rate_hz, "rate_hz")
         with open_bytes(path) as file:
             start = file.read(len(JOURNAL))
+        refuse_other_files(start, self._source)
         self._journal = start.startswith(JOURNAL)
         self._utf16 = start[:2] in (b"\xff\xfe", b"\xfe\xff")
         metadata, self._table_line, self._layout = self._head()
@@ -78,6 +84,7 @@ class CsvChunks:
             measured=self._clock and self._clock.measured_hz,
             slack_ms=self._clock.slack_ms if self._clock else 0.0,
             tick_ms=layout.tick_ms,
+            clock=layout.clock,
             path=None if is_url(path) else Path(path),
             units=units,
         )
@@ -136,7 +143,7 @@ class CsvChunks:
         with self._readable():
             raw.decode("utf-8")
         if b"\0" in raw:
-            raise GyrovaeError(f"{self._source}: a binary file", expected="CSV in UTF-8")
+            raise binary(self._source)
         raw = raw.removeprefix(codecs.BOM_UTF8) if first else raw
         return raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in raw else raw
 
@@ -145,7 +152,7 @@ class CsvChunks:
         try:
             yield
         except UnicodeError as error:
-            raise GyrovaeError(f"{self._source}: not a text file", expected="CSV in UTF-8") from error
+            raise not_text(self._source) from error
 
     # --- the head and the layout
 
@@ -162,10 +169,13 @@ class CsvChunks:
         if table.names is None and table.fields[-1] >= FLATTENED:
             return metadata, line, self._flat(table)
         motion, names = columns(table.rows(0, 1)), table.names
-        found = Layout(table.delimiter, names, int(table.fields[0]), units=motion.units, factor=motion.factor)
+        _, _, units, factor, _, _, _, clock = motion
+        found = Layout(table.delimiter, names, int(table.fields[0]), units=units, factor=factor, clock=clock)
         if table.header is None:
             return metadata, line, found if found.width == 3 else changed(found, time=3)
-        return metadata, line, changed(found, **table.header._asdict())
+        told = table.header._asdict()
+        del told["unread"]
+        return metadata, line, changed(found, **told)
 
     def _flat(self, table: Table) -> Layout:
         """As `csvtable.flattened`, from the first two rows."""
@@ -202,11 +212,8 @@ class CsvChunks:
                 self._refuse_number()
         width = layout.width if layout.names is not None or last < FLATTENED else last
         if others := {line: found for found, line in widths.items() if found != width}:
-            raise GyrovaeError(
-                f"{self._source}, row {min(others)}: the number of columns changes",
-                expected=width,
-                received=others[min(others)],
-            )
+            decimals = layout.delimiter == b"," and layout.names is not None
+            raise other_width(self._source, min(others), width, others[min(others)], decimals=decimals)
         if self._journal:
             for chunk in self._lines():
                 before = max(self._table_line - chunk.line, 0)
@@ -226,7 +233,9 @@ class CsvChunks:
     ) -> tuple[Floats, NDArray[np.object_] | None]:
         found = numbers_of(table, self._layout, limits, first=first)
         if found is None:
-            raise offence(table, self._layout.limits, self._layout.skipped if first else 0)
+            layout = self._layout
+            written = layout.time if layout.written else None
+            raise offence(table, layout.limits, layout.skipped if first else 0, written=written)
         return found
 
     def _read(self, mark: Mark | None, *, samples: bool) -> Iterator[tuple[Mark, Piece]]:

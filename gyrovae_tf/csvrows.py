@@ -10,10 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gyrovae_tf.chunks import Clock, Steps
-from gyrovae_tf.csvtable import LARGEST, Floats, Table, fourth_is_dt, parse, refuse_other_than_dt
-
-LATEST = 1e15
-"""No time is later, in milliseconds."""
+from gyrovae_tf.csvtable import LARGEST, LATEST, Clockwork, Floats, Table, fourth_is_dt, parse, refuse_other_than_dt
 
 
 @dataclass(frozen=True)
@@ -27,6 +24,8 @@ class Layout:
     time: int | None = None
     tick_ms: float | None = 1.0  # as `header.Header`
     segment: int | None = None
+    written: bool = False  # as `header.Header`
+    clock: Clockwork | None = None  # as `csvtable.Motion`
     units: str | None = "m/s^2"
     factor: float = 1.0
     flat: bool = False  # rows of x y z x y z ...
@@ -130,7 +129,8 @@ def numbers_of(
 ) -> tuple[Floats, NDArray[np.object_] | None] | None:
     """The columns of `limits`, or the samples of flat rows, and the labels of segments; None when one is no number."""
     if not layout.flat:
-        return parse(table.body, layout.delimiter, len(table.lines), limits, layout.segment)
+        written = layout.time if layout.written else None
+        return parse(table.body, layout.delimiter, len(table.lines), limits, layout.segment, written)
     body, rows = table.body, len(table.lines)
     if first:
         head = b"\n".join(table.row(0)[layout.skipped :])

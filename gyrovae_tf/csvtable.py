@@ -6,11 +6,13 @@ What is refused is refused with the row, as a person counts lines in the file, a
 from __future__ import annotations
 
 import csv
+import datetime
+import functools
 import io
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,16 +20,31 @@ import numpy as np
 import numpy.typing as npt
 
 from gyrovae_tf.errors import GyrovaeError
-from gyrovae_tf.header import EXPECTED, Header, read_header
+from gyrovae_tf.header import EXPECTED, Header, Kind, read_header
 
 Floats = npt.NDArray[np.float64]
 
 LARGEST = 1e6
 """No sample is larger, in any unit: 1e6 m/s^2 is 100,000 g."""
+LATEST = 1e19
+"""No time is larger, in any unit: nanoseconds since 1970 are 1.8e18."""
 
 NUMBER = re.compile(rb"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 JOURNAL = b'# {"journal": 1, '
 """How a file begins that `device.journal` writes, line by line as samples come: its last line may be cut."""
+# A time of day, with or without its date, parts of a second and zone.
+_WRITTEN = re.compile(
+    r"((?:\d{4}-\d\d-\d\d[T ])?\d\d?:\d\d:\d\d)(?:[.,](?P<part>\d{1,9}))?( ?(?:Z|UTC|[+-]\d\d:?\d\d))?",
+    re.ASCII,
+)
+_ARCHIVES = {
+    b"PK\x03\x04": "a spreadsheet or an archive",
+    b"\xd0\xcf\x11\xe0": "a spreadsheet",
+    b"\x1f\x8b": "a compressed file",
+    b"PAR1": "a Parquet file",
+}
+_SAVE = "Save it as CSV UTF-8 in the program that it comes from, or in an editor or a spreadsheet."
+_ABOVE = "Where lines stand above the names of the columns, remove those lines."
 FLATTENED = 15  # values a row; fewer could be an accelerometer beside a gyroscope
 
 
@@ -42,6 +59,16 @@ class Motion(NamedTuple):
     slack_ms: float = 0.0
     tick_ms: float | None = 1.0
     """As `header.Header`; `measured_hz` is as for 1."""
+    clock: Clockwork | None = None
+
+
+class Clockwork(NamedTuple):
+    """What messages say of the column of times."""
+
+    name: str | None
+    """None: it is the last one of x y z dt, which have no names."""
+    unread: str | None = None
+    """Its first value, where that is no time."""
 
 
 class Table(NamedTuple):
@@ -97,6 +124,7 @@ def read_text(path: Path) -> bytes:
     except (OSError, ValueError) as error:
         reason = "no such file" if isinstance(error, FileNotFoundError) else getattr(error, "strerror", None) or error
         raise GyrovaeError(f"cannot read {path}: {reason}") from error
+    refuse_other_files(raw, path.name)
     if raw.startswith(JOURNAL):
         # A power failure may leave zeros where the end was to be.
         raw = raw.rstrip(b"\0")
@@ -106,10 +134,30 @@ def read_text(path: Path) -> bytes:
         text = raw.decode("utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
         raw = text.encode()
     except UnicodeError as error:
-        raise GyrovaeError(f"{path.name}: not a text file", expected="CSV in UTF-8") from error
+        raise not_text(path.name) from error
     if "\0" in text:
-        raise GyrovaeError(f"{path.name}: a binary file", expected="CSV in UTF-8")
+        raise binary(path.name)
     return raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+
+def refuse_other_files(start: bytes, source: str) -> None:
+    """How a file begins, of which 4 bytes are looked at, in; refuses those that are named .csv and are none."""
+    for mark, what in _ARCHIVES.items():
+        if start.startswith(mark):
+            remedy = "Open or unpack it, and save what is inside as CSV UTF-8."
+            if mark == b"PAR1":
+                remedy = "Name it .parquet."
+            raise GyrovaeError(f"{source}: {what}, whatever its name says", expected="CSV in UTF-8", remedy=remedy)
+
+
+def not_text(source: str) -> GyrovaeError:
+    """What to say of bytes that are no UTF-8."""
+    return GyrovaeError(f"{source}: its text is not UTF-8", expected="CSV in UTF-8", remedy=_SAVE)
+
+
+def binary(source: str) -> GyrovaeError:
+    """What to say of bytes among which is a zero."""
+    return GyrovaeError(f"{source}: a binary file", expected="CSV in UTF-8", remedy=_SAVE)
 
 
 def read_head(text: bytes, source: str) -> tuple[dict[str, Any], int, int]:
@@ -173,7 +221,7 @@ def read_table(body: bytes, line: int, source: str) -> Table:
     names = [text.decode().lower() for text in found]
     values = table.row(1) if len(table.lines) > 1 else []
     try:
-        header = read_header(names, lambda index: index < len(values) and bool(NUMBER.fullmatch(values[index])))
+        header = read_header(names, lambda index: kind_of(values[index]) if index < len(values) else "nothing")
     except ValueError as error:
         raise GyrovaeError(f"{source}: {error}") from None
     if header is not None:
@@ -181,19 +229,74 @@ def read_table(body: bytes, line: int, source: str) -> Table:
             raise GyrovaeError(f"{source}: no samples", expected="rows of numbers", received="only a header")
         table = table.rows(1, None)._replace(names=names, header=header)
     elif not any(map(NUMBER.fullmatch, found)):
-        shown = ",".join(names[:12]) + (",..." if len(names) > 12 else "")
-        raise GyrovaeError(f"{source}: wrong columns", expected=EXPECTED, received=repr(shown[:120]))
+        raise wrong_columns(source, names)
     # SSCMA's first row may differ from the others: see flattened.
     width = len(names) if table.names or table.fields[-1] < FLATTENED else int(table.fields[-1])
     ragged = np.flatnonzero(table.fields != width)
     ragged = ragged[ragged > 0] if table.names is None and width >= FLATTENED else ragged
     if ragged.size:
-        raise GyrovaeError(
-            f"{source}, row {table.lines[ragged[0]]}: the number of columns changes",
-            expected=width,
-            received=table.fields[ragged[0]],
-        )
+        line, received = int(table.lines[ragged[0]]), int(table.fields[ragged[0]])
+        raise other_width(source, line, width, received, decimals=delimiter == b"," and header is not None)
     return table
+
+
+def wrong_columns(source: str, names: Sequence[str]) -> GyrovaeError:
+    """What to say of columns among which is no motion."""
+    shown = ",".join(names[:12]) + (",..." if len(names) > 12 else "")
+    return GyrovaeError(
+        f"{source}: wrong columns",
+        expected=EXPECTED,
+        received=repr(shown[:120]),
+        remedy="Rename the columns of the three axes to x,y,z (a gyroscope's in degrees per second to gyrX,gyrY,gyrZ). "
+        + _ABOVE,
+    )
+
+
+def other_width(source: str, line: int, expected: int, received: int, *, decimals: bool) -> GyrovaeError:
+    """What to say of a row of another width; `decimals`: whether commas part the columns that a header names."""
+    if decimals and expected < received <= 2 * expected:
+        remedy = "Where decimals are written with commas, write them with points; else remove that row."
+    else:
+        remedy = f"Remove that row if it is cut. {_ABOVE}"
+    return GyrovaeError(
+        f"{source}, row {line}: the number of columns changes", expected=expected, received=received, remedy=remedy
+    )
+
+
+def kind_of(value: bytes) -> Kind:
+    """The first value of a column in, what it holds out. Whole seconds are no times here: they part no samples."""
+    if NUMBER.fullmatch(value):
+        return "number"
+    found = _WRITTEN.fullmatch(value.decode())
+    if found and found["part"]:
+        return "time"
+    # What numbers look like where one is missing, or is written with a comma.
+    return "nothing" if re.fullmatch(rb"|[+-]?(nan|inf|infinity|\d+,\d+)", value, re.IGNORECASE) else "text"
+
+
+def milliseconds(text: str) -> float | None:
+    """A written time (2024-05-01T12:00:00.005Z, 12:00:00.005) in; since 1970, or midnight, out; None: it is no time."""
+    found = _WRITTEN.fullmatch(text.strip())
+    if found is None:
+        return None
+    whole, part, zone = found.groups()
+    seconds = _seconds(whole, zone or "")
+    return None if seconds is None else 1000 * seconds + (int(part.ljust(9, "0")) / 1e6 if part else 0.0)
+
+
+@functools.lru_cache(maxsize=256)  # many rows lie in one second
+def _seconds(text: str, zone: str) -> int | None:
+    date, _, clock = text.replace("T", " ").rpartition(" ")
+    hour, minute, second = map(int, clock.split(":"))
+    if hour > 23 or minute > 59 or second > 60:
+        return None
+    try:
+        days = datetime.date.fromisoformat(date).toordinal() - datetime.date(1970, 1, 1).toordinal() if date else 0
+    except ValueError:
+        return None
+    digits = re.sub(r"\D", "", zone)
+    east = 60 * int(digits[:2]) + int(digits[2:]) if digits else 0
+    return ((24 * days + hour) * 60 + minute + (east if "-" in zone else -east)) * 60 + second
 
 
 def split_rows(body: bytes, line: int, source: str, delimiter: bytes) -> Table:
@@ -222,37 +325,47 @@ def split_rows(body: bytes, line: int, source: str, delimiter: bytes) -> Table:
 def columns(table: Table) -> Motion:
     """A table with one sample a row: named columns, or x y z, or x y z dt."""
     source, names = table.source, table.names
-    axes, units, factor, time, tick_ms, segment = table.header or Header((0, 1, 2), None, 1.0, None, 1.0, None)
+    header = table.header or Header((0, 1, 2), None, 1.0, None, 1.0, None)
+    axes, units, factor, time, tick_ms, segment, _, _ = header
+    clock_is = None if names is None else clockwork(header, names, table.row(0))
     if names is None and table.fields[0] == 4:
-        time, units = 3, "m/s^2"
+        time, units, clock_is = 3, "m/s^2", Clockwork(None)
     elif names is None and table.fields[0] != 3:
         raise GyrovaeError(
             f"{source}: {table.fields[0]} columns and no header, so what they are is not plain",
             expected="3 (x y z), 4 (x y z dt), or rows of 15 and more (x y z x y z ...)",
-            remedy="Add a first line that names the columns, such as: timestamp,x,y,z",
+            remedy=f"{_ABOVE} Where there are no names, add them as a first line, such as: timestamp,x,y,z",
         )
-    limits = dict.fromkeys(axes, LARGEST) | ({} if time is None else {time: 1e15})
-    parsed = parse(table.body, table.delimiter, len(table.lines), limits, segment)
+    limits = dict.fromkeys(axes, LARGEST) | ({} if time is None else {time: LATEST})
+    written = time if header.written else None
+    parsed = parse(table.body, table.delimiter, len(table.lines), limits, segment, written)
     if parsed is None:
-        raise offence(table, limits)
+        raise offence(table, limits, written=written)
     numbers, labels = parsed
     samples = numbers[:, :3]
     breaks = np.zeros(len(samples) - 1, np.bool_) if labels is None else labels[1:] != labels[:-1]
     if time is None:
-        return Motion(samples, breaks, units, factor)
+        return Motion(samples, breaks, units, factor, clock=clock_is)
     clock = numbers[:, 3]
     if names is None:
         refuse_other_than_dt(table, samples[:, 0], clock)
     steps = np.diff(clock) if names is not None else clock[1:]
     positive = steps[steps > 0]
     if not positive.size:
-        return Motion(samples, breaks | (steps <= 0), units, factor)
+        return Motion(samples, breaks | (steps <= 0), units, factor, clock=clock_is)
     median = float(np.median(positive))
     longest = longest_step(median, fractional=bool((clock % 1).any()))
     broken = (steps <= 0) | (steps > longest)
     # Rounded stamps average out over a stretch; dt, cut to whole ms at each sample, does not, so there the median.
     step = median if names is None else float(steps[~broken].mean())
-    return Motion(samples, breaks | broken, units, factor, 1000 / step, float(names is None), tick_ms)
+    return Motion(samples, breaks | broken, units, factor, 1000 / step, float(names is None), tick_ms, clock_is)
+
+
+def clockwork(header: Header, names: Sequence[str], first: Sequence[bytes]) -> Clockwork | None:
+    """Columns, their names and the first row in; what messages say of the time out; None where there is none."""
+    if header.unread is not None:
+        return Clockwork(names[header.unread], repr(first[header.unread].decode()[:40]))
+    return None if header.time is None else Clockwork(names[header.time])
 
 
 def longest_step(median: float, *, fractional: bool) -> float:
@@ -315,18 +428,32 @@ def fourth_is_dt(source: str) -> GyrovaeError:
 
 
 def parse(
-    body: bytes, delimiter: bytes, rows: int, limits: Mapping[int, float], segment: int | None
+    body: bytes,
+    delimiter: bytes,
+    rows: int,
+    limits: Mapping[int, float],
+    segment: int | None,
+    written: int | None = None,
 ) -> tuple[Floats, npt.NDArray[np.object_] | None] | None:
-    """The columns of `limits` as float64 [rows, columns] and the column `segment` as texts; None when one cannot be."""
+    """The columns of `limits` as float64 [rows, columns] and the column `segment` as texts; None when one cannot be.
+
+    Times in the column `written` are read as milliseconds.
+    """
     import pandas as pd
 
     # Before 3.1 pandas rounds correctly only when asked to; since then always, and it warns when asked.
     version = tuple(int(part) for part in pd.__version__.split(".")[:2])
     exact: dict[str, Any] = {} if version >= (3, 1) else {"float_precision": "round_trip"}
     dtypes: dict[int, Any] = dict.fromkeys(limits, np.float64) | ({} if segment is None else {segment: str})
+    if written is not None and written in limits:
+        dtypes[written] = str
     reading = dict(header=None, usecols=list(dtypes), dtype=dtypes, na_filter=False, quoting=csv.QUOTE_NONE, **exact)
     try:
         frame = pd.read_csv(io.BytesIO(body), sep=delimiter.decode(), low_memory=False, **reading)
+        if written is not None and written in limits:
+            # NaN, where one is no time, is refused below.
+            times = [math.nan if (time := milliseconds(text)) is None else time for text in frame[written].tolist()]
+            frame[written] = np.array(times, np.float64)
         numbers = frame[list(limits)].to_numpy(np.float64)
     except (ValueError, OverflowError):
         return None
@@ -335,7 +462,7 @@ def parse(
     return numbers, None if segment is None else frame[segment].to_numpy(object)
 
 
-def offence(table: Table, limits: Mapping[int, float], skipped: int = 0) -> GyrovaeError:
+def offence(table: Table, limits: Mapping[int, float], skipped: int = 0, *, written: int | None = None) -> GyrovaeError:
     """The first value that is no number or beyond its column's limit, by row and column as a person counts."""
     bounds = zip(table.lines.tolist(), table.starts.tolist(), table.ends.tolist(), strict=True)
     for index, (line, start, end) in enumerate(bounds):
@@ -345,12 +472,25 @@ def offence(table: Table, limits: Mapping[int, float], skipped: int = 0) -> Gyro
                 continue
             text = row[column].strip()
             number = NUMBER.fullmatch(text)
-            if number and abs(float(text)) <= limit:
+            if column == written:
+                fits = milliseconds(text.decode()) is not None
+            else:
+                fits = number is not None and abs(float(text)) <= limit
+            if fits:
                 continue
             where = f"{table.source}, row {line}, column {table.names[column] if table.names else column + 1}"
             shown = text.decode()[:40]
+            if column == written:
+                remedy = "Remove that row, or write a time there."
+                return GyrovaeError(where, expected="a time such as 12:00:00.005", received=repr(shown), remedy=remedy)
             if number:
-                return GyrovaeError(where, expected=f"at most {limit:g} in size", received=shown)
-            remedy = "Write decimals with a point." if re.fullmatch(rb"[+-]?\d+,\d+", text) else None
+                remedy = "Remove that row, or write a number there that can be."
+                return GyrovaeError(where, expected=f"at most {limit:g} in size", received=shown, remedy=remedy)
+            if re.fullmatch(rb"[+-]?\d+,\d+", text):
+                remedy = "Write decimals with a point."
+            elif any(NUMBER.fullmatch(row[other].strip()) for other in limits if other < len(row)):
+                remedy = "Remove that row, or write a number there."
+            else:
+                remedy = "Remove that row: it holds no sample."
             return GyrovaeError(where, expected="a number", received=repr(shown), remedy=remedy)
     return GyrovaeError(f"{table.source}: not a table of numbers")

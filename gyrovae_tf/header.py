@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 EXPECTED = "columns x,y,z or accX,accY,accZ (or ax, acc_x, accel_x ...) or gyrX,gyrY,gyrZ"
 SEGMENT = "segment"
@@ -20,17 +20,22 @@ _MILLISECONDS = {
     **dict.fromkeys(("s", "sec", "secs", "seconds"), 1000.0),
     **dict.fromkeys(("ms", "msec", "millis", "milliseconds"), 1.0),
     **dict.fromkeys(("us", "µs", "usec", "micros", "microseconds"), 1e-3),
+    **dict.fromkeys(("ns", "nsec", "nanos", "nanoseconds"), 1e-6),
 }
 _UNIT = r"(?:[ _]+(?P<plain>{0})|[ _]*[(\[](?P<braced>{0})[)\]])?"
 _ACCELERATION = re.compile(
-    r"(?:imu\W*\d*\W*)?(?:lin(?:ear)?[ _]?)?(?:|a|acc|accel|acceleration|accelerometer)[ _.-]?(?P<axis>[xyz])"
-    + _UNIT.format("|".join(map(re.escape, _ACCELERATIONS)))
+    r"(?:imu\W*\d*\W*)?(?:lin(?:ear)?[ _]?)?(?:|a|acc|accel|acceleration|accelerometer|axis)[ _.-]?(?P<axis>[xyz])"
+    r"(?:[ _-]?axis)?" + _UNIT.format("|".join(map(re.escape, _ACCELERATIONS)))
 )
 _CLOCK = re.compile(
     r"(?:(?:time[ _]?stamp|elapsed[ _]time|elapsed|time|t)"
     + _UNIT.format("|".join(_MILLISECONDS))
-    + r"|(?P<bare>millis|milliseconds|micros|microseconds|seconds))"
+    + r"|(?P<bare>millis|milliseconds|micros|microseconds|nanos|nanoseconds|seconds)(?:[ _]elapsed)?)"
 )
+
+
+Kind = Literal["number", "time", "text", "nothing"]
+"""What the first value of a column is: a number; a time of day, with or without its date; other text; missing."""
 
 
 class Header(NamedTuple):
@@ -45,25 +50,45 @@ class Header(NamedTuple):
     tick_ms: float | None
     """Milliseconds in one step of the time column; None: its name does not say."""
     segment: int | None
+    written: bool = False
+    """Whether times are written as such (12:00:00.005), and so to be read as milliseconds."""
+    unread: int | None = None
+    """Where there is no time: a column that has a time's name but no times."""
 
 
-def read_header(names: Sequence[str], is_number: Callable[[int], bool]) -> Header | None:
-    """Names of columns, and whether the first value of one is a number, in; what they are out.
+def read_header(names: Sequence[str], kind: Callable[[int], Kind]) -> Header | None:
+    """Names of columns, and what the first value of one is, in; what they are out.
 
     None when there is no motion among them; `ValueError`, which names it, when a column that counts is there twice. A
-    time is `timestamp`, or else the first column of numbers with a usual name for one (`time`, `t_ms`, `time (s)`).
+    time is `timestamp`, or else the first column of numbers with a usual name for one (`time`, `t_ms`, `time (s)`), or
+    else the first of written times.
     """
     lower = [name.strip().lower() for name in names]
-    found = _motion(lower)
-    if found is None:
+    motion = _motion(lower)
+    if motion is None:
         return None
-    axes, units, factor = found
+    axes, units, factor = motion
     for name in (*axes, TIME, SEGMENT):
         if lower.count(name) > 1:
             raise ValueError(f"column {name} is there {lower.count(name)} times")
-    time, tick_ms = _time(lower, is_number)
     x, y, z = map(lower.index, axes)
-    return Header((x, y, z), units, factor, time, tick_ms, lower.index(SEGMENT) if SEGMENT in lower else None)
+    segment = lower.index(SEGMENT) if SEGMENT in lower else None
+    clocks = {index: found for index, name in enumerate(lower) if (found := _CLOCK.fullmatch(name))}
+    time = _time(lower, list(clocks), kind)
+    if time is None:
+        return Header((x, y, z), units, factor, None, None, segment, unread=next(iter(clocks), None))
+    if kind(time) == "time":
+        return Header((x, y, z), units, factor, time, 1.0, segment, written=True)
+    unit = clocks[time]["plain"] or clocks[time]["braced"] or clocks[time]["bare"]
+    return Header((x, y, z), units, factor, time, _MILLISECONDS[unit] if unit else None, segment)
+
+
+def _time(names: Sequence[str], clocks: Sequence[int], kind: Callable[[int], Kind]) -> int | None:
+    """Which of the columns that have a time's name is the time; None where none holds times."""
+    # A timestamp whose first value is missing is one all the same, and is refused with its row.
+    if TIME in names and kind(names.index(TIME)) != "text":
+        return names.index(TIME)
+    return next((index for wanted in ("number", "time") for index in clocks if kind(index) == wanted), None)
 
 
 def _motion(names: Sequence[str]) -> tuple[tuple[str, str, str], str | None, float] | None:
@@ -83,15 +108,3 @@ def _motion(names: Sequence[str]) -> tuple[tuple[str, str, str], str | None, flo
     axes = ("gyrx", "gyry", "gyrz")
     # Edge Impulse's firmware gives degrees per second.
     return (axes, "rad/s", math.pi / 180) if set(axes) <= set(names) else None
-
-
-def _time(names: Sequence[str], is_number: Callable[[int], bool]) -> tuple[int | None, float | None]:
-    """Names in lower case in; the column of the time and the milliseconds in one of its steps out."""
-    if TIME in names:
-        return names.index(TIME), None
-    for index, name in enumerate(names):
-        matched = _CLOCK.fullmatch(name)
-        if matched and is_number(index):
-            unit = matched["plain"] or matched["braced"] or matched["bare"]
-            return index, _MILLISECONDS[unit] if unit else None
-    return None, None

@@ -26,16 +26,16 @@ from gyrovae_tf.chunks import (
     open_bytes,
     optional,
 )
-from gyrovae_tf.csvtable import LARGEST, Floats, json_object, positive
+from gyrovae_tf.csvtable import LARGEST, LATEST, Clockwork, Floats, json_object, positive, wrong_columns
 from gyrovae_tf.errors import GyrovaeError
-from gyrovae_tf.header import EXPECTED, read_header
+from gyrovae_tf.header import read_header
 from gyrovae_tf.recording import RESERVED, settled, stated_by
 
 METADATA = b"gyrovae"
 """The key of a recording's metadata in its file."""
 ROWS = 1 << 17
 """Rows that are read at a time."""
-_LATEST = 1e15  # milliseconds
+_MEND = "Remove that row, or put a number there that can be."
 _NOTHING = np.zeros((0, 3))
 _LARGEST_GROUP = 1 << 30  # bytes of the columns that are read: a row group is unpacked as a whole
 
@@ -62,15 +62,17 @@ class ParquetChunks:
             self._check_groups(file.metadata)
         metadata = {} if raw is None else json_object(raw, f"{self._source}: its metadata {METADATA.decode()}")
         try:
-            found = read_header(names, lambda index: is_clock(schema.field(index).type))
+            found = read_header(names, lambda index: "number" if is_clock(schema.field(index).type) else "text")
         except ValueError as error:
             raise GyrovaeError(f"{self._source}: {error}") from None
         if found is None:
-            raise GyrovaeError(
-                f"{self._source}: wrong columns", expected=EXPECTED, received=repr(",".join(names[:12])[:120])
-            )
+            raise wrong_columns(self._source, names)
         self._axes = [names[index] for index in found.axes]
         self._time, self._label = (None if index is None else names[index] for index in (found.time, found.segment))
+        clock = None if self._time is None else Clockwork(self._time)
+        if found.unread is not None:
+            unread = schema.field(found.unread)
+            clock = Clockwork(unread.name, str(unread.type))
         tick_ms = found.tick_ms
         if found.time is not None and optional("pyarrow").types.is_timestamp(schema.field(found.time).type):
             tick_ms = 1.0  # as `_times` gives them
@@ -88,6 +90,7 @@ class ParquetChunks:
             measured=self._clock and self._clock.measured_hz,
             slack_ms=self._clock.slack_ms if self._clock else 0.0,
             tick_ms=tick_ms,
+            clock=clock,
             path=None if is_url(path) else Path(path),
             units=units,
         )
@@ -156,7 +159,9 @@ class ParquetChunks:
                 usable = is_clock(of) and (name == self._time or not types.is_timestamp(of))
             if not usable:
                 expected = "text or numbers" if label else "numbers"
-                raise GyrovaeError(f"{self._source}, column {name}", expected=expected, received=str(of))
+                raise GyrovaeError(
+                    f"{self._source}, column {name}", expected=expected, received=str(of), remedy="Write it as such."
+                )
 
     def _columns(self, *, samples: bool) -> list[str]:
         return [*(self._axes if samples else []), *filter(None, (self._time, self._label))]
@@ -188,7 +193,7 @@ class ParquetChunks:
         assert self._time is not None
         types, column = optional("pyarrow").types, columns.column(self._time)
         if not types.is_timestamp(column.type):
-            return self._numbers(columns, self._time, _LATEST, row)
+            return self._numbers(columns, self._time, LATEST, row)
         self._refuse_nulls(column, self._time, row)
         unit = {"s": 1000.0, "ms": 1.0, "us": 1e-3, "ns": 1e-6}[column.type.unit]
         ticks: Floats = column.cast(optional("pyarrow").int64()).to_numpy(zero_copy_only=False) * unit
@@ -207,13 +212,16 @@ class ParquetChunks:
                 where,
                 expected="a number" if np.isnan(value) else f"at most {largest:g} in size",
                 received=str(value),
+                remedy=_MEND,
             )
         return numbers
 
     def _refuse_nulls(self, column: Any, name: str, row: int) -> None:
         if column.null_count:
             place = row + int(np.argmax(column.is_null().to_numpy(zero_copy_only=False))) + 1
-            raise GyrovaeError(f"{self._source}, row {place}, column {name}", expected="a number", received="nothing")
+            raise GyrovaeError(
+                f"{self._source}, row {place}, column {name}", expected="a number", received="nothing", remedy=_MEND
+            )
 
     def _survey(self) -> Clock:
         assert self._time is not None

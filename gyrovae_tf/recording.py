@@ -29,7 +29,7 @@ import stat
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
@@ -37,6 +37,7 @@ from gyrovae_tf.csvtable import (
     FLATTENED,
     JOURNAL,
     LARGEST,
+    Clockwork,
     Floats,
     columns,
     flattened,
@@ -52,6 +53,7 @@ from gyrovae_tf.errors import GyrovaeError, atomic_write, read_file
 RESERVED = ("rate_hz", "units", "lsb")
 _LARGEST_META = 16 << 20  # bytes
 _SLOWEST, _FASTEST = 2, 20_000  # Hz
+_GIVE = "Give it with --rate-hz (rate_hz in Python)."
 _LIKELY = (4, 4000)  # Hz, where nothing says in what times are: what slower and faster ones look like is another unit
 
 
@@ -77,7 +79,7 @@ class Recording:
     """Whatever else the first line said (label, sensor ...): what JSON can hold."""
 
     def __post_init__(self) -> None:
-        samples = np.ascontiguousarray(self.samples, dtype=np.float64).view()
+        samples = _own(self.samples, self.source)
         if samples.ndim != 2 or samples.shape[1] != 3 or not len(samples):
             raise GyrovaeError(
                 f"{self.source}: no recording",
@@ -105,6 +107,10 @@ class Recording:
             value = getattr(self, name)
             if value is not None:
                 object.__setattr__(self, name, positive(value, f"{self.source}: {name}"))
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.samples.flags.writeable = False  # which a pickle and a copy do not keep
 
     @classmethod
     def read(cls, path: str | os.PathLike[str], *, rate_hz: float | None = None) -> Recording:
@@ -142,10 +148,12 @@ class Recording:
             measured=motion.measured_hz,
             slack_ms=motion.slack_ms,
             tick_ms=motion.tick_ms,
+            clock=motion.clock,
             path=path,
             units=units or motion.units,
         )
         borders = [0, *(np.flatnonzero(motion.breaks) + 1).tolist(), len(samples)]
+        samples.flags.writeable = False  # nobody else has it: it need not be copied
         return cls(samples, rate, tuple(itertools.pairwise(borders)), source, units, lsb, metadata=rest)
 
     def write(self, path: str | os.PathLike[str]) -> None:
@@ -176,17 +184,55 @@ class Recording:
         return len(self.samples)
 
 
-def read_all(
-    recordings: Iterable[Recording | str | os.PathLike[str]], *, rate_hz: float | None = None
-) -> list[Recording]:
+def _own(given: Any, source: str) -> Floats:
+    """Samples in, the same as float64 that nobody else can change out; `GyrovaeError` when they are no numbers."""
+    try:
+        found = np.asarray(given)
+    except ValueError:  # rows of different lengths
+        found = np.array(None)
+    if found.dtype.kind not in "fiub" or isinstance(given, np.ma.MaskedArray):
+        raise GyrovaeError(
+            f"{source}: no recording",
+            expected="samples [n, 3] that are numbers, none of them masked",
+            received=f"{type(given).__name__} of {found.dtype}",
+        )
+    samples = np.ascontiguousarray(found, np.float64)
+    if samples.flags.writeable and np.may_share_memory(samples, found):
+        samples = samples.copy()
+    return samples.view()
+
+
+Source: TypeAlias = "Recording | str | os.PathLike[str]"
+"""A recording, or the name of its file."""
+
+
+def read_all(recordings: Iterable[Source] | Source, *, rate_hz: float | None = None) -> list[Recording]:
     """Recordings that belong together, or their files, in; all of one rate (to 1 %) and one known unit out.
 
     `rate_hz` is for those that do not state a rate. Raises `GyrovaeError` when there are none, a file is bad, two
     disagree, or nothing says a rate.
     """
-    known = [_known(recording, rate_hz) for recording in recordings]
+    known = [
+        rated(recording, rate_hz) if isinstance(recording, Recording) else Recording.read(recording, rate_hz=rate_hz)
+        for recording in listed(recordings)
+    ]
     check_alike(known)
     return known
+
+
+def listed(recordings: Iterable[Source] | Source) -> list[Source]:
+    """Recordings or names in, as a list out: one alone is one, and no text of many letters."""
+    return [recordings] if isinstance(recordings, Recording | str | os.PathLike) else list(recordings)
+
+
+def rated(recording: Recording, rate_hz: float | None) -> Recording:
+    """A recording in, with `rate_hz` where it has no rate of its own out; `GyrovaeError` when it has another."""
+    if rate_hz is None:
+        return recording
+    if recording.rate_hz is None:
+        return dataclasses.replace(recording, rate_hz=rate_hz)
+    _check_rate(recording.source, rate_hz, recording.rate_hz)
+    return recording
 
 
 class Described(Protocol):
@@ -212,10 +258,7 @@ def check_alike(known: Sequence[Described]) -> None:
     first = known[0]
     for other in known:
         if other.rate_hz is None or first.rate_hz is None:
-            raise GyrovaeError(
-                f"{other.source}: nothing says its sample rate",
-                remedy="Give it with --rate-hz (rate_hz in Python).",
-            )
+            raise GyrovaeError(f"{other.source}: nothing says its sample rate", remedy=_GIVE)
         if abs(other.rate_hz - first.rate_hz) > 0.01 * first.rate_hz:
             raise GyrovaeError(
                 "the recordings differ in rate",
@@ -232,12 +275,19 @@ def check_alike(known: Sequence[Described]) -> None:
 
 def check_fits(known: Described, rate_hz: float, units: str) -> None:
     """Refuse a recording (or a stream) of another rate (by more than 1 %) or other units than a detector is for."""
-    if known.rate_hz is None or abs(known.rate_hz / rate_hz - 1) > 0.01:
+    if known.rate_hz is None:
+        raise GyrovaeError(
+            f"{known.source}: nothing says its sample rate",
+            expected=f"{rate_hz:g} Hz, which the detector was made for",
+            remedy=_GIVE,
+        )
+    if abs(known.rate_hz / rate_hz - 1) > 0.01:
         raise GyrovaeError(
             f"{known.source} was recorded at another rate than the detector was made for",
             expected=f"{rate_hz:g} Hz",
-            received="no known rate" if known.rate_hz is None else f"{known.rate_hz:g} Hz",
-            remedy="Give it with --rate-hz (rate_hz in Python)." if known.rate_hz is None else None,
+            received=f"{known.rate_hz:g} Hz",
+            remedy="Record at that rate. If its clock is at fault, remove the column of times, and give --rate-hz "
+            "(rate_hz in Python).",
         )
     if known.units != units:
         raise GyrovaeError(
@@ -245,12 +295,13 @@ def check_fits(known: Described, rate_hz: float, units: str) -> None:
         )
 
 
-def _known(recording: Recording | str | os.PathLike[str], rate_hz: float | None) -> Recording:
-    if not isinstance(recording, Recording):
-        return Recording.read(recording, rate_hz=rate_hz)
-    if recording.rate_hz is None and rate_hz is not None:
-        return dataclasses.replace(recording, rate_hz=rate_hz)
-    return recording
+def _check_rate(source: str, given: float, stated: float) -> None:
+    if not abs(given - stated) <= 0.01 * stated:
+        raise GyrovaeError(
+            f"{source}: its rate is not the given one",
+            expected=f"{given:g} Hz (given)",
+            received=f"{stated:g} Hz (stated in the recording)",
+        )
 
 
 def stated_by(metadata: Mapping[str, Any], source: str) -> tuple[float | None, float | None, str | None]:
@@ -273,50 +324,59 @@ def settled(
     measured: float | None,
     slack_ms: float,
     tick_ms: float | None,
+    clock: Clockwork | None,
     path: Path | None,
     units: str | None,
 ) -> tuple[float | None, str]:
     """A rate that is given, stated in the file, measured (to `slack_ms`), and units in; rate and units out.
 
-    `measured` is as for timestamps in milliseconds; `tick_ms` says what they are in (see `header.Header`). What is open
-    then a meta.json near `path` may say. Refuses what does not fit together; see `Recording.read`.
+    `measured` is as for timestamps in milliseconds; `tick_ms` says what they are in (see `header.Header`), and `clock`
+    what they are called. What is open then a meta.json near `path` may say. Refuses what does not fit together, and
+    times that cannot be read where nothing else says the rate; see `Recording.read`.
     """
+    named = clock is not None and clock.name is not None
+    column = f"column {clock.name}, or call it what is no time, such as note" if clock and named else "last column"
+    without = f"If its clock is at fault, remove the {column}, and give --rate-hz (rate_hz in Python)."
     if measured:
         measured = _measured(measured, tick_ms, given or stated, slack_ms)
     rate = given or stated or measured
-    if given and stated and abs(given - stated) > 0.01 * stated:
-        raise GyrovaeError(
-            f"{source}: its rate is not the given one",
-            expected=f"{given:g} Hz (given)",
-            received=f"{stated:g} Hz (stated in the file)",
-        )
+    if given and stated:
+        _check_rate(source, given, stated)
     if rate and measured and not _fits(measured, rate, slack_ms):
         raise GyrovaeError(
             f"{source}: its timestamps do not fit its rate",
             expected=f"{rate:g} Hz ({'given' if given else 'stated in the file'})",
             received=f"{measured:.5g} Hz (measured by its timestamps)",
+            remedy=f"Correct the rate. {without}",
         )
     if measured and rate == measured and not _SLOWEST <= measured <= _FASTEST:
         raise GyrovaeError(
             f"{source}: its timestamps give {measured:.5g} Hz",
             expected=f"{_SLOWEST} to {_FASTEST} Hz",
-            remedy="Timestamps must be in milliseconds, or in what the column's name says, such as time_s or time_us.",
+            remedy=f"Say what its times are in by the column's name, such as time_s, time_us or time_ns. {without}",
         )
     if path is not None and (rate is None or units is None):
         folder_rate, folder_units = _folder_meta(path)
         rate, units = rate or folder_rate, units or folder_units
+    if rate is None and clock is not None and clock.unread is not None:
+        raise GyrovaeError(
+            f"{source}: nothing says its sample rate, as its column {clock.name} holds no times that can be read",
+            expected="numbers, or times with parts of a second such as 12:00:00.005 or 2024-05-01T12:00:00.005",
+            received=clock.unread,
+            remedy=_GIVE,
+        )
     return rate, units or "m/s^2"
 
 
 def _measured(per_tick: float, tick_ms: float | None, rate: float | None, slack_ms: float) -> float:
     """The rate that timestamps give as milliseconds, what they are in, and a known rate in; the rate they give out.
 
-    Where nothing says what they are in, it is milliseconds, or else seconds, or else microseconds: the first that fits
+    Where nothing says what they are in, it is milliseconds, seconds, microseconds or nanoseconds: the first that fits
     the known rate, or else gives a likely one, or else one that can be.
     """
     if tick_ms is not None:
         return per_tick / tick_ms
-    could_be = [per_tick / tick for tick in (1.0, 1000.0, 1e-3)]
+    could_be = [per_tick / tick for tick in (1.0, 1000.0, 1e-3, 1e-6)]
     fitting = [hz for hz in could_be if rate and _fits(hz, rate, slack_ms)]
     likely, possible = ([hz for hz in could_be if low <= hz <= high] for low, high in (_LIKELY, (_SLOWEST, _FASTEST)))
     return (fitting or likely or possible or could_be)[0]

@@ -206,7 +206,7 @@ def stamp(name: str) -> list[Any]:
 def _too_short(name: str, spec: Spec | StockSpec) -> GyrovaeError:
     return GyrovaeError(
         f"{name}: too few samples for one window of {spec.window}",
-        expected=f"at least {spec.window} samples without a gap",
+        expected=f"at least {spec.window} samples without a gap (times that repeat or jump are gaps)",
     )
 
 

@@ -21,7 +21,7 @@ from gyrovae_tf.chunks import Facts, Mark, Piece, is_url, name_of, optional
 from gyrovae_tf.csvchunks import CsvChunks
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.parquetchunks import ParquetChunks
-from gyrovae_tf.recording import Recording
+from gyrovae_tf.recording import Recording, listed, rated
 from gyrovae_tf.signal.frontend import to_counts
 
 BATCH = 1024
@@ -69,8 +69,8 @@ class Stream:
     @classmethod
     def of(cls, recording: Recording, *, rate_hz: float | None = None) -> Stream:
         """A recording that is in memory in, the same as a stream out; `rate_hz` where it has none of its own."""
-        rate = rate_hz if recording.rate_hz is None else recording.rate_hz
-        facts = Facts(len(recording), rate, recording.units, recording.lsb, dict(recording.metadata))
+        recording = rated(recording, rate_hz)
+        facts = Facts(len(recording), recording.rate_hz, recording.units, recording.lsb, dict(recording.metadata))
         return cls(recording.source, facts, _Held(recording))
 
     @property
@@ -230,14 +230,19 @@ def _joined(parts: Sequence[Batch]) -> Batch:
     return parts[0] if len(parts) == 1 else Batch(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
 
-def find_recordings(names: Iterable[str | PathLike[str]]) -> list[str]:
+def find_recordings(names: Iterable[str | PathLike[str]] | str | PathLike[str]) -> list[str]:
     """Names in; paths and URLs of recordings out, in order and each once.
 
     A folder stands for the .csv and .parquet files in it and in its folders, a pattern (`**` is any number of folders)
-    for what it matches; both may be URLs of a file system that fsspec knows. `GyrovaeError` where nothing is found.
+    for what it matches; both may be URLs of a file system that fsspec knows. One name alone may be given as it is.
+    `GyrovaeError` where nothing is found.
     """
     found: list[str] = []
-    for given in names:
+    for given in listed(names):
+        if isinstance(given, Recording):
+            raise GyrovaeError(
+                f"{given.source} is in memory, and files are needed here", remedy="Write it first: Recording.write."
+            )
         name = fspath(given)
         inside = _in_url(name) if is_url(name) else _in_folder(name)
         if not inside:

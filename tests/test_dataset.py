@@ -247,7 +247,18 @@ def test_a_count_too_small_for_the_motion(recordings: list[Recording], given: fl
 @pytest.mark.parametrize(
     ("recording", "options", "message"),
     [
-        (noise([63, 63]), {}, "too few samples for one window of 64; expected at least 64 .* received 63"),
+        (
+            noise([63]),
+            {},
+            "too few samples for one window of 64; expected at least 64 .* received 63 .*\nRecord longer,",
+        ),
+        (
+            noise([63, 63]),
+            {},
+            "too few samples for one window of 64: gaps cut the recording into short stretches, as its times repeat, "
+            "go back or jump, or its segments are short; expected at least 64 samples without a gap, received 63 at "
+            "the most, of 126 in all\nRecord longer without gaps. If its clock is at fault, remove the column",
+        ),
         (noise([64]), {}, "too few samples: 64 give 1 windows of 64 to train on and 0 to hold back"),
         (noise([300]), {}, "too few samples: 300 give .* at least 16 and 4"),
         (noise([4000]), {"hop": 0}, "the hop is not usable"),

@@ -7,15 +7,15 @@ from collections.abc import Sequence
 
 import pytest
 
-from gyrovae_tf.header import Header, read_header
+from gyrovae_tf.header import Header, Kind, read_header
 
 G = 9.80665
 
 
 def header(names: str, first: Sequence[str] | None = None) -> Header | None:
     """Of names as a file has them, and the fields of its first row (numbers, where none are given)."""
-    split = names.split(",")
-    return read_header(split, lambda index: first is None or first[index].replace(".", "").isdigit())
+    known: dict[str, Kind] = {"noon": "text", "12:00:00.5": "time", "": "nothing"}
+    return read_header(names.split(","), lambda index: "number" if first is None else known.get(first[index], "number"))
 
 
 @pytest.mark.parametrize(
@@ -39,6 +39,9 @@ def header(names: str, first: Sequence[str] | None = None) -> Header | None:
         ("ax[mg],ay[mg],az[mg]", (0, 1, 2), "m/s^2", G / 1000),
         ("accel_x (m/s^2),accel_y (m/s^2),accel_z (m/s^2)", (0, 1, 2), "m/s^2", 1.0),
         ("acc_x_ms2,acc_y_ms2,acc_z_ms2", (0, 1, 2), "m/s^2", 1.0),
+        ("X-axis,Y-axis,Z-axis", (0, 1, 2), None, 1.0),
+        ("x axis (g),y axis (g),z axis (g)", (0, 1, 2), "m/s^2", G),
+        ("axis_x,axis_y,axis_z", (0, 1, 2), None, 1.0),
         ("gyrX,gyrY,gyrZ", (0, 1, 2), "rad/s", math.pi / 180),
         ("gyrX,gyrY,gyrZ,ax,ay,az", (3, 4, 5), None, 1.0),  # the accelerometer, where one is there
         ("ax,ay,az,x,y,z", (3, 4, 5), None, 1.0),  # the plain names before others
@@ -53,7 +56,19 @@ def test_the_axes(names: str, axes: tuple[int, int, int], units: str | None, fac
 
 
 @pytest.mark.parametrize(
-    "names", ["", "a,b", "x,y", "ax,ay", "ax,ay_g,az", "gx,gy,gz", "accx_kg,accy_kg,accz_kg", "max,may,maz", "x1,y1,z1"]
+    "names",
+    [
+        "",
+        "a,b",
+        "x,y",
+        "ax,ay",
+        "ax,ay_g,az",
+        "gx,gy,gz",
+        "accx_kg,accy_kg,accz_kg",
+        "max,may,maz",
+        "x1,y1,z1",
+        "Beschl. X,Y,Z",
+    ],
 )
 def test_no_motion(names: str) -> None:
     assert header(names) is None
@@ -64,8 +79,15 @@ def test_no_motion(names: str) -> None:
     [
         *(("timestamp", None), ("time", None), ("Time Stamp", None), ("t", None), ("elapsed", None)),
         *(("time_ms", 1.0), ("timestamp(ms)", 1.0), ("t (ms)", 1.0), ("millis", 1.0)),
-        *(("time_s", 1000.0), ("Time [s]", 1000.0), ("t_sec", 1000.0), ("seconds", 1000.0)),
+        *(
+            ("time_s", 1000.0),
+            ("Time [s]", 1000.0),
+            ("t_sec", 1000.0),
+            ("seconds", 1000.0),
+            ("seconds_elapsed", 1000.0),
+        ),
         *(("timestamp_us", 1e-3), ("micros", 1e-3), ("time (µs)", 1e-3)),
+        *(("time_ns", 1e-6), ("t_ns", 1e-6), ("nanoseconds", 1e-6), ("timestamp [ns]", 1e-6)),
     ],
 )
 def test_the_time(name: str, tick_ms: float | None) -> None:
@@ -79,13 +101,17 @@ def test_no_time(name: str) -> None:
 
 def test_what_counts_where_several_could() -> None:
     assert header("time,x,y,z,timestamp,segment") == Header((1, 2, 3), None, 1.0, 4, None, 5)
-    assert header("time,t_ms,x,y,z", ["2026-01-01T10:00", "5", "1", "1", "1"]) == Header(
-        (2, 3, 4), None, 1.0, 1, 1.0, None
-    )
-    assert header("time,x,y,z", ["noon", "1", "1", "1"]) == Header((1, 2, 3), None, 1.0, None, None, None)
-    assert header("timestamp,x,y,z", ["noon", "1", "1", "1"]) == Header(
-        (1, 2, 3), None, 1.0, 0, None, None
-    )  # told then
+    written, number, text, nothing = "12:00:00.5", "5", "noon", ""
+    for names, first, *expected in [
+        ("time,t_ms,x,y,z", [written, number], 1, 1.0, None, False, None),
+        ("time,t_s,x,y,z", [text, written], 1, 1.0, None, True, None),  # as they are milliseconds then
+        ("t,timestamp,x,y,z", [number, written], 1, 1.0, None, True, None),
+        ("t,timestamp,x,y,z", [number, text], 0, None, None, False, None),
+        ("t,timestamp,x,y,z", [number, nothing], 1, None, None, False, None),  # told with its row
+        ("time,t,x,y,z", [text, text], None, None, None, False, 0),
+        ("note,time,x,y,z", [number, nothing], None, None, None, False, 1),
+    ]:
+        assert header(names, [*first, "1", "1", "1"]) == Header((2, 3, 4), None, 1.0, *expected), names
 
 
 @pytest.mark.parametrize("names", ["x,y,z,X", "ax,ay,az,ay", "x,y,z,timestamp,timestamp", "x,y,z,segment,Segment"])

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import itertools
 import json
 import math
+import pickle
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -17,9 +20,20 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from gyrovae_tf.errors import GyrovaeError
-from gyrovae_tf.recording import Recording, read_all
+from gyrovae_tf.recording import Recording, check_fits, read_all
+from gyrovae_tf.streaming import Stream, find_recordings
 
 AXES = "columns x,y,z or accX,accY,accZ (or ax, acc_x, accel_x ...) or gyrX,gyrY,gyrZ"
+NUMBER = "Remove that row, or write a number there."
+LESS = "Remove that row, or write a number there that can be."
+ROW = "Remove that row: it holds no sample."
+RENAME = (
+    "Rename the columns of the three axes to x,y,z (a gyroscope's in degrees per second to gyrX,gyrY,gyrZ). "
+    "Where lines stand above the names of the columns, remove those lines."
+)
+CUT = "Remove that row if it is cut. Where lines stand above the names of the columns, remove those lines."
+COMMAS = "Where decimals are written with commas, write them with points; else remove that row."
+SAVE = "Save it as CSV UTF-8 in the program that it comes from, or in an editor or a spreadsheet."
 TWO = [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]
 
 
@@ -175,7 +189,8 @@ def test_dt_is_cut_to_whole_ms_so_a_given_rate_may_be_slower_by_one_ms(file):
     assert Recording.read(path, rate_hz=200).rate_hz == 200.0
     assert refusal(path, rate_hz=100) == (
         "r.csv: its timestamps do not fit its rate; expected 100 Hz (given), "
-        "received 250 Hz (measured by its timestamps)"
+        "received 250 Hz (measured by its timestamps)\n"
+        "Correct the rate. If its clock is at fault, remove the last column, and give --rate-hz (rate_hz in Python)."
     )
 
 
@@ -245,7 +260,7 @@ def test_sscma_text_in_a_later_row_is_refused(file):
     rows = [flattened(0, 5), flattened(5, 10)]
     rows[1][3] = "rst:0x1"
     text = "\n".join(map(",".join, rows))
-    assert refusal(file(text)) == "r.csv, row 2, column 4; expected a number, received 'rst:0x1'"
+    assert refusal(file(text)) == "r.csv, row 2, column 4; expected a number, received 'rst:0x1'\n" + NUMBER
 
 
 def test_sscma_rows_with_dt_or_of_another_width_are_refused(file):
@@ -257,14 +272,17 @@ def test_sscma_rows_with_dt_or_of_another_width_are_refused(file):
         "r.csv: rows of 16 values and no header; expected x y z x y z ..., a multiple of 3"
     )
     ragged = "\n".join(",".join(flattened(0, n)) for n in (5, 6, 5))
-    assert refusal(file(ragged)) == "r.csv, row 2: the number of columns changes; expected 15, received 18"
+    assert refusal(file(ragged)) == "r.csv, row 2: the number of columns changes; expected 15, received 18\n" + CUT
 
 
 @pytest.mark.parametrize("width", [1, 2, 5, 6, 7, 9, 12])
 def test_other_widths_without_a_header_are_refused(file, width):
     message = refusal(file(",".join(["1.5"] * width) + "\n"))
     assert message.startswith(f"r.csv: {width} columns and no header, so what they are is not plain")
-    assert message.endswith("\nAdd a first line that names the columns, such as: timestamp,x,y,z")
+    assert message.endswith(
+        "\nWhere lines stand above the names of the columns, remove those lines. "
+        "Where there are no names, add them as a first line, such as: timestamp,x,y,z"
+    )
 
 
 # --- which rate
@@ -276,7 +294,7 @@ def test_a_given_rate_serves_a_file_that_states_none_and_must_agree_with_one_tha
     assert Recording.read(stated).rate_hz == 200.0
     assert Recording.read(stated, rate_hz=201).rate_hz == 201.0
     assert refusal(stated, rate_hz=210) == (
-        "r.csv: its rate is not the given one; expected 210 Hz (given), received 200 Hz (stated in the file)"
+        "r.csv: its rate is not the given one; expected 210 Hz (given), received 200 Hz (stated in the recording)"
     )
 
 
@@ -289,11 +307,12 @@ def test_a_measured_rate_gives_way_to_a_stated_or_given_one_within_5_percent(fil
     assert "expected 50 Hz (stated in the file), received 100 Hz" in message
 
 
-def test_timestamps_may_be_in_seconds_or_microseconds(file):
+def test_timestamps_may_be_in_seconds_microseconds_or_nanoseconds(file):
     """In what a column's name says, else in what gives the known rate, else a likely one, 4 to 4000 Hz."""
     assert Recording.read(file(edge_impulse(0, 5, 10))).rate_hz == 200.0
     assert Recording.read(file(edge_impulse(0, 0.005, 0.01))).rate_hz == pytest.approx(200)
     assert Recording.read(file(edge_impulse(0, 5000, 10000))).rate_hz == 200.0
+    assert Recording.read(file(edge_impulse(0, 5e6, 10e6))).rate_hz == pytest.approx(200)
     for step, hz in ((0.05, 20), (0.1, 10), (0.25, 4000), (1, 1000), (100, 10), (250, 4), (500, 2000), (1000, 1000)):
         assert Recording.read(file(edge_impulse(0, step, 2 * step))).rate_hz == pytest.approx(hz), step
     assert Recording.read(file(edge_impulse(0, 0.1, 0.2)), rate_hz=10_000).rate_hz == 10_000.0
@@ -304,12 +323,85 @@ def test_timestamps_may_be_in_seconds_or_microseconds(file):
     assert Recording.read(file(edge_impulse(0, 200, 400).replace("timestamp", "micros"))).rate_hz == pytest.approx(5000)
 
 
+def test_the_files_of_sensor_logger(file):
+    """Nanoseconds since 1970, and seconds since the start."""
+    both = "time,seconds_elapsed,z,y,x\n" + "".join(
+        f"{1714564800000000000 + 10_000_000 * i},{0.01 * i:.2f},3,2,1\n" for i in (0, 1, 2, 5)
+    )
+    for text in (both, both.replace("time,", "noted,")):
+        recording = Recording.read(file(text))
+        assert recording.rate_hz == pytest.approx(100)
+        assert recording.segments == ((0, 3), (3, 4))
+        assert recording.samples[0].tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize("name", ["time", "Timestamp", "t_s", "elapsed"])
+@pytest.mark.parametrize(
+    "stamps",
+    [
+        ["2024-05-01T12:00:00.000", "2024-05-01T12:00:00.010", "2024-05-01T12:00:00.020", "2024-05-01T12:00:01"],
+        ["2024-02-29 23:59:59.980Z", "2024-02-29 23:59:59.990Z", "2024-03-01 00:00:00Z", "2024-03-01 00:00:00.980Z"],
+        [
+            "2024-05-01T12:00:00.5+02:00",
+            "2024-05-01T11:00:00.51+01:00",
+            "2024-05-01T10:00:00.52Z",
+            "2024-05-01T12:00:00.6Z",
+        ],
+        ["12:59:59.995", "13:00:00.005", " 13:00:00.015", "13:00:01"],
+        ["0:00:59,99", "0:01:00,00", "0:01:00,01", "0:00:00,00"],
+    ],
+    ids=["ISO", "month", "zones", "clock", "comma"],
+)
+def test_times_may_be_written_as_such(file, name, stamps):
+    recording = Recording.read(file(f"{name};x;y;z\n" + "".join(f"{stamp};1;2;3\n" for stamp in stamps)))
+    assert (recording.rate_hz, recording.segments) == (pytest.approx(100), ((0, 3), (3, 4)))
+
+
+def test_midnight_is_a_gap_where_days_are_not_written(file):
+    text = "time,x,y,z\n23:59:59.980,1,2,3\n23:59:59.990,1,2,3\n00:00:00.000,1,2,3\n00:00:00.010,1,2,3\n"
+    assert Recording.read(file(text)).segments == ((0, 2), (2, 4))
+
+
+@pytest.mark.parametrize(
+    "stamp", ["", "5", "noon", "2024-02-30T12:00:00.5", "12:60:00.5", "24:00:00.5", "1:2:3.5", "12:00:00.5+1"]
+)
+def test_a_written_time_that_is_none(file, stamp):
+    assert refusal(file(f"time,x,y,z\n12:00:00.5,1,2,3\n{stamp},1,2,3\n")) == (
+        f"r.csv, row 3, column time; expected a time such as 12:00:00.005, received '{stamp}'\n"
+        "Remove that row, or write a time there."
+    )
+
+
+@pytest.mark.parametrize("name", ["time", "timestamp"])
+@pytest.mark.parametrize("stamp", ["12:30", "12:30:00", "2024-05-01T12:30:00", "01/05/2024 12:30:00.5", "noon"])
+def test_times_that_cannot_be_read_are_ignored_where_the_rate_is_known_and_told_where_not(file, name, stamp):
+    path = file(f"{name},x,y,z\n{stamp},1,2,3\n{stamp},4,5,6\n")
+    assert Recording.read(path, rate_hz=9).segments == ((0, 2),)
+    assert refusal(path) == (
+        f"r.csv: nothing says its sample rate, as its column {name} holds no times that can be read; expected numbers, "
+        "or times with parts of a second such as 12:00:00.005 or 2024-05-01T12:00:00.005, "
+        f"received '{stamp}'\nGive it with --rate-hz (rate_hz in Python)."
+    )
+
+
+def test_whole_seconds_do_not_fit_a_given_rate(file):
+    assert refusal(file(edge_impulse(0, 0, 0, 1, 1, 1, 2).replace("timestamp", "Time")), rate_hz=200) == (
+        "r.csv: its timestamps do not fit its rate; expected 200 Hz (given), "
+        "received 1000 Hz (measured by its timestamps)\n"
+        "Correct the rate. If its clock is at fault, remove the column time, or call it what is no time, such as note, "
+        "and give --rate-hz (rate_hz in Python)."
+    )
+
+
 def test_timestamps_that_give_no_rate_that_can_be_are_refused(file):
-    remedy = "Timestamps must be in milliseconds, or in what the column's name says, such as time_s or time_us."
+    remedy = (
+        "Say what its times are in by the column's name, such as time_s, time_us or time_ns. If its clock is at fault, "
+        "remove the column timestamp, or call it what is no time, such as note, and give --rate-hz (rate_hz in Python)."
+    )
     assert refusal(file(edge_impulse(0, 1e-5, 2e-5))) == (
         f"r.csv: its timestamps give 1e+08 Hz; expected 2 to 20000 Hz\n{remedy}"
     )
-    assert "its timestamps give 0.001 Hz" in refusal(file(edge_impulse(0, 1e6, 2e6)))
+    assert "its timestamps give 1e-09 Hz" in refusal(file(edge_impulse(0, 1e12, 2e12)))
     assert "its timestamps give 0.2 Hz" in refusal(file(edge_impulse(0, 5, 10).replace("timestamp", "t_s")))
     assert "expected 300 Hz (given), received 200 Hz (measured" in refusal(
         file(edge_impulse(0, 0.005, 0.01)), rate_hz=300
@@ -322,8 +414,6 @@ def test_other_usual_names_of_columns(file):
     assert (recording.rate_hz, recording.units, recording.segments) == (100.0, "m/s^2", ((0, 2), (2, 3)))
     assert Recording.read(file("ax_g,ay_g,az_g\n0,0,1\n"), rate_hz=9).samples.tolist() == [[0, 0, 9.80665]]
     assert Recording.read(file('# {"units": "g"}\nax_g,ay_g,az_g\n0,0,1\n'), rate_hz=9).samples.tolist() == [[0, 0, 1]]
-    # A time that is no number is none, as any other column.
-    assert Recording.read(file("time,x,y,z\n10:00,1,2,3\n10:00,4,5,6\n"), rate_hz=9).segments == ((0, 2),)
 
 
 @pytest.mark.parametrize("rate", [0, -1, math.nan, math.inf, 10**400, "200", None, True])
@@ -394,28 +484,40 @@ def test_a_malformed_meta_json_is_refused(file, text, problem):
         (" \n\n# only words\n", f"r.csv: no samples; expected {AXES}, received an empty file"),
         ('\n""\n', f"r.csv: no samples; expected {AXES}, received an empty file"),
         ("x,y,z\n", "r.csv: no samples; expected rows of numbers, received only a header"),
-        ("a,b\n1,2\n", f"r.csv: wrong columns; expected {AXES}, received 'a,b'"),
-        ("x,y\n1,2\n", f"r.csv: wrong columns; expected {AXES}, received 'x,y'"),
+        ("a,b\n1,2\n", f"r.csv: wrong columns; expected {AXES}, received 'a,b'\n{RENAME}"),
+        ("x,y\n1,2\n", f"r.csv: wrong columns; expected {AXES}, received 'x,y'\n{RENAME}"),
+        ("gx,gy,gz\n1,2,3\n", f"r.csv: wrong columns; expected {AXES}, received 'gx,gy,gz'\n{RENAME}"),
+        ("Logger\nx,y,z\n1,2,3\n", f"r.csv: wrong columns; expected {AXES}, received 'logger'\n{RENAME}"),
         ("x,y,z,x\n1,2,3,4\n", "r.csv: column x is there 2 times"),
-        ("# c\nx,y,z\n1,2,3\n\n1,nan,3\n", "r.csv, row 5, column y; expected a number, received 'nan'"),
-        ("x,y,z\n1,2,inf\n", "r.csv, row 2, column z; expected a number, received 'inf'"),
-        ("x,y,z\n1,2,1e400\n", "r.csv, row 2, column z; expected at most 1e+06 in size, received 1e400"),
-        ("x,y,z\n1,2,3\n-1000001,2,3\n", "r.csv, row 3, column x; expected at most 1e+06 in size, received -1000001"),
-        ("x,y,z\r\n1,2,3\r\nab c,2,3\r\n", "r.csv, row 3, column x; expected a number, received 'ab c'"),
-        ("x,y,z\n1,,3\n", "r.csv, row 2, column y; expected a number, received ''"),
-        ("x,y,z\n1,2,0x1F\n", "r.csv, row 2, column z; expected a number, received '0x1F'"),
-        ("x,y,z\n1,2,1_0\n", "r.csv, row 2, column z; expected a number, received '1_0'"),
-        ("x,y,z\n1,2,٣\n", "r.csv, row 2, column z; expected a number, received '٣'"),
-        ("1,2,3\n1,oops,3\n", "r.csv, row 2, column 2; expected a number, received 'oops'"),
-        ("1,oops,3\n1,2,3\n", "r.csv, row 1, column 2; expected a number, received 'oops'"),
+        ("# c\nx,y,z\n1,2,3\n\n1,nan,3\n", f"r.csv, row 5, column y; expected a number, received 'nan'\n{NUMBER}"),
+        ("x,y,z\n1,2,inf\n", f"r.csv, row 2, column z; expected a number, received 'inf'\n{NUMBER}"),
+        ("x,y,z\n1,2,1e400\n", "r.csv, row 2, column z; expected at most 1e+06 in size, received 1e400\n" + LESS),
+        ("x,y,z\n1,2,3\n-1000001,2,3\n", "r.csv, row 3, column x; expected at most 1e+06 in size, received -1000001\n"
+         + LESS),
+        ("x,y,z\r\n1,2,3\r\nab c,2,3\r\n", f"r.csv, row 3, column x; expected a number, received 'ab c'\n{NUMBER}"),
+        ("x,y,z\n1,,3\n", f"r.csv, row 2, column y; expected a number, received ''\n{NUMBER}"),
+        ("x,y,z\n1,2,0x1F\n", f"r.csv, row 2, column z; expected a number, received '0x1F'\n{NUMBER}"),
+        ("x,y,z\n1,2,1_0\n", f"r.csv, row 2, column z; expected a number, received '1_0'\n{NUMBER}"),
+        ("x,y,z\n1,2,٣\n", f"r.csv, row 2, column z; expected a number, received '٣'\n{NUMBER}"),
+        ("1,2,3\n1,oops,3\n", f"r.csv, row 2, column 2; expected a number, received 'oops'\n{NUMBER}"),
+        ("1,oops,3\n1,2,3\n", f"r.csv, row 1, column 2; expected a number, received 'oops'\n{NUMBER}"),
         ("x;y;z\n1,5;2;3\n", "r.csv, row 2, column x; expected a number, received '1,5'\nWrite decimals with a point."),
-        ("timestamp,x,y,z\n12:30,1,2,3\n", "r.csv, row 2, column timestamp; expected a number, received '12:30'"),
-        ("x,y,z\n1,2,3\n1,2\n", "r.csv, row 3: the number of columns changes; expected 3, received 2"),
-        ("x,y,z\n1,2,3,4\n", "r.csv, row 2: the number of columns changes; expected 3, received 4"),
-        ("x,y,z\n1,2,3\n1 2 3\n", "r.csv, row 3: the number of columns changes; expected 3, received 1"),
-        (b"x,y,z\n1,2,\xff\n", "r.csv: not a text file; expected CSV in UTF-8"),
-        (b"\x89PNG\r\n\x1a\n\x00", "r.csv: not a text file; expected CSV in UTF-8"),
-        (b"x,y,z\n1,2,3\n\x00", "r.csv: a binary file; expected CSV in UTF-8"),
+        ("x,y,z\nm/s2,m/s2,m/s2\n1,2,3\n", f"r.csv, row 2, column x; expected a number, received 'm/s2'\n{ROW}"),
+        ("timestamp,x,y,z\n,1,2,3\n", f"r.csv, row 2, column timestamp; expected a number, received ''\n{NUMBER}"),
+        ("timestamp,x,y,z\n5,1,2,3\n1e20,1,2,3\n", "r.csv, row 3, column timestamp; expected at most 1e+19 in size, "
+         "received 1e20\n" + LESS),
+        ("x,y,z\n1,2,3\n1,2\n", f"r.csv, row 3: the number of columns changes; expected 3, received 2\n{CUT}"),
+        ("x,y,z\n1,2,3,4\n", f"r.csv, row 2: the number of columns changes; expected 3, received 4\n{COMMAS}"),
+        ("x,y,z\n1,2,3\n1 2 3\n", f"r.csv, row 3: the number of columns changes; expected 3, received 1\n{CUT}"),
+        ("x,y,z\n0,5,-1,5,9,8\n", f"r.csv, row 2: the number of columns changes; expected 3, received 6\n{COMMAS}"),
+        ("Logger,2\nx,y,z\n1,2,3\n", f"r.csv, row 2: the number of columns changes; expected 2, received 3\n{CUT}"),
+        (b"x,y,z\n1,2,\xff\n", f"r.csv: its text is not UTF-8; expected CSV in UTF-8\n{SAVE}"),
+        (b"\x89PNG\r\n\x1a\n\x00", f"r.csv: its text is not UTF-8; expected CSV in UTF-8\n{SAVE}"),
+        (b"x,y,z\n1,2,3\n\x00", f"r.csv: a binary file; expected CSV in UTF-8\n{SAVE}"),
+        ("x,y,z,note\n1,2,3,größe\n".encode("latin-1"), "r.csv: its text is not UTF-8; expected CSV in UTF-8\n" + SAVE),
+        (b"PK\x03\x04 and so on", "r.csv: a spreadsheet or an archive, whatever its name says; expected CSV in UTF-8\n"
+         "Open or unpack it, and save what is inside as CSV UTF-8."),
+        (b"PAR1 and so on", "r.csv: a Parquet file, whatever its name says; expected CSV in UTF-8\nName it .parquet."),
         ("# {rate: 200}\nx,y,z\n1,2,3\n", "r.csv, row 1: the metadata line is not JSON: "
          "Expecting property name enclosed in double quotes: line 1 column 2 (char 1)"),
         ('# {"a": 1}\n# {"b": 1}\nx,y,z\n1,2,3\n', "r.csv, row 2: a second metadata line; expected one JSON object"),
@@ -436,7 +538,9 @@ def test_a_missing_file_and_a_folder(tmp_path):
 def test_an_error_deep_in_a_large_file_is_found_by_its_row(file):
     rows = ["1,2,3"] * 50_000
     rows[40_000] = "1,2,x"
-    assert refusal(file("x,y,z\n" + "\n".join(rows))) == "r.csv, row 40002, column z; expected a number, received 'x'"
+    assert refusal(file("x,y,z\n" + "\n".join(rows))) == (
+        f"r.csv, row 40002, column z; expected a number, received 'x'\n{NUMBER}"
+    )
 
 
 # --- several files
@@ -466,6 +570,21 @@ def test_read_all_refuses_what_does_not_belong_together(file):
             read_all(paths)
         assert str(caught.value) == message
     assert [recording.rate_hz for recording in read_all([slow, silent], rate_hz=200)] == [200.0, 200.0]
+
+
+def test_a_recording_must_fit_a_detector():
+    for rate_hz, units, message in [
+        (None, "m/s^2", "a: nothing says its sample rate; expected 200 Hz, which the detector was made for\n"
+         "Give it with --rate-hz (rate_hz in Python)."),
+        (100.0, "m/s^2", "a was recorded at another rate than the detector was made for; expected 200 Hz, "
+         "received 100 Hz\nRecord at that rate. If its clock is at fault, remove the column of times, and give "
+         "--rate-hz (rate_hz in Python)."),
+        (200.0, "rad/s", "a is in other units than the detector was made for; expected m/s^2, received rad/s"),
+    ]:  # fmt: skip
+        with pytest.raises(GyrovaeError) as caught:
+            check_fits(Recording(np.zeros((1, 3)), rate_hz, ((0, 1),), "a", units), 200.0, "m/s^2")
+        assert str(caught.value) == message
+    check_fits(Recording(np.zeros((1, 3)), 201.0, ((0, 1),), "a"), 200.0, "m/s^2")
 
 
 # --- the record and its file
@@ -617,3 +736,55 @@ def test_real_recordings(shared, name, rate_hz):
         expected_samples = np.loadtxt(path, delimiter=",", skiprows=1)
         assert np.array_equal(recording.samples, expected_samples)
         assert recording.segments == ((0, len(expected_samples)),)
+
+
+# --- in memory
+
+
+def test_samples_are_the_recordings_own() -> None:
+    given = np.zeros((3, 3))
+    recording = Recording(given, 100.0, ((0, 3),), "r")
+    given[0] = 99
+    assert not recording.samples.any()
+    for other in (recording, copy.deepcopy(recording), pickle.loads(pickle.dumps(recording))):
+        with pytest.raises(ValueError, match="read-only"):
+            other.samples[0] = 1
+
+
+@pytest.mark.parametrize(
+    "samples",
+    [
+        np.ma.masked_array(np.zeros((3, 3)), mask=True),
+        np.zeros((3, 3), complex),
+        np.zeros((3, 3), "datetime64[s]"),
+        [[1, 2, 3], [1, 2]],
+        [["a", "b", "c"]],
+        None,
+    ],
+)
+def test_samples_that_are_no_numbers(samples: object) -> None:
+    with pytest.raises(GyrovaeError, match=r"r: no recording; expected samples \[n, 3\]"):
+        Recording(samples, 100.0, ((0, 3),), "r")
+
+
+def test_one_alone_is_one(tmp_path: Path) -> None:
+    """And no text of many letters, of which "." is a folder."""
+    recording = Recording(np.zeros((3, 3)), 100.0, ((0, 3),), "r")
+    assert read_all(recording) == [recording]
+    for name in (str(tmp_path / "r.csv"), tmp_path / "r.csv"):
+        recording.write(name)
+        assert [found.source for found in read_all(name)] == ["r.csv"]
+        assert find_recordings(name) == [str(name)]
+    with pytest.raises(GyrovaeError, match="r is in memory, and files are needed here"):
+        find_recordings([recording])
+
+
+def test_a_given_rate_must_be_that_of_a_recording_in_memory_too() -> None:
+    stated = Recording(np.zeros((3, 3)), 200.0, ((0, 3),), "r")
+    assert read_all(stated, rate_hz=201)[0].rate_hz == 200.0
+    assert read_all(dataclasses.replace(stated, rate_hz=None), rate_hz=100)[0].rate_hz == 100.0
+    for take in (read_all, Stream.of):
+        with pytest.raises(
+            GyrovaeError, match=r"expected 100 Hz \(given\), received 200 Hz \(stated in the recording\)"
+        ):
+            take(stated, rate_hz=100)

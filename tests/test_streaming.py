@@ -70,11 +70,13 @@ def texts(draw: st.DrawFn) -> bytes:
     clock = 0.0
     stamps = {"timestamp x y z": 1, "time_s x y z": 1e-3, "T accel_x accel_y accel_z": 1, "micros ax_g ay_g az_g": 1e3}
     stamped, unit = draw(st.sampled_from(list(stamps.items())))
+    day = draw(st.sampled_from([None, "", "2024-05-01T"]))  # None: times are numbers
     for row in range(count):
         values = [draw(number) for _ in range(3)]
         clock += draw(st.sampled_from([5, 5, 5, 5, 6, 4, 20, -3, 0, 0.25]))
         if kind == "stamped":
-            values = [f"{clock * unit:.9g}", *values]
+            written = f"{day}{(datetime.datetime(2024, 5, 1) + datetime.timedelta(hours=1, milliseconds=clock)).time()}"
+            values = [f"{clock * unit:.9g}" if day is None else written, *values]
         elif kind == "dt":
             values.append(draw(st.sampled_from(["5", "5", "5", "6", "30", "0"])))
         elif kind == "segments":
@@ -307,6 +309,13 @@ def test_the_usual_names_of_columns_in_parquet(parquet: Callable[..., Path]) -> 
     assert Stream.open(parquet(time=own, **columns)).recording().rate_hz == pytest.approx(20_000)
     with pytest.raises(GyrovaeError, match=r"its timestamps give 2e\+05 Hz; expected 2 to 20000 Hz"):
         Stream.open(parquet(time=np.array([0, 5_000, 10_000], "datetime64[ns]"), **columns))
+    with pytest.raises(
+        GyrovaeError, match=r"nothing says its sample rate, as its column Time holds no times .*, received string\n"
+    ):
+        Stream.open(parquet(Time=["12:00:00.5"] * 3, **columns))
+    assert Stream.open(parquet(Time=["12:00:00.5"] * 3, **columns), rate_hz=9).rate_hz == 9.0
+    since_1970 = 1714564800000000000 + 10_000_000 * np.arange(3)
+    assert Stream.open(parquet(time=since_1970, **columns)).rate_hz == pytest.approx(100)
     with pytest.raises(GyrovaeError, match="column ax_g is there 2 times"):
         Stream.open(parquet(ax_g=[1.0] * 3, **columns))
 

@@ -118,17 +118,30 @@ def _origins(recordings: Sequence[Segmented], window: int, hop: int) -> NDArray[
     ]
     if not origins:
         longest = max(stop - start for recording in recordings for start, stop in recording.segments)
-        raise too_short(window, longest)
+        raise too_short(window, longest, max(map(len, recordings)))
     return np.concatenate(origins).astype(np.int64)
 
 
-def too_short(window: int, longest: int) -> GyrovaeError:
-    """A window's length and the most samples that there are without a gap in, what is wrong with these out."""
+def too_short(window: int, longest: int, most: int | None = None) -> GyrovaeError:
+    """A window's length and the most samples that there are without a gap in, what is wrong with these out.
+
+    `most`: of the recording that has most, gaps or not, where that is known.
+    """
+    if most is not None and most >= window:
+        return GyrovaeError(
+            f"too few samples for one window of {window}: gaps cut the recording into short stretches, as its times "
+            "repeat, go back or jump, or its segments are short",
+            expected=f"at least {window} samples without a gap",
+            received=f"{longest} at the most, of {most} in all",
+            remedy="Record longer without gaps. If its clock is at fault, remove the column of times, or call it what "
+            "is no time, such as note, and give --rate-hz (rate_hz in Python).",
+        )
     return GyrovaeError(
         f"too few samples for one window of {window}",
         expected=f"at least {window} samples without a gap",
         received=f"{longest} at the most",
-        remedy="Record longer, or choose a smaller --window.",
+        remedy="Record longer, without gaps (times that repeat or jump are gaps). With a smaller --window in "
+        "preprocess fewer samples do.",
     )
 
 

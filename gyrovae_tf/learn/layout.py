@@ -9,9 +9,8 @@ from typing import Any
 
 from gyrovae_tf.bundle import read_json
 from gyrovae_tf.errors import GyrovaeError
-from gyrovae_tf.recording import Recording
+from gyrovae_tf.recording import Source
 
-Source = Recording | str | PathLike[str]
 _FAULT_SESSIONS = "normal_test_in_fault_sessions"
 
 

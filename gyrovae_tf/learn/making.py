@@ -20,7 +20,7 @@ from gyrovae_tf.learn.preparing import ROWS, Portion, Stretch, Surveyed, look, s
 from gyrovae_tf.learn.rows import shard_of, spread
 from gyrovae_tf.learn.stored import MARKER, shard_name, write_npy
 from gyrovae_tf.parts import PLAN, Parts
-from gyrovae_tf.recording import Recording
+from gyrovae_tf.recording import Recording, listed
 from gyrovae_tf.scoring import stamp
 from gyrovae_tf.signal import frontend
 from gyrovae_tf.spec import Spec
@@ -57,7 +57,7 @@ def sources_of(recordings: Iterable[Recording | str | PathLike[str]]) -> list[Re
     """Recordings and names in; the same recordings, and the paths and URLs that the names stand for, out."""
     found: list[Recording | str] = []
     known: set[str] = set()
-    for given in recordings:
+    for given in listed(recordings):
         if isinstance(given, Recording):
             found.append(given)
         else:
@@ -69,7 +69,7 @@ def sources_of(recordings: Iterable[Recording | str | PathLike[str]]) -> list[Re
 
 def check_normal(recordings: Iterable[Recording | str | PathLike[str]]) -> None:
     """Refuse folders that hold recordings of anomalies, too: what is learnt of them would be taken for normal."""
-    for given in recordings:
+    for given in listed(recordings):
         if not isinstance(given, Recording) and (Path(given) / "anomaly").is_dir():
             raise GyrovaeError(
                 f"{given} holds recordings of anomalies (the folder anomaly), too",

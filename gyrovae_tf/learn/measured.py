@@ -21,10 +21,9 @@ from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn.baseline import Mahalanobis, log_band_energies
 from gyrovae_tf.learn.cutting import too_short
 from gyrovae_tf.learn.dataset import Progress
-from gyrovae_tf.learn.layout import Source
 from gyrovae_tf.learn.stock_data import counts_of
 from gyrovae_tf.parts import Part, Parts, completed
-from gyrovae_tf.recording import Recording, check_alike, check_fits
+from gyrovae_tf.recording import Recording, Source, check_alike, check_fits, listed
 from gyrovae_tf.scoring import LONG_BYTES, SHARD_ROWS, stamp
 from gyrovae_tf.shards import Job, Shard, detector_for, divide, identity, windows_of
 from gyrovae_tf.stockdetector import StockScores
@@ -194,7 +193,7 @@ def _gathered(job: Job, bunch: Bunch) -> Iterator[tuple[NDArray[Any], Part, int]
 
 def _sources(recordings: Sequence[Source]) -> list[Recording | str]:
     found: list[Recording | str] = []
-    for source in recordings:
+    for source in listed(recordings):
         found += [source] if isinstance(source, Recording) else find_recordings([source])
     return found
 
@@ -297,8 +296,9 @@ def _joined(job: Job, kind: str, bunches: Sequence[Bunch], found: Mapping[str, P
     shards = tuple(shard for bunch in bunches for shard in bunch.shards)
     full = [part for _, part in parts if len(part["shard"])]
     if not full:
-        longest = max(_longest(shard.stream) for shard in shards if shard.stream is not None)
-        raise _of(kind, too_short(job.bundle.spec.window, longest))
+        streams = [shard.stream for shard in shards if shard.stream is not None]
+        longest, most = max(map(_longest, streams)), max(stream.facts.rows for stream in streams)
+        raise _of(kind, too_short(job.bundle.spec.window, longest, most))
     columns = {name: np.concatenate([part[name] for part in full]) for name in full[0]}
     recording = np.concatenate(
         [np.array([shard.recording for shard in bunch.shards])[part["shard"].astype(np.int64)] for bunch, part in parts]
