@@ -7,6 +7,7 @@ import dataclasses
 import io
 import json
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -654,7 +655,15 @@ def test_a_stop_before_any_write_loses_nothing(
 
 @pytest.mark.slow
 def test_the_seed_decides_every_byte(tiny: Tiny, tmp_path: Path) -> None:
-    again = train(tiny.dataset, tmp_path / "again", options=tiny_options())
+    """And leaves the draws of who called it alone."""
+    drawn = []
+    for folder in (None, tmp_path / "again"):
+        random.seed(7)
+        np.random.seed(7)  # noqa: NPY002
+        if folder is not None:
+            again = train(tiny.dataset, folder, options=tiny_options())
+        drawn.append((random.random(), np.random.rand()))  # noqa: NPY002
+    assert drawn[0] == drawn[1]
     same_run(again.path, tiny.run.path)
     bundle = quantize(again, mode="ptq")
     assert bundle.model == tiny.bundle.model

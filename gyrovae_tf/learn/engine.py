@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import platform
+import random
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import ParamSpec, TypeVar
+
+import numpy as np
 
 from gyrovae_tf.version import VERSION
 
-__all__ = ["keras", "make_reproducible", "quiet", "tf", "versions"]
+__all__ = ["keeps_generators", "keras", "make_reproducible", "quiet", "tf", "versions"]
+
+Given = ParamSpec("Given")
+Made = TypeVar("Made")
 
 
 @contextlib.contextmanager
@@ -45,6 +53,24 @@ with warnings.catch_warnings(), quiet():
         tf.config.threading.set_intra_op_parallelism_threads(1)
 
 
+def keeps_generators(work: Callable[Given, Made]) -> Callable[Given, Made]:
+    """Work that calls `make_reproducible` in; the same, after which Python and NumPy draw as if it had not, out.
+
+    TensorFlow's own seed and its deterministic kernels stay.
+    """
+
+    @functools.wraps(work)
+    def kept(*args: Given.args, **options: Given.kwargs) -> Made:
+        python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002  # the caller's, not ours
+        try:
+            return work(*args, **options)
+        finally:
+            random.setstate(python)
+            np.random.set_state(numpy)  # noqa: NPY002
+
+    return kept
+
+
 def make_reproducible(seed: int) -> None:
     """Seed every random draw of TensorFlow, NumPy and Python, and choose deterministic kernels."""
     keras.utils.set_random_seed(seed)
@@ -53,7 +79,5 @@ def make_reproducible(seed: int) -> None:
 
 def versions() -> dict[str, str]:
     """Versions of the packages that shape a model."""
-    import numpy as np
-
     found = {package.__name__: str(package.__version__) for package in (tf, keras, np)}
     return {**found, "gyrovae_tf": VERSION, "python": platform.python_version()}

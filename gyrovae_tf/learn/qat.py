@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn.dataset import Dataset, Progress
-from gyrovae_tf.learn.engine import keras, make_reproducible, tf
+from gyrovae_tf.learn.engine import keeps_generators, keras, make_reproducible, tf
 from gyrovae_tf.learn.vae import BRANCHES, to_float
 from gyrovae_tf.spec import PIXEL
 
@@ -31,6 +31,7 @@ _QUANTIZED = "quant_"  # what it puts before the name of a layer
 _ENDS = ("post_activation", "output")  # what it calls the range of a layer's activation, and of a layer without one
 
 
+@keeps_generators
 def quantize_aware(model: Any, data: Dataset, *, beta: float, seed: int, progress: Progress | None = None) -> Any:
     """The flat Keras model and its dataset in, the model with quantisers in it, fine-tuned, out.
 

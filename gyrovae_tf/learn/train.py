@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gyrovae_tf.arguments import instance
 from gyrovae_tf.bundle import STOCK, check_replaceable, frontend_of, write_json
 from gyrovae_tf.errors import GyrovaeError, atomic_write, read_file
 from gyrovae_tf.learn import baseline, npz, stock_model
@@ -22,7 +23,7 @@ from gyrovae_tf.learn import distribute as distributed
 from gyrovae_tf.learn.cluster import Cluster
 from gyrovae_tf.learn.dataset import EXCERPT, Dataset, Progress
 from gyrovae_tf.learn.distribute import MULTIWORKER, Team
-from gyrovae_tf.learn.engine import keras, make_reproducible, tf, versions
+from gyrovae_tf.learn.engine import keeps_generators, keras, make_reproducible, tf, versions
 from gyrovae_tf.learn.latent import check_latent, latent_use, linear_gain
 from gyrovae_tf.learn.options import Options
 from gyrovae_tf.learn.rows import Rows, some_of
@@ -79,6 +80,10 @@ def train(
     alone writes and keeps the state; of the others, the `Run` returned has no metrics. `GyrovaeError` on all workers
     when they were given another dataset or other options, or when one does not come or ends.
     """
+    if options is not None:
+        instance(options, "the options are not usable", Options)
+    if architecture is not None:
+        instance(architecture, "the architecture is not usable", Architecture)
     distributed.check_kind(distribute)
     cluster = distributed.cluster_of(distribute)
     folder = Path(output)
@@ -218,6 +223,7 @@ def _material(data: Dataset | StockDataset, options: Options) -> _Material:
     )
 
 
+@keeps_generators
 def _fit(run: Run, data: Dataset | StockDataset, progress: Progress | None, team: Team, state: bytes) -> dict[str, Any]:
     """Train to the end, from a state where there is one, and write model and logs; the metrics out."""
     options = run.options
