@@ -118,7 +118,11 @@ class Model:
 
 
 class Detector:
-    """A bundle's front end, model and score in one call."""
+    """A bundle's front end, model and score in one call.
+
+    The model runs in a process of its own. Threads may share a detector: they take turns. A copy, a pickle and a forked
+    process start a process of their own.
+    """
 
     def __init__(
         self,
