@@ -32,9 +32,10 @@ def check(model: Path, target: str, as_json: bool) -> None:
 
     Exit status: 0 without errors, 1 with errors, 2 when MODEL cannot be used at all.
     """
+    from gyrovae_tf.describe import model_or_folder
     from gyrovae_tf.lint import check
 
-    result = check(model, target)
+    result = check(model_or_folder(model), target)
     if as_json:
         print_json(result.to_dict())
     else:
@@ -44,9 +45,11 @@ def check(model: Path, target: str, as_json: bool) -> None:
 
 
 def _text(result: Check) -> Iterator[str]:
+    from gyrovae_tf.describe import many
+
     yield from textwrap.wrap(f"target: {result.title}", WIDTH)
     share = f" ({100 * result.accelerated_macs / result.macs:.0f} % accelerated)" if result.macs else ""
-    yield f"model: {result.file_bytes:,} bytes, {len(result.layers)} operators, {result.macs:,} MACs{share}"
+    yield f"model: {result.file_bytes:,} bytes, {many(len(result.layers), 'operator')}, {result.macs:,} MACs{share}"
     yield f"weights: {result.weight_bytes:,} bytes"
     arena = f"arena: more than {result.arena_lower_bound_bytes:,} bytes (activations alive at one time)"
     if result.arena is not None:
@@ -77,10 +80,7 @@ def _text(result: Check) -> Iterator[str]:
         yield from _indented(f"do: {places[0].remedy}", "    ")
     counts = [len(result.of(severity)) for severity in ("error", "warning", "note")]
     yield ""
-    yield ", ".join(
-        f"{count} {name}{'' if count == 1 else 's'}"
-        for count, name in zip(counts, ("error", "warning", "note"), strict=True)
-    )
+    yield ", ".join(many(count, name) for count, name in zip(counts, ("error", "warning", "note"), strict=True))
 
 
 def _indented(text: str, indent: str) -> list[str]:

@@ -91,7 +91,7 @@ def flash_image(run: Path, output: Path, port: str | None, as_json: bool) -> Non
         return
     click.echo(f"{output}: the detector {flash.detector_id(made):08x} in {len(made):,} of {flash.SIZE:,} bytes")
     if port is None:
-        say(f"next: {command}")
+        click.echo(f"next: {command}")
     else:
         say(f"written to {port}; the device starts with it and proves itself by its golden windows")
 
@@ -100,7 +100,7 @@ def flash_image(run: Path, output: Path, port: str | None, as_json: bool) -> Non
 @click.argument("path", type=click.Path(path_type=Path))
 @as_json
 def info(path: Path, as_json: bool) -> None:
-    """Show what PATH holds: a run, a bundle, or any .tflite. Tensors, operators, MACs, bytes, thresholds, metrics."""
+    """Show what PATH holds: a run, a bundle, any .tflite (tensors, operators, MACs, bytes, metrics), or a dataset."""
     from gyrovae_tf.describe import describe
 
     found = describe(path)

@@ -126,13 +126,16 @@ def _figures(
     port: str, output: Path, as_json: bool, model: Path | None, samples: int | None, accept_anyway: bool, **options: Any
 ) -> None:
     """`collect --figures`."""
+    from gyrovae_tf.describe import many
     from gyrovae_tf.device import figures as library
-    from gyrovae_tf.device.watched import many
+    from gyrovae_tf.device.collect import check_file
 
     from .live import line_for
 
     del options["window"]
     refuse({"samples": samples, "accept_anyway": accept_anyway}, "figures are no samples")
+
+    check_file(output)
 
     def decided(decision: Decision) -> None:
         if decision.alarm or decision.event:
@@ -145,7 +148,7 @@ def _figures(
         print_json(done.to_dict())
     else:
         rate = f", {(done.results - 1) / done.seconds:.3g} a second" if done.seconds else ""
-        click.echo(f"{done.path}: {done.results:,} results in {done.seconds:.1f} s{rate}")
+        click.echo(f"{done.path}: {many(done.results, 'result')} in {done.seconds:.1f} s{rate}")
         counted = ((done.bad_lines, "damaged line"), (done.reboots, "reboot"), (done.reconnects, "reconnection"))
         click.echo(f"link: {', '.join(many(n, what) for n, what in counted if n) or 'no faults seen'}")
         if done.windows is not None:
@@ -161,14 +164,21 @@ def _told(text: str) -> None:
 
 def _summary(done: Collected) -> Iterator[str]:
     """What was collected, as text."""
+    from gyrovae_tf.describe import many
+
     recording, facts, verdict = done.recording, done.facts, done.judgement
     rate = f" at {facts['measured_rate_hz']:.5g} Hz" if facts["measured_rate_hz"] else ""
     if verdict.nominal_rate_hz is not None and rate:
         rate += f" (the device says {verdict.nominal_rate_hz:g} Hz)"
-    yield f"{done.path}: {len(recording):,} samples, {facts['seconds']:.1f} s{rate}"
+    yield f"{done.path}: {many(len(recording), 'sample')}, {facts['seconds']:.1f} s{rate}"
     yield f"segments: {len(recording.segments)}; windows of {verdict.window} samples: {verdict.windows:,}"
-    links = [f"lost {facts['lost']:,} in {facts['gaps']:,} gaps"] if verdict.lost is not None else []
-    links += [f"{facts[name]:,} {text}" for name, text in _LINK if facts[name]]
+    whole = done.whole
+    if len(whole) != len(recording):
+        seconds = "" if whole.duration_s is None else f", {whole.duration_s:.1f} s"
+        held = f"{many(len(whole), 'sample')}{seconds} in {many(len(whole.segments), 'segment')}"
+        yield f"the file now holds {held}; windows: {done.windows:,}"
+    links = [f"lost {facts['lost']:,} in {many(facts['gaps'], 'gap')}"] if verdict.lost is not None else []
+    links += [many(facts[name], noun) + rest for name, noun, rest in _LINK if facts[name]]
     yield f"link: {', '.join(links) or 'no faults seen'}"
     clipped = "" if verdict.clipped is None else f", clipped {100 * verdict.clipped:.2g} %"
     jitter = "" if verdict.jitter is None else f", jitter {100 * verdict.jitter:.2g} %"
@@ -176,21 +186,23 @@ def _summary(done: Collected) -> Iterator[str]:
     told = [flaw for flaw in verdict.flaws if done.problem is None or not flaw.refused]
     for flaw in told:
         yield from textwrap.wrap(f"warning: {flaw.reason}. {flaw.remedy}", WIDTH, subsequent_indent="  ")
-    if verdict.good:
+    if verdict.good and not verdict.enough:
+        yield "verdict: too few windows to train on as it is: record longer, or go on with --append"
+    elif verdict.good:
         yield "verdict: can be trained on" + (", see the warnings" if told else "")
     else:
         yield "verdict: not good enough to train on" + (", kept anyway" if facts.get("accepted_anyway") else "")
 
 
 _LINK = (
-    ("repeated", "lines twice"),
-    ("late", "late"),
-    ("too_late", "too late"),
-    ("stray", "stray"),
-    ("pauses", "pauses"),
-    ("bad_lines", "damaged lines"),
-    ("reboots", "reboots"),
-    ("reconnects", "reconnections"),
+    ("repeated", "line", " twice"),
+    ("late", "line", " late"),
+    ("too_late", "line", " too late"),
+    ("stray", "stray line", ""),
+    ("pauses", "pause", ""),
+    ("bad_lines", "damaged line", ""),
+    ("reboots", "reboot", ""),
+    ("reconnects", "reconnection", ""),
 )
 
 

@@ -135,9 +135,11 @@ def preprocess(
             }
         )
         return
+    from gyrovae_tf.describe import many
+
     click.echo(
-        f"{output}: {len(made.train_images)} windows to train on and {len(made.validation_images)} held back, of "
-        f"{len(made.sources):,} recording{'' if len(made.sources) == 1 else 's'};\n"
+        f"{output}: {many(len(made.train_images), 'window')} to train on and {len(made.validation_images)} held back, "
+        f"of {many(len(made.sources), 'recording')};\n"
         f"each is {spec.window} samples ({spec.window_ms:.0f} ms at {spec.rate_hz:g} Hz), "
         f"one count is {spec.lsb:g} {spec.units}"
     )
@@ -214,13 +216,15 @@ def train(
     if as_json:
         print_json({"run": str(output), **run.metrics})
         return
+    from gyrovae_tf.describe import many
+
     metrics = run.metrics
     if not metrics:
         click.echo("trained with the others; the first worker has the run")
         return
     number = f"{metrics['validated_on']:,} " if "validated_on" in metrics else ""
     click.echo(
-        f"{output}: {metrics['epochs']} epochs, of which number {metrics['best_epoch']} is kept; "
+        f"{output}: {many(metrics['epochs'], 'epoch')}, of which number {metrics['best_epoch']} is kept; "
         f"mean squared error on {number}held-back windows {metrics['validation_error']:.3f}"
     )
     for branch, use in metrics["latent"].items():
@@ -233,8 +237,8 @@ def train(
         click.echo(f"note: {ALIKE}")
     if distribute is not None:
         replicas = metrics.get("distributed", {}).get("replicas", 1)
-        alone = ": this computer has one device, so it trained as without --distribute"
-        click.echo(f"distributed over {replicas} replica{'s' if replicas > 1 else alone}")
+        alone = "" if replicas > 1 else ": this computer has one device, so it trained as without --distribute"
+        click.echo(f"distributed over {many(replicas, 'replica')}{alone}")
     say(f"next: {command('quantize', output)}")
 
 
@@ -255,7 +259,7 @@ def quantize(run: Path, as_json: bool, **options: Any) -> None:
     ptq quantises after training; qat goes on training with int8's rounding in it; best does both and keeps the one that
     tells more of built-in changes of normal motion that was held back.
     """
-    from gyrovae_tf.describe import is_stock_run
+    from gyrovae_tf.describe import figure, is_stock_run
 
     if is_stock_run(run):
         stock.quantize(run, as_json, **options)
@@ -281,6 +285,8 @@ def quantize(run: Path, as_json: bool, **options: Any) -> None:
         return
     if len(metrics["modes"]) > 1:
         click.echo(modes_table(metrics["modes"], metrics["mode"]) + "\n")
+    false_events = figure(vote["events_per_day"])
+    false_events += " false one" if false_events == "1" else " false ones"
     arena = 'arena: not measured; pip install "gyrovae-tf[tflm]" (Linux on x86-64) measures it'
     if bundle.arena is not None:
         arena = (
@@ -290,11 +296,11 @@ def quantize(run: Path, as_json: bool, **options: Any) -> None:
     click.echo(
         f"{folder}: {len(bundle.model) / 1024:.1f} KiB, {metrics['macs']:,} multiply-accumulates a window\n"
         f"operators: {', '.join(bundle.ops)}\n{arena}\n"
-        f"threshold: {100 * tail['rate']:.2g} % of {tail['windows']} normal windows, compared with what they were not "
-        f"fitted to;\nfor more time of the same kind between {100 * tail['rate_low']:.2g} % and "
-        f"{100 * tail['rate_high']:.2g} %\n"
-        f"events ({vote['alarms']} alarms of {vote['windows']} windows, {vote['hop_s']:.2g} s apart): "
-        f"{vote['events_per_day']:.2g} false ones a day ({vote['events_low']:.2g} to {vote['events_high']:.2g}); "
+        f"threshold: {figure(100 * tail['rate'])} % of {tail['windows']} normal windows, compared with what they were "
+        f"not fitted to;\nfor more time of the same kind between {figure(100 * tail['rate_low'])} % and "
+        f"{figure(100 * tail['rate_high'])} %\n"
+        f"events ({vote['alarms']} alarms of {vote['windows']} windows, {figure(vote['hop_s'])} s apart): "
+        f"{false_events} a day ({figure(vote['events_low'])} to {figure(vote['events_high'])}); "
         f"a fault is told\n{vote['delay_s']['1']:.1f} s after its first window where all its windows are alarms, "
         f"{vote['delay_s']['0.5']:.1f} s where half are"
     )

@@ -104,6 +104,8 @@ def score(
 
 
 def _text(done: Scored) -> str:
+    from gyrovae_tf.describe import many
+
     rows = [["device", "", "windows", "alarms", "events", "median", "upper", "trend", "mostly"]]
     for device in done.devices[:_SHOWN]:
         trend = "" if device.trend is None else f"{device.trend:.2f}"
@@ -112,10 +114,12 @@ def _text(done: Scored) -> str:
         rows[-1] += [f"{device.median:.2f}", f"{device.upper:.2f}", trend, device.why]
     lines = [table(rows)]
     if len(done.devices) > _SHOWN:
-        lines.append(f"and {len(done.devices) - _SHOWN:,} more devices")
+        lines.append(f"and {many(len(done.devices) - _SHOWN, 'more device')}")
     notes = [
-        f"{done.path}: {done.windows:,} windows of {done.recordings:,} recordings, {done.alarms:,} alarms; "
-        f"{done.scored:,} windows scored in {done.seconds:.1f} s ({done.windows_per_s:,.0f} a second, {done.kernels})",
+        f"{done.path}: {many(done.windows, 'window')} of {many(done.recordings, 'recording')}, "
+        f"{many(done.alarms, 'alarm')}; "
+        f"{many(done.scored, 'window')} scored in {done.seconds:.1f} s ({done.windows_per_s:,.0f} a second, "
+        f"{done.kernels})",
         "upper: what one window in twenty exceeds; trend: the median of the last third over that of the first.",
     ]
     notes += [f"not scored: {' '.join(reason.split())}" for reason in list(done.refused.values())[:_SHOWN]]

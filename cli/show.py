@@ -19,7 +19,7 @@ from gyrovae_tf.errors import GyrovaeError
 
 if TYPE_CHECKING:
     from gyrovae_tf.learn.compare import Comparison
-    from gyrovae_tf.learn.evaluate import Evaluation
+    from gyrovae_tf.learn.evaluate import Evaluation, Group
 
 WIDTH = 100
 """Columns that a table may take."""
@@ -90,7 +90,7 @@ def _evaluation_table(result: Evaluation, *, delay: bool) -> str:
         rows.append([kind, str(group.windows), f"{100 * group.alarms:.1f} %"])
         rows[-1].append("n/a" if per_hour is None else f"{per_hour:.1f}")
         if delay:
-            rows[-1].append("" if kind == "normal" else "n/a" if group.delay_s is None else f"{group.delay_s:.1f}")
+            rows[-1].append("" if kind == "normal" else _delay(group))
         rows[-1].append(_three(result.auroc.get(kind)))
     needed, windows = result.vote
     asked = f"{100 * result.requested_false_alarm_rate:g} %"
@@ -101,7 +101,11 @@ def _evaluation_table(result: Evaluation, *, delay: bool) -> str:
         "AUROC: how well the score tells this motion from normal: 1.0 always, 0.5 no better than a coin.",
     ]
     if delay:
-        notes.insert(2, "delay: mean time from the beginning of a recording, or a gap in it, to its first event.")
+        notes.insert(
+            2,
+            "delay: mean time from the beginning of a recording, or a gap in it, to its first event"
+            + ("; in brackets how many of them have one." if any("(" in row[4] for row in rows[1:]) else "."),
+        )
     absent = []
     if any(group.events_per_hour is None for group in result.groups.values()):
         absent.append(f"no recording is long enough for {windows} windows in a row")
@@ -125,24 +129,24 @@ def _evaluation_table(result: Evaluation, *, delay: bool) -> str:
     return "\n".join(parts)
 
 
+def _delay(group: Group) -> str:
+    """The mean delay, and of how many stretches it is where not all have an event."""
+    if group.delay_s is None:
+        return "n/a"
+    return f"{group.delay_s:.1f}" + (f" ({group.told} of {group.stretches})" if group.told < group.stretches else "")
+
+
 def modes_table(modes: Sequence[dict[str, Any]], kept: str) -> str:
     """What `quantize` found out about each way to quantise, as text."""
-    rows = [["network", "AUROC", "worst change", "its AUROC", "error", "off", "bytes", "MACs", "ops", ""]]
-    for found in modes:
-        size = ["" if found[name] is None else f"{found[name]:,}" for name in ("bytes", "macs", "operators")]
-        rows.append([found["mode"], _four(found["auroc"]), found["worst"] or "", _four(found["worst_auroc"])])
-        off = "" if found["bytes"] is None else f"{found['from_float']:.2f}"  # of the float network itself: nothing
-        rows[-1] += [f"{found['error']:.4f}", off, *size, "kept" if found["mode"] == kept else ""]
+    from gyrovae_tf.describe import modes_rows
+
+    rows = modes_rows(modes, kept)
     note = (
         "AUROC: how well the score tells held-back normal windows from the same with a built-in change, the mean over "
         "changes; error: mean squared error of the reconstruction; off: how far it is from the float network's, in "
         "pixels. Where detection is alike, the one nearer to float is kept."
     )
     return "\n".join([table(rows), "", *textwrap.wrap(note, WIDTH)])
-
-
-def _four(number: float | None) -> str:
-    return "n/a" if number is None else f"{number:.4f}"
 
 
 def _kernels_note(result: Evaluation) -> str:

@@ -73,7 +73,10 @@ def test_status_0_without_errors_and_1_with_them(kept: Path, broken: Path) -> No
 def test_status_2_for_what_is_no_model(tmp_path: Path, kept: Path) -> None:
     (tmp_path / "text").write_text("no model")
     for words, reason in (
-        ([tmp_path / "text"], "this is not a .tflite model"),
+        (
+            [tmp_path / "text"],
+            "text is not a .tflite model; expected a .tflite file, a run or a bundle, received a text",
+        ),
         ([tmp_path / "nothing"], "there is no"),
         ([tmp_path], "holds no quantised model"),
         (["x" * 5000], "cannot read"),

@@ -249,14 +249,22 @@ def test_a_bad_recording(here: Path, content: str, says: str) -> None:
         (["emit-header", "empty", "-o", "new.h", "--prefix", "9lives"], "the prefix '9lives' is not an identifier"),
         (["emit-header", "empty", "-o", "new.h", "--prefix", "int"], "the prefix 'int' is a keyword"),
         (["info", "missing"], "there is no missing"),
-        (["info", "empty"], "empty is neither a run nor a bundle"),
-        (["info", "a.csv"], "this is not a .tflite model"),
+        (["info", "empty"], "empty is neither a run nor a bundle nor a dataset"),
+        (
+            ["info", "a.csv"],
+            "a.csv is not a .tflite model; expected a .tflite file, a run or a bundle, received a text",
+        ),
+        (["check", "a.csv"], "A recording becomes a dataset first: gyrovae-tf preprocess a.csv -o dataset"),
         (["info", "cut.tflite"], "is truncated or damaged"),
         (["info"], "Missing argument 'PATH'."),
         (["demo", "-o", "mine"], "mine holds other files"),
         (["demo", "--seed", "x"], "'x' is not a valid integer"),
         (["train", "empty", "-o", "new", "--epoch", "3"], "No such option"),
-        (["trian"], "No such command 'trian'."),
+        (["trian"], "No such command 'trian'. Did you mean 'train'?\nHelp: "),
+        (["preproccess"], "No such command 'preproccess'. Did you mean 'preprocess'?"),
+        (["zzz"], "No such command 'zzz'.\nHelp: "),
+        (["collect", "--port", "p", "-o", "empty"], "empty is a folder; expected a file to write\nGive a file's name"),
+        (["collect", "--port", "p", "-o", "empty", "--figures"], "empty is a folder"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -568,6 +576,14 @@ run on: tflm, the kernels of the device, pixel for pixel."""
     )
 
 
+def test_a_delay_tells_of_how_many_recordings_it_is() -> None:
+    """A mean over those in which the fault was found is none over all of them."""
+    half = dataclasses.replace(EVALUATION.groups["worn bearing"], stretches=2)
+    found = evaluation_table(dataclasses.replace(EVALUATION, groups={**EVALUATION.groups, "worn bearing": half}))
+    assert "12.0  3.8 (1 of 2)  0.988" in found
+    assert "to its first event; in brackets how many of them have one." in " ".join(found.split())
+
+
 @pytest.mark.parametrize(
     ("kernels", "threshold", "precision", "says"),
     [
@@ -791,6 +807,24 @@ note: All from one recording.
     assert quantized[0][0] == Path("run")
 
 
+@pytest.mark.parametrize(
+    ("a_day", "low", "high", "says"),
+    [
+        (57.3, 4.4e-06, 6.75e04, "57 false ones a day (under 0.01 to 67,500)"),
+        (130.0, 3.8, 4.5e03, "130 false ones a day (3.8 to 4,500)"),
+        (1.0, 7.1e-10, 6.75e04, "1 false one a day (under 0.01 to 67,500)"),
+        (0.0, 0.0, 40.0, "0 false ones a day (0 to 40)"),
+    ],
+)
+@pytest.mark.usefixtures("quantized")
+def test_false_events_without_powers_of_ten(
+    monkeypatch: pytest.MonkeyPatch, a_day: float, low: float, high: float, says: str
+) -> None:
+    events = {"events_per_day": a_day, "events_low": low, "events_high": high}
+    monkeypatch.setitem(QUANTIZED, "vote", {**QUANTIZED["vote"], **events})
+    assert f"1.3 s apart): {says}; a fault is told\n" in call("quantize", "run").stdout
+
+
 def test_what_quantize_found_as_json(quantized: list[tuple[Path, dict[str, Any]]]) -> None:
     expected = {
         "bundle": "run/detector.gyrovae",
@@ -964,7 +998,7 @@ def test_no_bar_where_nobody_looks(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_bar_and_a_hint_on_a_terminal(here: Path) -> None:
     (here / "a.csv").write_text(csv(6000))
-    code, lines, wrote = on_a_terminal("preprocess", "a.csv", "-o", "my data", folder=here)
+    code, lines, wrote = on_a_terminal("preprocess", "a.csv", "-o", "my data", "--lsb", ".01", folder=here)
     assert code == 0
     assert re.fullmatch(r"windows                    \[#{29}\] 100 %  took 0:0\d", lines[0])
     assert lines[1].startswith("my data: ")

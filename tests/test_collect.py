@@ -305,7 +305,7 @@ def test_a_refused_continuation_leaves_the_file_as_it_was(tmp_path: Path) -> Non
         done = collect(it.port, path, samples=3000, append=True)
     assert path.read_bytes() == before
     assert done.path == tmp_path / "r.csv.rejected"
-    assert len(Recording.read(done.path)) == 3000
+    assert len(Recording.read(done.path)) == len(done.whole) == 3000
 
 
 def test_progress_is_told(tmp_path: Path) -> None:
@@ -431,6 +431,33 @@ def test_the_command(tmp_path: Path) -> None:
         assert len(done.stderr.splitlines()) == 2
 
 
+def test_what_is_too_short_is_not_said_to_be_fit_and_the_whole_file_is_told(tmp_path: Path) -> None:
+    with pretend(Device(counting()), speed=math.inf) as it:
+        path = tmp_path / "r.csv"
+        done = run("--port", it.port, "-o", path, "--samples", 1000)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.splitlines()[1:] == [
+            "segments: 1; windows of 256 samples: 12",
+            "link: lost 0 in 0 gaps",
+            "samples: duplicates 0 %, clipped 0 %, jitter 0 %",
+            "warning: it gives only 12 windows of 256 samples, too few to train on. Record longer, or go on with",
+            "  --append.",
+            "verdict: too few windows to train on as it is: record longer, or go on with --append",
+        ]
+        done = run("--port", it.port, "-o", path, "--samples", 1000, "--append")
+        assert done.stdout.splitlines() == [
+            f"{path}: 1,000 samples, 2.5 s at 400 Hz (the device says 400 Hz)",
+            "segments: 1; windows of 256 samples: 12",
+            "the file now holds 2,000 samples, 5.0 s in 2 segments; windows: 24",
+            "link: lost 0 in 0 gaps",
+            "samples: duplicates 0 %, clipped 0 %, jitter 0 %",
+            "verdict: can be trained on",
+        ]
+        told = json.loads(run("--port", it.port, "-o", path, "--samples", 400, "--append", "--json").stdout)
+        assert (told["samples"], told["segments"], told["verdict"]["windows"]) == (400, 1, 3)
+        assert told["total"] == {"samples": 2400, "seconds": 6.0, "segments": 3, "windows": 27}
+
+
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_with_all_that_was_collected(tmp_path: Path, kind: signal.Signals) -> None:
     with pretend(Device(counting())) as it:
@@ -442,7 +469,7 @@ def test_a_signal_ends_it_with_all_that_was_collected(tmp_path: Path, kind: sign
             sent = it.record.boots[0].samples
             out, err = process.communicate(timeout=30)
     assert (process.returncode, err) == (0, "")
-    assert "verdict: can be trained on" in out
+    assert "verdict: " in out
     found = check_places(Recording.read(tmp_path / "r.csv"))
     assert found[-1] >= sent - 200  # what was under way, on a busy machine a second of it
 

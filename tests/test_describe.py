@@ -6,6 +6,7 @@ import dataclasses
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,9 +14,11 @@ from conftest import TINY_WINDOW, Tiny, tiny_options
 
 from gyrovae_tf import golden, tflite
 from gyrovae_tf.arena import Arena
-from gyrovae_tf.describe import Description, describe
+from gyrovae_tf.describe import Description, describe, figure, many
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn.quantize import BUNDLE
+from gyrovae_tf.stockbundle import Band, StockBundle, StockCalibration
+from gyrovae_tf.stockspec import StockSpec
 
 
 @pytest.fixture
@@ -48,7 +51,7 @@ def test_a_model(tiny: Tiny) -> None:
         [0],
     )
     assert [title for title, _ in found.sections] == ["model", "operators", "tensors"]
-    assert table(found, "model")["macs"] == ["109,568"]
+    assert table(found, "model")["multiply-accumulates"] == ["109,568, of which 109,568 in accelerated kernels"]
     assert table(found, "model")["contract"] == ["kept"]
     assert len(table(found, "operators")) == len(model.operators)
     tensors = table(found, "tensors")
@@ -90,15 +93,84 @@ def test_a_bundle(tiny: Tiny) -> None:
     assert facts["versions"].keys() >= {"tensorflow", "python"}
     assert [title for title, _ in found.sections] == [
         "detector",
-        "metrics",
+        "calibration",
+        "ways to quantise",
+        "training",
         "versions",
         "model",
         "operators",
         "tensors",
     ]
     rows = table(found, "detector")
-    assert rows["vote"] == ["3 5"]
-    assert rows["regimes.rhythm"] == [str(len(tiny.bundle.calibration.rhythm.codes))]
+    assert rows["window"] == ["64 samples, 320 ms"]
+    assert rows["vote"] == ["3 alarms of 5 windows"]
+    assert rows["false alarms"] == ["1 % of normal windows"]
+    assert f"rhythm {len(calibration.rhythm.codes)}," in rows["regimes"][0]
+    inner = f"{calibration.threshold:.6g}"
+    assert rows["score's inner scale"] == [f"{inner}; scores are divided by it, so that the alarm is at 1.0"]
+
+
+def test_the_calibration_of_a_bundle_in_words(tiny: Tiny, tmp_path: Path) -> None:
+    metrics = {
+        "mode": "ptq",
+        "macs": 109_568,
+        "threshold": {"threshold": 1.9, "rate": 0.01, "rate_low": 0.00047, "rate_high": 0.0861},
+        "trust": {
+            "windows": 1350,
+            "minutes": 7.2,
+            "recordings": 1,
+            "effective_windows": 10.4,
+            "promised": False,
+            "drift": 0.77,
+            "drift_p": 0.005,
+            "warnings": ["Too few data.", "The data drift."],
+            "note": "",
+        },
+        "vote": {
+            "alarms": 3,
+            "windows": 5,
+            "hop_s": 1.28,
+            "events_per_day": 60.8,
+            "events_low": 0.0006,
+            "events_high": 67_500.0,
+            "delay_s": {"1": 3.84, "0.9": 4.27, "0.5": 9.3},
+            "warnings": ["An extrapolation."],
+        },
+        "modes": [{"mode": "float", "auroc": 0.9779, "error": 0.4716}, {"mode": "ptq", "auroc": None, "bytes": 11_904}],
+        "something new": {"of": 3},
+    }
+    found = describe(dataclasses.replace(tiny.bundle, metrics=metrics).save(tmp_path / "a"))
+    assert found.to_dict()["metrics"] == metrics
+    (rows,) = (rows for title, rows in found.sections if title == "calibration")
+    assert rows == [
+        ["name", "value"],
+        ["quantised by", "ptq"],
+        ["model", "109,568 multiply-accumulates a window"],
+        ["normal windows", "1,350 windows, 7.2 minutes in 1 recording; as good as 10 independent ones"],
+        [
+            "false alarms",
+            "1 % of windows asked for; for more time of the same kind 0.047 to 8.6 % (95 % interval)",
+        ],
+        ["can be promised", "no, see the notes"],
+        [
+            "false events",
+            "61 a day (95 % interval under 0.01 to 67,500), by 3 alarms of 5 windows, 1.3 s apart",
+        ],
+        [
+            "delay of an event",
+            "3.8 s where all windows of a fault are alarms, 4.3 s where nine in ten are, 9.3 s where half are",
+        ],
+        ["drift", "later stretches score -23 % against earlier ones (by chance: p = 0.005)"],
+        ["something new.of", "3"],
+        ["note", "Too few data."],
+        ["note", "The data drift."],
+        ["note", "An extrapolation."],
+    ]
+    (ways,) = (rows for title, rows in found.sections if title == "ways to quantise")
+    assert ways[1:] == [
+        ["float", "0.9779", "", "n/a", "0.4716", "", "", "", "", ""],
+        ["ptq", "n/a", "", "n/a", "n/a", "0.00", "11,904", "", "", "kept"],
+    ]
 
 
 def test_the_arena_and_the_golden_windows_of_a_bundle(tiny: Tiny, tmp_path: Path) -> None:
@@ -121,12 +193,13 @@ def test_the_arena_and_the_golden_windows_of_a_bundle(tiny: Tiny, tmp_path: Path
         "version": made.version,
     }
     rows = table(found, "detector")
-    assert (rows["arena.host_bytes"], rows["golden.windows"]) == (["18,912"], ["6"])
+    assert rows["arena"] == ["reserve 26,032 bytes: 18,912 measured, 5,584 of scratch estimated (tflite-micro 1)"]
+    assert rows["golden windows"][0].startswith("6, of which ")
 
 
 def test_what_a_bundle_was_made_without(tiny: Tiny, tmp_path: Path) -> None:
     rows = table(describe(dataclasses.replace(tiny.bundle, arena=None, golden=None).save(tmp_path / "a")), "detector")
-    assert rows["arena"] == rows["golden"] == ["not known"]
+    assert (rows["arena"], rows["golden windows"]) == (["not measured"], ["none"])
 
 
 def test_a_run(tiny: Tiny) -> None:
@@ -138,8 +211,10 @@ def test_a_run(tiny: Tiny) -> None:
     assert facts["bundles"][BUNDLE] == json.loads(json.dumps(describe(tiny.run.path / BUNDLE).to_dict()))
     rows = table(found, "training")
     assert rows["finished"] == ["yes"]
-    assert rows["options.epochs"] == ["3"]
-    assert rows["metrics.best_epoch"] == ["3"]
+    assert rows["at the most"][0].startswith("3 epochs of ")
+    assert rows["trained"] == ["3 epochs, of which number 3 is kept"]
+    assert " nats: " in rows["field: its code carries"][0]
+    assert f"{BUNDLE}: training" not in dict(found.sections)  # told above
     assert found.sections[1][0] == f"{BUNDLE}: detector"
 
 
@@ -164,15 +239,91 @@ def test_a_model_that_breaks_the_contract_is_described(tiny: Tiny, tmp_path: Pat
 
 def test_what_is_none_of_these(tmp_path: Path) -> None:
     for path, message in (
-        (tmp_path, r"is neither a run nor a bundle; expected a folder with run.json or manifest.json, or a .tflite"),
+        (tmp_path, r"neither a run nor a bundle nor a dataset; expected a folder with run.json, manifest.json or data"),
         (tmp_path / "missing", "there is no"),
         (tmp_path / ("x" * 300), "cannot read|there is no"),
     ):
         with pytest.raises(GyrovaeError, match=message):
             describe(path)
-    (tmp_path / "a.csv").write_text("x,y,z\n1,2,3\n")
-    with pytest.raises(GyrovaeError, match=r"is not a .tflite model"):
-        describe(tmp_path / "a.csv")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "kind"),
+    [
+        ("a.csv", b"x,y,z\n1,2,3\n", "a text file of 12 bytes"),
+        ("a.h", "/* für */".encode() * 1000, "a text file of 10,000 bytes"),
+        ("a.keras", b"PK\x03\x04" + bytes(100), "a zip archive (as .keras files are) of 104 bytes"),
+        ("a.bin", bytes(100), "another binary file of 100 bytes"),
+        ("a.png", b"\x89PNG\r\n\x1a\n", "another binary file of 8 bytes"),
+        ("a", b"", "an empty file"),
+    ],
+)
+def test_a_file_that_is_no_model_is_told_in_words(tmp_path: Path, name: str, content: bytes, kind: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(GyrovaeError) as told:
+        describe(path)
+    problem, remedy = str(told.value).splitlines()
+    assert problem == f"{path} is not a .tflite model; expected a .tflite file, a run or a bundle, received {kind}"
+    if name == "a.csv":
+        assert remedy == f"A recording becomes a dataset first: gyrovae-tf preprocess {path} -o dataset"
+
+
+def test_a_bundle_for_the_stock_firmware(tiny: Tiny, tmp_path: Path) -> None:
+    levels = StockCalibration(Band(-20.0, -10.0, 0.0), Band(-30.0, -25.0, -15.0), 0.0, 0.01, 100, 3, 5)
+    rows = table(describe(StockBundle(tiny.bundle.model, StockSpec(), levels, ()).save(tmp_path / "a")), "detector")
+    assert rows["front end"] == ["of Seeed's stock firmware"]
+    assert rows["alarm, second figure"] == ["at or below -30.00 dB, or at or above -15.00 dB"]
+    assert rows["firmware.taps"] == ["200"]
+    assert rows["vote"] == ["3 alarms of 5 windows"]
+
+
+def test_a_dataset(tmp_path: Path) -> None:
+    record: dict[str, Any] = {
+        "spec": {"window": 256, "rate_hz": 200.0, "lsb": 0.001, "units": "m/s^2"},
+        "hop": 64,
+        "sources": ["a.csv", "b.csv"],
+        "train_windows": 12_345,
+        "validation_windows": 96,
+    }
+    (tmp_path / "dataset.json").write_text(json.dumps(record))
+    found = describe(tmp_path)
+    assert found.to_dict() == {
+        "dataset": {
+            "frontend": "power",
+            "train_windows": 12_345,
+            "validation_windows": 96,
+            "window": 256,
+            "hop": 64,
+            "rate_hz": 200.0,
+            "lsb": 0.001,
+            "units": "m/s^2",
+            "sources": ["a.csv", "b.csv"],
+        }
+    }
+    assert table(found, "dataset") == {
+        "windows": ["12,345 to train on, 96 held back"],
+        "window": ["256 samples; 64 from one to the next"],
+        "rate": ["200 Hz"],
+        "one count": ["0.001 m/s^2"],
+        "front end": ["power"],
+        "sources": ["a.csv, b.csv"],
+        "next": [f"gyrovae-tf train {tmp_path} -o run"],
+    }
+    (tmp_path / "dataset.json").write_text("{}")  # of whatever version: what it does not say is not known
+    assert table(describe(tmp_path), "dataset")["rate"] == ["not known Hz"]
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [(0.0, "0"), (7.1e-10, "under 0.01"), (0.23, "0.23"), (1.0, "1"), (57.3, "57"), (130.4, "130"), (6.75e4, "67,500")],
+)
+def test_a_figure_has_two_digits_and_no_power_of_ten(number: float, text: str) -> None:
+    assert figure(number) == text
+
+
+def test_counts() -> None:
+    assert [many(count, "gap") for count in (0, 1, 2, 1200)] == ["0 gaps", "1 gap", "2 gaps", "1,200 gaps"]
 
 
 @pytest.mark.parametrize(

@@ -136,6 +136,9 @@ def test_it_is_written_by_the_command(tmp_path: Path) -> None:
         "written": False,
         "command": f"esptool write-flash {OFFSET:#x} {output}",
     }
+    done = CliRunner().invoke(cli, ["flash-image", str(folder), "-o", str(output)])
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[1:] == [f"next: esptool write-flash {OFFSET:#x} {output}"]  # piped, too
     assert esptool_command("a b.bin", "/dev/ttyACM0")[:3] == ["esptool", "--port", "/dev/ttyACM0"]
 
 

@@ -130,6 +130,33 @@ def test_losses_and_damaged_lines_are_told_and_not_refused() -> None:
     assert names(of(NORMAL, collected=session(lost=10, bad_lines=1))) == []
 
 
+@pytest.mark.parametrize(
+    ("facts", "reason", "remedy"),
+    [
+        (
+            {"lost": 200, "gaps": 150},
+            "200 samples were lost on the way (3.23 %)",
+            "Use a higher baud rate or a shorter cable, and close other programs that keep this computer busy.",
+        ),
+        (
+            {"lost": 200, "gaps": 1, "reconnects": 1},
+            "200 samples were lost (3.23 %) while the device was unplugged or its port gone: 1 reconnection",
+            "See that plug and cable sit firmly, and that nothing switches the port off.",
+        ),
+        (
+            {"lost": 200, "gaps": 9, "reconnects": 2},
+            "200 samples were lost (3.23 %), some of them while the device was unplugged or its port gone: "
+            "2 reconnections",
+            "See that plug and cable sit firmly, and that nothing switches the port off. For the rest use a higher "
+            "baud rate or a shorter cable, and close other programs that keep this computer busy.",
+        ),
+    ],
+)
+def test_why_samples_were_lost(facts: dict[str, float], reason: str, remedy: str) -> None:
+    (flaw,) = of(NORMAL, collected=session(**facts)).flaws
+    assert (flaw.name, flaw.refused, flaw.reason, flaw.remedy) == ("lost", False, reason, remedy)
+
+
 def test_several_collections_in_one_file_count_together() -> None:
     found = of(NORMAL, nominal_rate_hz=200.0, collected=[*session(lost=5), *session(lost=7, steps_us=5_200_000)])
     assert found.lost == 12
@@ -139,6 +166,18 @@ def test_several_collections_in_one_file_count_together() -> None:
 @pytest.mark.parametrize(("stop", "told"), [(255, [("windows", True)]), (256, [("windows", False)]), (6000, [])])
 def test_windows_that_are_too_few(stop: int, told: list[tuple[str, bool]]) -> None:
     assert names(of(NORMAL[:stop])) == told
+
+
+def test_windows_of_the_file_that_is_continued_count() -> None:
+    part = Recording(np.asarray(NORMAL[:1000], float), 200.0, ((0, 1000),), "r")
+    alone, few, enough = (judge(part, earlier=earlier) for earlier in (0, 7, 8))
+    assert [found.windows for found in (alone, few, enough)] == [12, 12, 12]
+    assert [found.enough for found in (alone, few, enough)] == [False, False, True]
+    assert [found.good for found in (alone, few, enough)] == [True, True, True]
+    assert alone.flaws[0].reason == "it gives only 12 windows of 256 samples, too few to train on"
+    assert few.flaws[0].reason == "with this the file gives only 19 windows of 256 samples, too few to train on"
+    assert alone.flaws[0].remedy == "Record longer, or go on with --append."
+    assert alone.to_dict()["enough"] is False
 
 
 def test_windows_do_not_cross_gaps() -> None:

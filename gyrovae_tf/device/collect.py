@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from gyrovae_tf.describe import many
 from gyrovae_tf.device.journal import Journal
-from gyrovae_tf.device.judge import Judgement, judge
+from gyrovae_tf.device.judge import Judgement, count_windows, judge
 from gyrovae_tf.device.ledger import Ledger
 from gyrovae_tf.device.port import BAUD, GoneError, Port, reopen
 from gyrovae_tf.device.sequence import Row
@@ -65,6 +66,8 @@ class Collected:
     """The file with the samples: the one asked for, or, where they were refused, one of another name."""
     recording: Recording
     """What was collected now (a file that was continued holds more)."""
+    whole: Recording
+    """All that `path` holds now."""
     judgement: Judgement
     facts: dict[str, Any]
     """What is also written into the file's metadata, as the last of `collected`."""
@@ -77,7 +80,14 @@ class Collected:
         r = self.recording
         told: dict[str, Any] = {"file": str(self.path), "problem": self.problem and str(self.problem)}
         told |= {"segments": len(r.segments), "rate_hz": r.rate_hz, "units": r.units, "lsb": r.lsb}
-        return {**told, **self.facts, "verdict": self.judgement.to_dict()}
+        w = self.whole
+        total = {"samples": len(w), "seconds": w.duration_s, "segments": len(w.segments), "windows": self.windows}
+        return {**told, **self.facts, "verdict": self.judgement.to_dict(), "total": total}
+
+    @property
+    def windows(self) -> int:
+        """Windows that `path` holds, of as many samples as the verdict's."""
+        return count_windows(self.whole, self.judgement.window)
 
 
 def collect(
@@ -110,6 +120,7 @@ def collect(
     if not wait_s >= 0:
         raise GyrovaeError("the time to wait must not be negative", received=wait_s)
     check_window(window)
+    check_file(output)
     journal = Journal(output, append=append, overwrite=overwrite)
     try:
         stream = Stream()
@@ -122,6 +133,16 @@ def collect(
         return _finished(run, journal, accept_anyway, window)
     finally:
         journal.close()
+
+
+def check_file(output: str | os.PathLike[str]) -> None:
+    """Refuse a folder's name where a file is to be written."""
+    if os.path.isdir(output):  # noqa: PTH112  # Path.is_dir raises for a name that is too long
+        raise GyrovaeError(
+            f"{output} is a folder",
+            expected="a file to write",
+            remedy=f"Give a file's name, as in {Path(output) / 'normal.csv'}",
+        )
 
 
 class _Run:
@@ -224,8 +245,9 @@ class _Run:
         )
 
     def _early(self, why: str) -> GyrovaeError:
+        verb = "is" if self.ledger.kept == 1 else "are"
         return GyrovaeError(
-            f"{why}, for {self._wait_s:g} s now; {self.ledger.kept:,} samples are kept",
+            f"{why}, for {self._wait_s:g} s now; {many(self.ledger.kept, 'sample')} {verb} kept",
             remedy="Check cable and power, and go on with --append.",
         )
 
@@ -256,7 +278,8 @@ def _finished(run: _Run, journal: Journal, accept_anyway: bool, window: int) -> 
     whole = Recording.read(journal.path)
     facts = run.ledger.facts() | {"ended": run.ended}
     recording = _part(whole, 0 if journal.earlier is None else len(journal.earlier), facts)
-    judgement = judge(recording, window=window)
+    earlier = 0 if journal.earlier is None else count_windows(journal.earlier, window)
+    judgement = judge(recording, window=window, earlier=earlier)
     problem, path = run.problem, journal.path
     refused = [flaw for flaw in judgement.flaws if flaw.refused]
     facts |= {"good": judgement.good, "flaws": [flaw.reason for flaw in judgement.flaws]}
@@ -266,13 +289,13 @@ def _finished(run: _Run, journal: Journal, accept_anyway: bool, window: int) -> 
         run.ledger.note(facts)
         journal.sync(time.monotonic(), force=True)
     if refused and not accept_anyway:
-        path = journal.reject()
+        path, whole = journal.reject(), recording
         problem = GyrovaeError(
             f"not good enough to train on: {'; '.join(flaw.reason for flaw in refused)}; what was collected is kept in "
             f"{path}",
             remedy=f"{refused[0].remedy} To keep it as it is: --accept-anyway.",
         )
-    return Collected(path, recording, judgement, facts, run.ended, problem)
+    return Collected(path, recording, whole, judgement, facts, run.ended, problem)
 
 
 def _part(whole: Recording, start: int, facts: dict[str, Any]) -> Recording:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gyrovae_tf.describe import many
 from gyrovae_tf.recording import Recording
 from gyrovae_tf.spec import AXES, check_window
 
@@ -76,13 +77,27 @@ class Judgement:
         """Whether it can be trained on."""
         return not any(flaw.refused for flaw in self.flaws)
 
+    @property
+    def enough(self) -> bool:
+        """Whether there are as many windows as training needs."""
+        return not any(flaw.name == "windows" for flaw in self.flaws)
+
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready values."""
-        return {**dataclasses.asdict(self), "good": self.good}
+        return {**dataclasses.asdict(self), "good": self.good, "enough": self.enough}
 
 
-def judge(recording: Recording, *, window: int = 256) -> Judgement:
-    """A recording in, its `Judgement` out. Rate and losses are known where `collect` recorded it."""
+def count_windows(recording: Recording, window: int) -> int:
+    """Windows of so many samples, a quarter of one apart, that lie within a recording's segments."""
+    hop = window // HOP_SHARE
+    return sum(max(0, (stop - start - window) // hop + 1) for start, stop in recording.segments)
+
+
+def judge(recording: Recording, *, window: int = 256, earlier: int = 0) -> Judgement:
+    """A recording in, its `Judgement` out. Rate and losses are known where `collect` recorded it.
+
+    `earlier`: windows of the file that it continues, which count where they are to be enough to train on.
+    """
     check_window(window)
     samples, rate = recording.samples, recording.rate_hz
     sessions = _sessions(recording.metadata)
@@ -93,7 +108,6 @@ def judge(recording: Recording, *, window: int = 256) -> Judgement:
     same[1:] = samples[1:] == samples[:-1]
     same[[start for start, _ in recording.segments]] = False
     steps = max(1, len(samples) - len(recording.segments))
-    hop = window // HOP_SHARE
     lines = _total(sessions, "lines")
     made = Judgement(
         samples=len(samples),
@@ -109,11 +123,11 @@ def judge(recording: Recording, *, window: int = 256) -> Judgement:
         clipped=_clipped(recording),
         still_axes=tuple(AXES[i] for i in np.flatnonzero(np.ptp(samples, axis=0) == 0)),
         window=window,
-        windows=sum(max(0, (stop - start - window) // hop + 1) for start, stop in recording.segments),
+        windows=count_windows(recording, window),
         flaws=(),
     )
     bad = _total(sessions, "bad_lines") / max(1, lines)
-    return dataclasses.replace(made, flaws=tuple(_flaws(made, bad, recording)))
+    return dataclasses.replace(made, flaws=tuple(_flaws(made, bad, earlier, recording)))
 
 
 def _sessions(metadata: Mapping[str, object]) -> list[Mapping[str, Any]]:
@@ -158,7 +172,7 @@ def _held(axis_same: NDArray[np.float64], all_same: float) -> float:
     return 0.0 if high < 1e-6 else high
 
 
-def _flaws(made: Judgement, bad_lines: float, recording: Recording) -> Iterator[Flaw]:
+def _flaws(made: Judgement, bad_lines: float, earlier: int, recording: Recording) -> Iterator[Flaw]:
     def flaw(name: str, share: float, limits: tuple[float, float], reason: str, remedy: str) -> Iterator[Flaw]:
         if share > limits[0]:
             yield Flaw(name, share > limits[1], reason, remedy)
@@ -208,8 +222,7 @@ def _flaws(made: Judgement, bad_lines: float, recording: Recording) -> Iterator[
             "lost",
             made.lost / (made.samples + made.lost),
             _LOST,
-            f"{made.lost:,} samples were lost on the way ({_percent(made.lost / (made.samples + made.lost))})",
-            "Use a higher baud rate or a shorter cable, and close other programs that keep this computer busy.",
+            *_loss(made.lost, made.lost / (made.samples + made.lost), _sessions(recording.metadata)),
         )
     yield from flaw(
         "lines",
@@ -218,13 +231,29 @@ def _flaws(made: Judgement, bad_lines: float, recording: Recording) -> Iterator[
         f"{_percent(bad_lines)} of the lines came damaged",
         "Check the cable, the ground, and that the baud rate is the device's.",
     )
-    if made.windows < _FEW_WINDOWS:
+    if not made.windows or made.windows + earlier < _FEW_WINDOWS:
         longest = max(stop - start for start, stop in recording.segments)
         none = f"no stretch without a gap is as long as a window of {made.window} samples (the longest: {longest})"
-        few = f"it gives only {made.windows} windows of {made.window} samples, too few to train on"
-        many = made.lost is not None and made.lost > _LOST[0] * made.samples
-        remedy = "Mend what loses samples, then record longer." if many else "Record longer."
+        it = "with this the file" if earlier else "it"
+        few = f"{it} gives only {many(made.windows + earlier, 'window')} of {made.window} samples, too few to train on"
+        leaky = made.lost is not None and made.lost > _LOST[0] * made.samples
+        remedy = "Mend what loses samples, then record longer." if leaky else "Record longer, or go on with --append."
         yield Flaw("windows", not made.windows, few if made.windows else none, remedy)
+
+
+def _loss(lost: int, share: float, sessions: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
+    """What is said of lost samples, and what to do: a cable that was pulled out is no slow one."""
+    were = f"{many(lost, 'sample')} {'was' if lost == 1 else 'were'} lost"
+    part = f"({_percent(share)})"
+    slow = "a higher baud rate or a shorter cable, and close other programs that keep this computer busy."
+    breaks, gaps = _total(sessions, "reconnects"), _total(sessions, "gaps")
+    if not breaks:
+        return f"{were} on the way {part}", f"Use {slow}"
+    told = f"while the device was unplugged or its port gone: {many(breaks, 'reconnection')}"
+    hold = "See that plug and cable sit firmly, and that nothing switches the port off."
+    if gaps <= breaks:
+        return f"{were} {part} {told}", hold
+    return f"{were} {part}, some of them {told}", f"{hold} For the rest use {slow}"
 
 
 def _percent(share: float) -> str:

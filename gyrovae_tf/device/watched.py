@@ -7,6 +7,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
+from gyrovae_tf.describe import many
 from gyrovae_tf.device.monitor import Decision, Monitor
 from gyrovae_tf.device.wire import Counts
 
@@ -95,8 +96,3 @@ class Watched:
         if traffic.connections > 1:
             parts.append(f"connected {traffic.connections} times")
         return "; ".join([", ".join(parts[:3]), *parts[3:]])
-
-
-def many(count: int, what: str) -> str:
-    """A count and what is counted in, as in "1 gap" and "1,200 gaps", out."""
-    return f"{count:,} {what}" + ("" if count == 1 else "s")

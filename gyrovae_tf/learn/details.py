@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gyrovae_tf.describe import figure
 from gyrovae_tf.learn import charts
 from gyrovae_tf.learn.figures import Figures
 from gyrovae_tf.learn.health import Check, Status
@@ -47,7 +48,7 @@ def _promised(figures: Figures) -> list[list[str]]:
     tail, known, vote = figures.promise.threshold, figures.promise.trust, figures.promise.vote
     rows = []
     if tail is not None:
-        span = f"{_two(100 * tail.rate_low)} to {_two(100 * tail.rate_high)} %"
+        span = f"{figure(100 * tail.rate_low)} to {figure(100 * tail.rate_high)} %"
         meaning = (
             f"of windows are false alarms (95 % interval) for more time of the same kind; {asked(figures)} was asked"
         )
@@ -62,9 +63,9 @@ def _promised(figures: Figures) -> list[list[str]]:
         rows.append(["normal windows", f"{known.windows:,}", meaning])
     if vote is not None:
         rule = f"{vote.alarms} of {vote.windows} windows, {vote.hop_s:.2g} s apart"
-        most = _two(vote.events_high)
+        most = figure(vote.events_high)
         if vote.events_per_day > 0:
-            value, span = f"{_two(vote.events_per_day)} a day", f"95 % interval {_two(vote.events_low)} to {most}"
+            value, span = f"{figure(vote.events_per_day)} a day", f"95 % interval {figure(vote.events_low)} to {most}"
         else:
             value, span = f"0 to {most} a day", "none was seen"
         rows.append(["false events", value, f"to expect after the vote ({rule}); {span}"])
@@ -74,11 +75,6 @@ def _promised(figures: Figures) -> list[list[str]]:
                 meaning += f"; {vote.delay_s[share]:.1f} s where {part} are" if share in vote.delay_s else ""
             rows.append(["delay", f"{vote.delay_s['1']:.1f} s", meaning])
     return rows
-
-
-def _two(number: float) -> str:
-    """Two significant digits, and no powers of ten."""
-    return f"{number:,.0f}" if number >= 10 else f"{number:.2g}" if number >= 0.01 or number == 0 else "under 0.01"
 
 
 def _left_out(known: Trust, rate: float) -> str:
@@ -181,7 +177,7 @@ def agreement(figures: Figures) -> str:
         text += f", by {other[0]:.2f} and {other[1]:.2f} on abnormal motion"
     text += (
         "; one step is 1/32 standard deviation. The reconstruction error of normal motion changes by "
-        f"{100 * rise:+.1f} %. In half of the windows the score changes by less than {_two(100 * both.change)} %; in "
+        f"{100 * rise:+.1f} %. In half of the windows the score changes by less than {figure(100 * both.change)} %; in "
         f"{percent(both.same_side)} both models agree on whether it is an alarm."
     )
     rows = [
