@@ -64,6 +64,14 @@ class Bundle:
                 received=self.golden.windows.shape[1],
             )
 
+    def __repr__(self) -> str:
+        # All of its tables would fill a hundred screens.
+        spec, calibration = self.spec, self.calibration
+        return (
+            f"Bundle(window={spec.window}, rate_hz={spec.rate_hz:g}, model=<{len(self.model)} bytes>, "
+            f"threshold={calibration.threshold:g}, false_alarm_rate={calibration.false_alarm_rate:g})"
+        )
+
     @property
     def model_sha256(self) -> str:
         """SHA-256 of the .tflite, in hexadecimal."""

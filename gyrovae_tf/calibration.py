@@ -6,6 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
+from gyrovae_tf.arguments import told
 from gyrovae_tf.errors import GyrovaeError
 
 _FLOAT32 = float.fromhex("0x1.fffffep127")
@@ -87,23 +88,25 @@ class Calibration:
         for name in ("threshold", "false_alarm_rate"):
             value = getattr(self, name)
             if not (_is_float32(value) and value > 0):
-                raise GyrovaeError(f"the calibration's {name} is not usable", expected="above 0", received=value)
+                raise GyrovaeError(f"the calibration's {name} is not usable", expected="above 0", received=told(value))
         if not (_is_float32(self.reach) and 0 < self.reach < _MOST_REACH):
             raise GyrovaeError(
-                "the calibration's reach is not usable", expected=f"above 0, below {_MOST_REACH}", received=self.reach
+                "the calibration's reach is not usable",
+                expected=f"above 0, below {_MOST_REACH}",
+                received=told(self.reach),
             )
         if not (type(self.held_back_windows) is int and 0 <= self.held_back_windows <= _INT32):
             raise GyrovaeError(
                 "the calibration's held_back_windows is not usable",
                 expected="a number of windows",
-                received=self.held_back_windows,
+                received=told(self.held_back_windows),
             )
         counts = (self.vote_alarms, self.vote_windows)
         if not (all(type(v) is int for v in counts) and 1 <= self.vote_alarms <= self.vote_windows <= 64):
             raise GyrovaeError(
                 "the vote is not usable",
                 expected="1 <= alarms <= windows <= 64",
-                received=f"{self.vote_alarms} of {self.vote_windows}",
+                received=f"{told(self.vote_alarms)} of {told(self.vote_windows)}",
             )
 
     @property

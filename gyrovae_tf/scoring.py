@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from gyrovae_tf import scoretable
+from gyrovae_tf.arguments import whole
 from gyrovae_tf.bundle import Bundle
 from gyrovae_tf.chunks import is_url, optional
 from gyrovae_tf.errors import GyrovaeError
@@ -112,10 +113,9 @@ def score_recordings(
     scoretable.check_output(output)
     known = bundle if isinstance(bundle, Bundle | StockBundle) else load_bundle(bundle)
     hop = known.spec.window // 2 if hop is None else hop
-    for what, value in (("hop", hop), ("number of rows in a shard", shard_rows)):
-        if not (isinstance(value, int) and value >= 1):
-            raise GyrovaeError(f"the {what} is not usable", expected="at least 1", received=value)
-    check_jobs(jobs)
+    hop = whole(hop, "the hop is not usable", 1)
+    shard_rows = whole(shard_rows, "the number of rows in a shard is not usable", 1)
+    jobs = check_jobs(jobs)
     detector = detector_of(known, kernels)
     job = Job(known, detector.model.kernels, hop, rate_hz)
     names = find_recordings(recordings)

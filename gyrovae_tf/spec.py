@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from gyrovae_tf.arguments import whole
 from gyrovae_tf.errors import GyrovaeError
 
 VERSION = 1
@@ -187,14 +188,14 @@ class Spec:
             raise GyrovaeError(f"the spec is malformed: {error}") from None
 
 
-def check_window(window: int) -> None:
-    """Refuse a window length that is no multiple of 32 from 64 to 1024 samples."""
-    if not isinstance(window, int) or window % CELLS or not WINDOW_MIN <= window <= WINDOW_MAX:
-        raise GyrovaeError(
-            "the window length is not usable",
-            expected=f"a multiple of {CELLS} samples from {WINDOW_MIN} to {WINDOW_MAX}",
-            received=window,
-        )
+def check_window(window: int) -> int:
+    """A window length in, the same as Python's number out; refuses all but multiples of 32 from 64 to 1024 samples."""
+    problem = "the window length is not usable"
+    expected = f"a multiple of {CELLS} samples from {WINDOW_MIN} to {WINDOW_MAX}"
+    found = whole(window, problem, WINDOW_MIN, WINDOW_MAX, expected=expected)
+    if found % CELLS:
+        raise GyrovaeError(problem, expected=expected, received=found)
+    return found
 
 
 def check_rate(rate_hz: float) -> None:

@@ -17,6 +17,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
+from gyrovae_tf.arguments import whole
 from gyrovae_tf.chunks import optional
 from gyrovae_tf.errors import GyrovaeError
 
@@ -36,10 +37,9 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def check_jobs(jobs: int) -> None:
-    """Refuse what is no number of processes."""
-    if not (type(jobs) is int and jobs >= 1):
-        raise GyrovaeError("the number of jobs is not usable", expected="at least 1", received=jobs)
+def check_jobs(jobs: int) -> int:
+    """A number of processes in, the same as Python's number out; everything else is refused."""
+    return whole(jobs, "the number of jobs is not usable", 1)
 
 
 def results(work: Work, shared: Any, tasks: Sequence[Any], *, jobs: int = 1, scheduler: str | None = None) -> Results:

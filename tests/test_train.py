@@ -247,7 +247,7 @@ def test_windows_that_all_look_alike_are_no_collapse(tmp_path: Path) -> None:
 
 def test_a_diverging_loss_fails_the_training(tiny_dataset: Dataset, tmp_path: Path) -> None:
     with pytest.raises(GyrovaeError, match=r"diverged in epoch 1: .*\n.*learning-rate"):
-        train(tiny_dataset, tmp_path / "run", options=tiny_options(learning_rate=1e6))
+        train(tiny_dataset, tmp_path / "run", options=tiny_options(learning_rate=1.0, beta=3e38))
     unfinished(tmp_path / "run")
     assert not (tmp_path / "run" / "state.npz").exists()
 
@@ -330,6 +330,7 @@ def test_what_the_latent_space_of_a_dead_encoder_carries(tiny_dataset: Dataset) 
         ({"seed": 1 << 32}, "seed"),
         ({"learning_rate": 0.0}, "learning_rate"),
         ({"learning_rate": float("nan")}, "learning_rate"),
+        ({"learning_rate": 1.5}, "learning_rate is not usable; expected above 0, at most 1, received 1.5"),
         ({"beta": float("inf")}, "beta"),
         ({"beta": -1.0}, "beta"),
         ({"free_nats": -0.1}, "free_nats"),

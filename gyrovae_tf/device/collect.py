@@ -119,7 +119,7 @@ def collect(
             raise GyrovaeError(f"{what} must be above 0", received=value)
     if not wait_s >= 0:
         raise GyrovaeError("the time to wait must not be negative", received=wait_s)
-    check_window(window)
+    window = check_window(window)
     check_file(output)
     journal = Journal(output, append=append, overwrite=overwrite)
     try:

@@ -98,7 +98,7 @@ def judge(recording: Recording, *, window: int = 256, earlier: int = 0) -> Judge
 
     `earlier`: windows of the file that it continues, which count where they are to be enough to train on.
     """
-    check_window(window)
+    window = check_window(window)
     samples, rate = recording.samples, recording.rate_hz
     sessions = _sessions(recording.metadata)
     measured, jitter = _timing(sessions, whole_ms=recording.metadata.get("protocol") == "stock")

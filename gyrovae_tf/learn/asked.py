@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
+from typing import NamedTuple
 
+from gyrovae_tf.arguments import number, switch, told, whole
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn.threshold import check_rate
 
@@ -14,26 +16,44 @@ BEST = "best"
 _RATE = 0.01
 
 
+class Asked(NamedTuple):
+    """What a quantisation is asked for, in Python's numbers."""
+
+    false_alarm_rate: float
+    """The rate to calibrate for."""
+    false_alarms_per_day: float | None
+    vote: tuple[int, int] | None
+    tilt: bool
+
+
 def check_asked(
     mode: str,
     false_alarm_rate: float | None,
     false_alarms_per_day: float | None,
     vote: tuple[int, int] | None,
-) -> float:
-    """What `quantize` is asked for in, the false-alarm rate to calibrate for out; `GyrovaeError` when it cannot be."""
+    tilt: bool = False,
+) -> Asked:
+    """What `quantize` is asked for in, as it will be calibrated for out; `GyrovaeError` when it cannot be."""
     if mode not in (*MODES, BEST):
         raise GyrovaeError("unknown quantisation mode", expected=" or ".join((*MODES, BEST)), received=mode)
     if false_alarm_rate is not None and false_alarms_per_day is not None:
         raise GyrovaeError("give either a false-alarm rate or false alarms a day, not both")
-    rate = _RATE if false_alarm_rate is None else false_alarm_rate
-    check_rate(rate)
-    if false_alarms_per_day is not None and not 0 < false_alarms_per_day < math.inf:
-        raise GyrovaeError("the false alarms a day are not usable", expected="above 0", received=false_alarms_per_day)
-    check_vote(vote)
-    return rate
+    rate = check_rate(_RATE if false_alarm_rate is None else false_alarm_rate)
+    if false_alarms_per_day is not None:
+        false_alarms_per_day = number(
+            false_alarms_per_day, "the false alarms a day are not usable", "above 0", lambda value: value > 0
+        )
+    return Asked(rate, false_alarms_per_day, check_vote(vote), switch(tilt, "tilt is not usable"))
 
 
-def check_vote(vote: tuple[int, int] | None) -> None:
-    """Refuse a vote that is no k of n windows."""
-    if vote is not None and not (all(type(v) is int for v in vote) and len(vote) == 2 and 1 <= vote[0] <= vote[1] <= 8):
-        raise GyrovaeError("the vote is not usable", expected="1 <= alarms <= windows <= 8", received=f"{vote}")
+def check_vote(vote: tuple[int, int] | None) -> tuple[int, int] | None:
+    """A vote in, the same in Python's numbers out; one that is no k of n windows is refused."""
+    if vote is None:
+        return None
+    problem, expected = "the vote is not usable", "1 <= alarms <= windows <= 8"
+    if not (isinstance(vote, Sequence) and len(vote) == 2):
+        raise GyrovaeError(problem, expected=expected, received=told(vote))
+    alarms, windows = (whole(value, problem, 1, expected=expected) for value in vote)
+    if not alarms <= windows <= 8:
+        raise GyrovaeError(problem, expected=expected, received=f"{alarms} of {windows}")
+    return alarms, windows

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gyrovae_tf import runtime
+from gyrovae_tf.arguments import instance, whole
 from gyrovae_tf.bundle import POWER, STOCK, Bundle, check_replaceable, write_json
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn import baselines
@@ -88,9 +89,11 @@ def benchmark(
     A dataset that fails is told under its `error`; the others go on. `GyrovaeError` when arguments are not usable,
     scikit-learn is missing, or every dataset failed.
     """
-    _check(folders, seeds, frontend, minutes, false_alarm_rate)
+    _check(folders, frontend, minutes)
+    seeds = whole(seeds, "the number of seeds is not usable", 1)
+    false_alarm_rate = check_rate(false_alarm_rate)
     baselines.check_installed()
-    base = options or Options()
+    base = Options() if options is None else instance(options, "the options are not usable", Options)
     root = Path(output)
     check_replaceable(root, marker=RESULT)
     result: dict[str, Any] = {
@@ -253,9 +256,7 @@ def _shorter(
     return {**record, "minutes_used": used, "train_windows": len(data.train_images), **averaged(found).to_dict()}
 
 
-def _check(
-    folders: Sequence[str | PathLike[str]], seeds: int, frontend: str, minutes: Sequence[float], rate: float
-) -> None:
+def _check(folders: Sequence[str | PathLike[str]], frontend: str, minutes: Sequence[float]) -> None:
     """Refuse what would fail, or mean nothing, after a long training."""
     if isinstance(folders, str | PathLike) or not folders:
         raise GyrovaeError("no datasets", expected="a list of folders with meta.json, normal/ and anomaly/<kind>/")
@@ -263,11 +264,8 @@ def _check(
         raise GyrovaeError("unknown front end", expected=" or ".join(FRONTENDS), received=frontend)
     if frontend == STOCK and minutes:
         raise GyrovaeError("how much there is to learn from is measured on the power front end alone")
-    if not (type(seeds) is int and seeds >= 1):
-        raise GyrovaeError("the number of seeds is not usable", expected="a whole number, at least 1", received=seeds)
     if not all(0 < length < float("inf") for length in minutes):
         raise GyrovaeError("a length of motion to learn from is not usable", expected="minutes above 0")
-    check_rate(rate)
 
 
 def _names(folders: Sequence[str | PathLike[str]]) -> dict[str, Path]:

@@ -15,6 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from gyrovae_tf import arguments
 from gyrovae_tf.bundle import POWER, check_frontend, check_schema, replacing_folder, write_json
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn.cutting import cut as cut
@@ -39,6 +40,7 @@ from gyrovae_tf.learn.stored import MARKER as MARKER
 from gyrovae_tf.learn.stored import read_record, shard_name, write_shards
 from gyrovae_tf.recording import Recording, check_alike
 from gyrovae_tf.spec import CELLS, PIXEL, WINDOW_MAX, WINDOW_MIN, Spec, check_window
+from gyrovae_tf.workers import check_jobs
 
 SCHEMA_VERSION = 2
 SHARD = 4096
@@ -61,6 +63,7 @@ _ARRAYS = (
 _WINDOWS = ("train_windows", "validation_windows")
 _WINDOW = 256
 _BLOCK = 1024  # windows that are read at once
+_INT64 = (1 << 63) - 1
 _INTERLEAVED, _BUFFER = 8, 4096  # blocks that are open at a time, and windows that are shuffled
 
 
@@ -126,6 +129,7 @@ class Dataset:
         They are stretches of a hundred windows in a row and more, evenly spaced over the time of all of them, trained
         on and held back.
         """
+        most = arguments.whole(most, "the number of windows is not usable", 1)
         count = len(self.train_images)
         total = count + len(self.validation_images)
         if total <= most and self.held:
@@ -152,13 +156,16 @@ class Dataset:
         They are in standard deviations (pixels / 32), as the VAE takes them; the last batch may be smaller. They are
         read as they are asked for, so that memory does not depend on the dataset's size. In order; or, with a `seed`,
         shuffled: blocks of 1024 windows in an order that is drawn anew each time through, 8 of them interleaved, and
-        4096 windows of these shuffled. `GyrovaeError` for other parts.
+        4096 windows of these shuffled. `GyrovaeError` for other parts, batches and seeds.
         """
         from gyrovae_tf.learn.engine import tf
 
         parts = {"train": self.train_images, "validation": self.validation_images}
         if part not in parts:
             raise GyrovaeError("unknown part of a dataset", expected=" or ".join(parts), received=part)
+        batch = arguments.whole(batch, "batch is not usable", 1, _INT64)
+        if seed is not None:
+            seed = arguments.whole(seed, "seed is not usable", -_INT64, _INT64 - 1)  # the next one is used, too
         images = parts[part]
         blocks = -(-len(images) // _BLOCK)
 
@@ -340,15 +347,12 @@ def preprocess(
         recordings, meta = training_part(dataset)
         recommended = _usable(meta.get("recommended_window", _WINDOW))
     window = recommended if window is None else window
-    check_window(window)
-    hop = window // 4 if hop is None else hop
-    check_hop(hop)
-    check_lsb(lsb)
-    check_share(validation_share)
-    if not (type(shard_windows) is int and 1 <= shard_windows <= _LARGEST_SHARD):
-        raise GyrovaeError(
-            "the windows in a shard are not usable", expected=f"1 to {_LARGEST_SHARD}", received=shard_windows
-        )
+    window = check_window(window)
+    hop = check_hop(window // 4 if hop is None else hop)
+    lsb, validation_share, jobs = check_lsb(lsb), check_share(validation_share), check_jobs(jobs)
+    shard_windows = arguments.whole(
+        shard_windows, "the windows in a shard are not usable", 1, _LARGEST_SHARD, expected=f"1 to {_LARGEST_SHARD}"
+    )
     check_normal(recordings)
     sources, crew = sources_of(recordings), Crew(jobs, scheduler)
     check_crew(crew, sources)
@@ -422,22 +426,22 @@ def _usable(recommended: Any) -> int:
     return max(WINDOW_MIN, min(int(recommended) // CELLS * CELLS, WINDOW_MAX))
 
 
-def check_share(share: float) -> None:
-    """Refuse a share to hold back that leaves nothing of either."""
-    if not 0 < share < 1:
-        raise GyrovaeError("the validation share is not usable", expected="above 0, below 1", received=share)
+def check_share(share: float) -> float:
+    """A share to hold back in, the same as Python's number out; refuses one that leaves nothing of either."""
+    problem = "the validation share is not usable"
+    return arguments.number(share, problem, "above 0, below 1", lambda value: 0 < value < 1)
 
 
-def check_lsb(lsb: float | None) -> None:
-    """Refuse a size of a count that is none; None, where it is to be found out, is fine."""
-    if lsb is not None and not (math.isfinite(lsb) and lsb > 0):
-        raise GyrovaeError("the size of a count (lsb) is not usable", expected="above 0", received=lsb)
+def check_lsb(lsb: float | None) -> float | None:
+    """A size of a count in, the same as Python's number out; None, where it is to be found out, is fine."""
+    if lsb is None:
+        return None
+    return arguments.number(lsb, "the size of a count (lsb) is not usable", "above 0", lambda value: value > 0)
 
 
-def check_hop(hop: int) -> None:
-    """Refuse a hop that is no number of samples."""
-    if not (isinstance(hop, int) and hop >= 1):
-        raise GyrovaeError("the hop is not usable", expected="at least 1 sample", received=hop)
+def check_hop(hop: int) -> int:
+    """A hop in, the same as Python's number out; refuses what is no number of samples."""
+    return arguments.whole(hop, "the hop is not usable", 1, expected="at least 1 sample")
 
 
 def in_parts(

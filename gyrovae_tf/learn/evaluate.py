@@ -28,6 +28,7 @@ from gyrovae_tf.shards import Job, detector_of, lent
 from gyrovae_tf.signal.score import vote
 from gyrovae_tf.stockbundle import StockBundle, is_stock, load_bundle
 from gyrovae_tf.stockdetector import StockDetector
+from gyrovae_tf.workers import check_jobs
 
 Recordings = Sequence[Recording | str | PathLike[str]]
 
@@ -137,7 +138,7 @@ class Evaluation:
 
 
 def evaluate(
-    run: str | PathLike[str],
+    run: Bundle | StockBundle | str | PathLike[str],
     *,
     normal: Recordings = (),
     anomalies: Mapping[str, Recordings] | None = None,
@@ -154,7 +155,7 @@ def evaluate(
     long_bytes: int = LONG_BYTES,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """A quantised run (or bundle), and recordings it has never seen, in; an `Evaluation` of its .tflite out.
+    """A bundle (or its path, or a quantised run's), and recordings it has never seen, in; an `Evaluation` of it out.
 
     `normal` and `anomalies` (kind -> recordings) are recordings, or paths, folders, patterns or URLs of CSV and Parquet
     files of any length (`streaming.find_recordings`); or `dataset` is a folder in the layout normal/*.csv,
@@ -171,19 +172,22 @@ def evaluate(
     goes on there. Where files have more than `long_bytes` together, those of more than `shard_rows` rows are done so
     many rows at a time.
     """
-    if (model is not None or compare) and is_stock(run):
+    if not isinstance(run, Bundle | StockBundle | str | PathLike):
+        raise GyrovaeError("there is nothing to evaluate", expected="a bundle, or a path", received=type(run).__name__)
+    stock = isinstance(run, StockBundle) or (not isinstance(run, Bundle) and is_stock(run))
+    if (model is not None or compare) and stock:
         raise GyrovaeError("a detector for the stock firmware is evaluated as it is: without --model or --compare")
     content = None if model is None else tflite.read(model)
-    detector = detector_of(load_bundle(run), kernels, content)
+    detector = detector_of(run if isinstance(run, Bundle | StockBundle) else load_bundle(run), kernels, content)
     bundle = detector.bundle
     normal, anomalies = to_test_on(normal, anomalies, dataset)
     if not normal:
         raise GyrovaeError("no normal recordings to evaluate on", remedy="Give some that were not trained on: --normal")
     if "normal" in anomalies:
         raise GyrovaeError('a kind of anomaly cannot be called "normal"')
-    hop = bundle.spec.window // 2 if hop is None else hop
-    check_hop(hop)
-    classical = load_baseline(run)
+    hop = check_hop(bundle.spec.window // 2 if hop is None else hop)
+    jobs = None if jobs is None else check_jobs(jobs)
+    classical = None if isinstance(run, Bundle | StockBundle) else load_baseline(run)
     job = Job(bundle, detector.model.kernels, hop, rate_hz, content)
     with lent(job, detector):
         found = measure(

@@ -17,6 +17,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from gyrovae_tf.arguments import instance, number, switch
 from gyrovae_tf.bundle import check_replaceable, read_json, replacing_folder, write_json
 from gyrovae_tf.errors import GyrovaeError, atomic_write
 from gyrovae_tf.fleettable import Wanted, check_apart, models_of, read_fleet_table
@@ -136,7 +137,7 @@ def fleet(
         hop,
         rate_hz,
         lsb,
-        dataclasses.asdict(options or Options()),
+        dataclasses.asdict(Options() if options is None else instance(options, "the options are not usable", Options)),
         mode,
         false_alarm_rate,
         false_alarms_per_day,
@@ -145,7 +146,7 @@ def fleet(
         reports,
         keep_datasets,
     )
-    _check(settings, jobs)
+    settings, jobs = _checked(settings), check_jobs(jobs)
     known = read_fleet_table(table)
     by = by or ("group" if known.grouped else "device")
     wanted = models_of(known, by)
@@ -192,17 +193,25 @@ def fleet(
     return result
 
 
-def _check(settings: Settings, jobs: int) -> None:
-    """Refuse at once what every model would fail on."""
-    if settings.window is not None:
-        check_window(settings.window)
-    if settings.hop is not None:
-        check_hop(settings.hop)
-    if settings.rate_hz is not None and not 0 < settings.rate_hz < float("inf"):
-        raise GyrovaeError("rate_hz is not usable", expected="above 0", received=settings.rate_hz)
-    check_lsb(settings.lsb)
-    check_asked(settings.mode, settings.false_alarm_rate, settings.false_alarms_per_day, settings.vote)
-    check_jobs(jobs)
+def _checked(settings: Settings) -> Settings:
+    """Settings in, the same in Python's numbers out; refuses at once what every model would fail on."""
+    window, hop, rate_hz = settings.window, settings.hop, settings.rate_hz
+    asked = check_asked(
+        settings.mode, settings.false_alarm_rate, settings.false_alarms_per_day, settings.vote, settings.tilt
+    )
+    return settings._replace(
+        window=None if window is None else check_window(window),
+        hop=None if hop is None else check_hop(hop),
+        rate_hz=None if rate_hz is None else number(rate_hz, "rate_hz is not usable", "above 0", lambda rate: rate > 0),
+        lsb=check_lsb(settings.lsb),
+        # What was not given stays so: a fleet is known by its settings.
+        false_alarm_rate=None if settings.false_alarm_rate is None else asked.false_alarm_rate,
+        false_alarms_per_day=asked.false_alarms_per_day,
+        vote=asked.vote,
+        tilt=asked.tilt,
+        reports=switch(settings.reports, "reports is not usable"),
+        keep_datasets=switch(settings.keep_datasets, "keep_datasets is not usable"),
+    )
 
 
 def _begin(root: Path, head: Mapping[str, Any], *, resume: bool, overwrite: bool) -> None:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from gyrovae_tf.errors import GyrovaeError
+from gyrovae_tf.arguments import number, whole
 
 LARGEST_BATCH = 8192
 """Windows: a gigabyte and a half of intermediate values."""
+_COUNTS = {  # the least and the most
+    "epochs": (1, (1 << 31) - 1),
+    "batch": (1, LARGEST_BATCH),
+    "warm_up_steps": (0, (1 << 31) - 1),
+    "patience": (1, (1 << 31) - 1),
+    "seed": (0, (1 << 32) - 1),
+    "steps_per_epoch": (1, (1 << 31) - 1),
+}
+_FLOAT32 = float.fromhex("0x1.fffffep127")  # what TensorFlow computes with
 
 
 @dataclass(frozen=True)
@@ -16,7 +25,7 @@ class Options:
     """How to train; the defaults suit minutes of motion of one machine."""
 
     epochs: int = 40
-    """At the most; an epoch is 100 steps whatever the size of the dataset."""
+    """At the most; an epoch is `steps_per_epoch` steps, whatever the size of the dataset."""
     batch: int = 64
     """Windows a step, drawn with replacement."""
     learning_rate: float = 2e-3
@@ -36,20 +45,17 @@ class Options:
     """Steps between two validations."""
 
     def __post_init__(self) -> None:
-        counts = {"epochs": 1, "batch": 1, "patience": 1, "steps_per_epoch": 1, "warm_up_steps": 0, "seed": 0}
-        for name, least in counts.items():
-            value = getattr(self, name)
-            if type(value) is not int:
-                raise GyrovaeError(f"{name} is not usable", expected="a whole number", received=repr(value))
-            if value < least:
-                raise GyrovaeError(f"{name} is not usable", expected=f"at least {least}", received=value)
-        if self.batch > LARGEST_BATCH:
-            raise GyrovaeError("batch is not usable", expected=f"at most {LARGEST_BATCH}", received=self.batch)
-        if self.seed >= 1 << 32:
-            raise GyrovaeError("seed is not usable", expected="below 2^32", received=self.seed)
-        for name in ("learning_rate", "beta"):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value > 0):
-                raise GyrovaeError(f"{name} is not usable", expected="above 0", received=value)
-        if not (math.isfinite(self.free_nats) and self.free_nats >= 0):
-            raise GyrovaeError("free_nats is not usable", expected="0 or more", received=self.free_nats)
+        taken: dict[str, float] = {
+            name: whole(getattr(self, name), f"{name} is not usable", least, most)
+            for name, (least, most) in _COUNTS.items()
+        }
+        floats: dict[str, tuple[str, Callable[[float], bool]]] = {
+            "learning_rate": ("above 0, at most 1", lambda value: 0 < value <= 1),
+            "beta": ("above 0, at most 3.4e38", lambda value: 0 < value <= _FLOAT32),
+            "free_nats": ("0 or more, at most 3.4e38", lambda value: 0 <= value <= _FLOAT32),
+        }
+        for name, (expected, fits) in floats.items():
+            taken[name] = number(getattr(self, name), f"{name} is not usable", expected, fits)
+        # numpy's numbers become Python's: a run's record is JSON.
+        for name, value in taken.items():
+            object.__setattr__(self, name, value)

@@ -47,7 +47,7 @@ def quantize(
     windows so many are used, and "excerpt" says how many of how many (`Dataset.excerpt`). The arena is measured and
     golden windows are made with the same kernels; without the device's (the extra `tflm`) the bundle has no arena.
     """
-    rate = check_asked(mode, false_alarm_rate, false_alarms_per_day, vote)
+    asked = check_asked(mode, false_alarm_rate, false_alarms_per_day, vote, tilt)
     run = run if isinstance(run, Run) else Run.load(run)
     data = run.load_dataset()
     some = data.excerpt()
@@ -57,10 +57,7 @@ def quantize(
         some,
         choose(found),
         found,
-        false_alarm_rate=rate,
-        false_alarms_per_day=false_alarms_per_day,
-        vote=vote,
-        tilt=tilt,
+        **asked._asdict(),
         progress=progress,
     )
     if some is not data:

@@ -153,8 +153,7 @@ def stock_preprocess(
             raise GyrovaeError("give either recordings or a dataset, not both")
         recordings, _ = training_part(dataset)
     hop = WINDOW // 4 if hop is None else hop
-    check_hop(hop)
-    check_share(validation_share)
+    hop, validation_share = check_hop(hop), check_share(validation_share)
     known = read_all(recordings, rate_hz=rate_hz)
     _check_like_the_firmware(known)
     origins, held_back, training = divided(known, WINDOW, hop, validation_share)

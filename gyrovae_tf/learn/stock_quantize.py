@@ -63,8 +63,7 @@ def stock_quantize(
     given) have a figure beyond one of its two levels; each has the same share in that. `metrics` as for `quantize`.
     """
     rate = 0.01 if false_alarm_rate is None else false_alarm_rate
-    check_rate(rate)
-    check_vote(vote)
+    rate, vote = check_rate(rate), check_vote(vote)
     run = run if isinstance(run, Run) else Run.load(run)
     data = load_dataset(run)
     chosen = data.train_windows[_spread(len(data.train_windows), _REPRESENTATIVE)]

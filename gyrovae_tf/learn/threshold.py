@@ -17,6 +17,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from gyrovae_tf.arguments import number
 from gyrovae_tf.errors import GyrovaeError
 
 Floats = NDArray[np.float64]
@@ -85,7 +86,7 @@ def tail_fit(
     are no numbers at or above 0, and for other rates and methods.
     """
     scores, blocks = _checked(scores, blocks)
-    check_rate(rate)
+    rate = check_rate(rate)
     if method not in METHODS:
         raise GyrovaeError("unknown way to fit a tail", expected=" or ".join(METHODS), received=method)
     fit = METHODS[method]
@@ -114,12 +115,11 @@ def tail_fit(
     )
 
 
-def check_rate(rate: float) -> None:
-    """Refuse a false-alarm rate that is no share above 0, or is beyond where tails are fitted."""
-    if not 0 < rate <= TAIL_SHARE:
-        raise GyrovaeError(
-            "the false-alarm rate is not usable", expected=f"above 0, at most {TAIL_SHARE}", received=rate
-        )
+def check_rate(rate: float) -> float:
+    """A false-alarm rate in, the same as Python's number out; refuses what is no share above 0, or is beyond where
+    tails are fitted."""
+    expected = f"above 0, at most {TAIL_SHARE}"
+    return number(rate, "the false-alarm rate is not usable", expected, lambda value: 0 < value <= TAIL_SHARE)
 
 
 def exponential(scores: Floats, rate: float) -> float:

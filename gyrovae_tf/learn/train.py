@@ -69,10 +69,14 @@ def train(
     """A dataset (or its folder) in, a `Run` in the folder `output` out.
 
     The state is saved after every epoch; after Ctrl-C or a kill, `resume` goes on from there and ends with what an
-    uninterrupted run would have ended with (every draw depends on seed and step alone). `GyrovaeError` when `output`
-    holds a run and neither `resume` nor `overwrite` is given, when the dataset has changed, when the loss is no
-    number, and when the latent space ends up carrying nothing (posterior collapse) though there is something to tell;
-    where there is not, as normal windows look alike but for noise, the metric `alike` says so (see `check_latent`).
+    uninterrupted run would have ended with (every draw depends on seed and step alone). The same data and seed give the
+    same weights on a computer, in a process that has not used TensorFlow before: one that has may add up in another
+    order. TensorFlow's seed and its deterministic kernels stay set in this process afterwards.
+
+    `GyrovaeError` when `output` holds a run and neither `resume` nor `overwrite` is given, when the dataset has
+    changed, when the loss is no number, and when the latent space ends up carrying nothing (posterior collapse) though
+    there is something to tell; where there is not, as normal windows look alike but for noise, the metric `alike` says
+    so (see `check_latent`).
 
     `distribute` "mirrored" shares each batch out among the GPUs (or else the processors that TensorFlow was told of) of
     this computer, "multiworker" among processes on several, each started with the same arguments and a TF_CONFIG that

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gyrovae_tf.errors import GyrovaeError
+from gyrovae_tf.arguments import whole
 from gyrovae_tf.learn import replicas
 from gyrovae_tf.learn.engine import keras, tf
 from gyrovae_tf.spec import BANDS, CELLS, PIXEL
@@ -41,8 +41,9 @@ class Architecture:
 
     def __post_init__(self) -> None:
         for name, value in dataclasses.asdict(self).items():
-            if not (type(value) is int and 1 <= value <= 1024):
-                raise GyrovaeError(f"{name} is not usable", expected="a whole number from 1 to 1024", received=value)
+            expected = "a whole number from 1 to 1024"
+            # numpy's become Python's: a run's record is JSON.
+            object.__setattr__(self, name, whole(value, f"{name} is not usable", 1, 1024, expected=expected))
 
 
 def encoder(image: Any, architecture: Architecture, branch: str) -> tuple[Any, Any]:

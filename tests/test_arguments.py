@@ -1,0 +1,298 @@
+"""What the public functions take as numbers, switches and objects, and how they refuse the rest."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import TINY_MACHINE, Tiny
+
+import gyrovae_tf as gt
+from gyrovae_tf.arguments import instance, number, switch, whole
+from gyrovae_tf.learn.asked import check_asked
+from gyrovae_tf.learn.dataset import Dataset
+from gyrovae_tf.spec import check_window
+from gyrovae_tf.workers import check_jobs
+
+NORMAL = gt.simulate(TINY_MACHINE, seconds=60, seed=1)
+
+
+# --- the helpers -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("value", [3, np.int8(3), np.uint64(3), np.int64(3)])
+def test_a_whole_number_becomes_pythons(value: Any) -> None:
+    assert type(whole(value, "no", 3, 3)) is int
+    assert type(number(value, "no", "3", lambda found: found == 3)) is int
+
+
+@pytest.mark.parametrize("value", [0.5, np.float16(0.5), np.float32(0.5), np.float64(0.5), np.longdouble(0.5)])
+def test_a_number_becomes_pythons(value: Any) -> None:
+    assert type(number(value, "no", "0.5", lambda found: found == 0.5)) is float
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("3", "'3' (text)"),
+        (None, "None"),
+        (True, "True (bool)"),
+        ([3], "[3] (list)"),
+        (3j, "3j (complex)"),
+        (Decimal(3), "Decimal('3') (Decimal)"),
+        (Fraction(3), "Fraction(3, 1) (Fraction)"),
+        (float("nan"), "nan"),
+        (float("inf"), "inf"),
+    ],
+)
+def test_what_is_no_number_is_told(value: Any, shown: str) -> None:
+    for refused in (
+        lambda: whole(value, "the hop is not usable", 1),
+        lambda: number(value, "the hop is not usable", "a whole number", lambda found: found > 0),
+    ):
+        with pytest.raises(gt.GyrovaeError) as found:
+            refused()
+        assert str(found.value) == f"the hop is not usable; expected a whole number, received {shown}"
+
+
+def test_numbers_out_of_range_are_told() -> None:
+    for least, most, message in ((4, None, "at least 4, received 3"), (1, 2, "at most 2, received 3")):
+        with pytest.raises(gt.GyrovaeError, match=f"no; expected {message}"):
+            whole(3, "no", least, most)
+    for huge in (10**400, 10**5000):  # a float holds neither, and Python does not write the second
+        with pytest.raises(gt.GyrovaeError, match="no; expected above 0, received"):
+            number(huge, "no", "above 0", lambda found: found > 0)
+        with pytest.raises(gt.GyrovaeError, match="no; expected at most 5, received"):
+            whole(huge, "no", 0, 5)
+
+
+def test_a_switch_is_true_or_false() -> None:
+    assert switch(True, "no") is True
+    assert switch(np.bool_(False), "no") is False
+    for value, shown in (("no", r"'no' \(text\)"), (0, "0"), (None, "None")):
+        with pytest.raises(gt.GyrovaeError, match=f"tilt is not usable; expected True or False, received {shown}"):
+            switch(value, "tilt is not usable")
+
+
+def test_an_object_is_of_its_class() -> None:
+    options = gt.Options()
+    assert instance(options, "no", gt.Options) is options
+    with pytest.raises(gt.GyrovaeError, match=r"no; expected a gyrovae_tf.Options, received {'epochs': 1} \(dict\)"):
+        instance({"epochs": 1}, "no", gt.Options)
+
+
+# --- options -----------------------------------------------------------------------------------------------------
+
+
+def test_options_take_numpys_numbers_and_keep_pythons() -> None:
+    given = gt.Options(
+        epochs=np.int64(3),  # type: ignore[arg-type]
+        seed=np.uint32(7),  # type: ignore[arg-type]
+        learning_rate=np.float32(0.5),  # type: ignore[arg-type]
+        free_nats=np.int64(0),  # type: ignore[arg-type]
+    )
+    assert given == gt.Options(epochs=3, seed=7, learning_rate=0.5, free_nats=0)
+    types = {name: type(value) for name, value in dataclasses.asdict(given).items()}
+    assert types == {
+        "epochs": int,
+        "batch": int,
+        "learning_rate": float,
+        "beta": float,
+        "warm_up_steps": int,
+        "free_nats": int,
+        "patience": int,
+        "seed": int,
+        "steps_per_epoch": int,
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("learning_rate", "3", r"expected above 0, at most 1, received '3' \(text\)"),
+        ("learning_rate", None, "expected above 0, at most 1, received None"),
+        ("learning_rate", [1], r"expected above 0, at most 1, received \[1\] \(list\)"),
+        ("learning_rate", 1j, r"expected above 0, at most 1, received 1j \(complex\)"),
+        ("learning_rate", True, r"expected above 0, at most 1, received True \(bool\)"),
+        ("learning_rate", 1e300, r"expected above 0, at most 1, received 1e\+300"),
+        ("learning_rate", Decimal("0.5"), "received Decimal"),
+        ("beta", Fraction(1, 2), "expected above 0, at most 3.4e38, received Fraction"),
+        ("beta", 1e39, r"expected above 0, at most 3.4e38, received 1e\+39"),
+        ("free_nats", "0", r"expected 0 or more, at most 3.4e38, received '0' \(text\)"),
+        ("warm_up_steps", 10**400, "expected at most 2147483647, received 1000"),
+        ("epochs", 1 << 31, "expected at most 2147483647, received 2147483648"),
+        ("steps_per_epoch", 1 << 31, "expected at most 2147483647, received 2147483648"),
+        ("patience", 1 << 31, "expected at most 2147483647, received 2147483648"),
+    ],
+)
+def test_options_refuse_what_is_no_number_or_too_much(name: str, value: Any, message: str) -> None:
+    with pytest.raises(gt.GyrovaeError, match=f"{name} is not usable; .*{message}"):
+        gt.Options(**{name: value})
+    gt.Options(learning_rate=1, beta=3.4e38, epochs=(1 << 31) - 1, warm_up_steps=(1 << 31) - 1)
+
+
+@pytest.mark.parametrize(("name", "kind"), [("options", "Options"), ("architecture", "Architecture")])
+def test_train_takes_objects_of_its_classes(tiny_dataset: Dataset, tmp_path: Path, name: str, kind: str) -> None:
+    for value in ({"epochs": 1}, {}, "fast"):
+        with pytest.raises(
+            gt.GyrovaeError, match=rf"{name} (are|is) not usable; expected a gyrovae_tf.{kind}, received"
+        ):
+            gt.train(tiny_dataset, tmp_path / "run", **{name: value})  # type: ignore[arg-type]
+    assert not (tmp_path / "run").exists()
+
+
+# --- preprocess --------------------------------------------------------------------------------------------------
+
+
+def test_preprocess_takes_numpys_numbers(tiny_dataset: Dataset, tmp_path: Path) -> None:
+    made = gt.preprocess(
+        [NORMAL],
+        tmp_path / "dataset",
+        window=np.int64(64),  # type: ignore[arg-type]
+        hop=np.int32(32),  # type: ignore[arg-type]
+        validation_share=np.float32(0.25),  # type: ignore[arg-type]
+        jobs=np.int64(1),  # type: ignore[arg-type]
+        shard_windows=np.int64(4096),  # type: ignore[arg-type]
+    )
+    assert made.digest == tiny_dataset.digest
+    assert gt.Dataset.load(tmp_path / "dataset").digest == tiny_dataset.digest
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("window", "256", r"a multiple of 32 samples from 64 to 1024, received '256' \(text\)"),
+        ("window", 256.0, "a multiple of 32 samples from 64 to 1024, received 256.0"),
+        ("hop", "64", r"the hop is not usable; expected at least 1 sample, received '64' \(text\)"),
+        ("hop", True, r"the hop is not usable; expected at least 1 sample, received True \(bool\)"),
+        ("lsb", "0.01", r"\(lsb\) is not usable; expected above 0, received '0.01' \(text\)"),
+        ("validation_share", "a", r"expected above 0, below 1, received 'a' \(text\)"),
+        ("jobs", "2", r"the number of jobs is not usable; expected a whole number, received '2' \(text\)"),
+        ("shard_windows", "5", r"expected 1 to 1048576, received '5' \(text\)"),
+    ],
+)
+def test_preprocess_refuses_texts(tmp_path: Path, name: str, value: Any, message: str) -> None:
+    with pytest.raises(gt.GyrovaeError, match=message):
+        gt.preprocess([NORMAL], tmp_path / "dataset", **{name: value})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_checks_give_pythons_numbers() -> None:
+    assert type(check_window(np.int64(256))) is int  # type: ignore[arg-type]
+    assert type(check_jobs(np.int8(2))) is int  # type: ignore[arg-type]
+
+
+# --- datasets ----------------------------------------------------------------------------------------------------
+
+
+def test_an_excerpt_is_of_at_least_one_window(tiny_dataset: Dataset) -> None:
+    assert len(tiny_dataset.excerpt(1).train_images) + len(tiny_dataset.excerpt(1).validation_images) == 1
+    assert tiny_dataset.excerpt(np.int64(10_000)) is tiny_dataset  # type: ignore[arg-type]
+    for value, message in ((0, "at least 1, received 0"), (-1, "at least 1"), ("a", r"a whole number, received 'a'")):
+        with pytest.raises(gt.GyrovaeError, match=f"the number of windows is not usable; expected {message}"):
+            tiny_dataset.excerpt(value)  # type: ignore[arg-type]
+
+
+def test_tf_data_takes_whole_numbers(tiny_dataset: Dataset) -> None:
+    for words, message in (
+        ({"batch": 0}, "batch is not usable; expected at least 1, received 0"),
+        ({"batch": "64"}, "batch is not usable; expected a whole number, received '64'"),
+        ({"seed": "a"}, "seed is not usable; expected a whole number, received 'a'"),
+        ({"seed": 1 << 63}, "seed is not usable; expected at most"),
+    ):
+        with pytest.raises(gt.GyrovaeError, match=message):
+            tiny_dataset.tf_data(**words)  # type: ignore[arg-type]
+    batches = tiny_dataset.tf_data(batch=np.int64(50), seed=np.int64(-1))  # type: ignore[arg-type]
+    assert next(iter(batches)).shape == (50, 2, 32, 32, 3)
+
+
+# --- quantize ----------------------------------------------------------------------------------------------------
+
+
+def test_a_quantisation_is_asked_for_in_pythons_numbers() -> None:
+    asked = check_asked("best", np.float32(0.125), None, (np.int64(3), np.int8(5)), np.bool_(True))  # type: ignore[arg-type]
+    assert asked == (0.125, None, (3, 5), True)
+    assert list(map(type, (asked.false_alarm_rate, *(asked.vote or ()), asked.tilt))) == [float, int, int, bool]
+    assert check_asked("ptq", None, np.int64(2), [1, 2]) == (0.01, 2, (1, 2), False)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            {"false_alarm_rate": "0.01"},
+            r"false-alarm rate is not usable; expected above 0, .* received '0.01' \(text\)",
+        ),
+        ({"false_alarms_per_day": "1"}, r"a day are not usable; expected above 0, received '1' \(text\)"),
+        ({"false_alarms_per_day": True}, r"a day are not usable; expected above 0, received True \(bool\)"),
+        ({"vote": 3}, "the vote is not usable; expected 1 <= alarms <= windows <= 8, received 3"),
+        ({"vote": "35"}, r"the vote is not usable; .* received '3' \(text\)"),
+        ({"tilt": "no"}, r"tilt is not usable; expected True or False, received 'no' \(text\)"),
+        ({"tilt": None}, "tilt is not usable; expected True or False, received None"),
+    ],
+)
+def test_quantize_refuses_at_once(tmp_path: Path, words: dict[str, Any], message: str) -> None:
+    with pytest.raises(gt.GyrovaeError, match=message):
+        gt.quantize(tmp_path / "no-such-run", **words)
+
+
+def test_quantize_takes_numpys_numbers(tiny: Tiny, tmp_path: Path) -> None:
+    run = tiny.copy(tmp_path)
+    rate, vote = np.float32(0.125), (np.int64(2), np.int8(3))
+    made = gt.quantize(run, mode="ptq", false_alarm_rate=rate, vote=vote)  # type: ignore[arg-type]
+    kept = gt.Bundle.load(run).calibration
+    assert kept == made.calibration
+    assert (kept.false_alarm_rate, kept.vote_alarms, kept.vote_windows) == (0.125, 2, 3)
+
+
+def test_a_calibration_says_what_it_cannot_take(tiny: Tiny) -> None:
+    with pytest.raises(gt.GyrovaeError, match=r"threshold is not usable; expected above 0, received .*\(float32\)"):
+        dataclasses.replace(tiny.bundle.calibration, threshold=np.float32(1.2))  # type: ignore[arg-type]
+
+
+# --- bundles -----------------------------------------------------------------------------------------------------
+
+
+def test_evaluate_takes_a_bundle_itself(tiny: Tiny) -> None:
+    off = gt.simulate(TINY_MACHINE, seconds=10, seed=3, fault="off")
+    by_path = gt.evaluate(tiny.run, normal=[NORMAL], anomalies={"off": [off]}, hop=32)
+    found = gt.evaluate(tiny.bundle, normal=[NORMAL], anomalies={"off": [off]}, hop=np.int64(32))  # type: ignore[arg-type]
+    assert by_path.baseline_auroc is not None
+    assert found == dataclasses.replace(by_path, baseline_auroc=None, baseline_alarms=None)
+    assert type(found.hop) is int
+
+
+def test_evaluate_refuses_what_is_neither_a_bundle_nor_a_path(tiny: Tiny) -> None:
+    for value, name in ((None, "NoneType"), (3, "int"), (tiny.dataset, "Dataset")):
+        with pytest.raises(
+            gt.GyrovaeError, match=f"nothing to evaluate; expected a bundle, or a path, received {name}"
+        ):
+            gt.evaluate(value, normal=[NORMAL])  # type: ignore[arg-type]
+    with pytest.raises(gt.GyrovaeError, match=r"number of jobs is not usable; expected a whole number, received '2'"):
+        gt.evaluate(tiny.bundle, normal=[NORMAL], jobs="2")  # type: ignore[arg-type]
+
+
+def test_a_bundle_shows_itself_in_a_line(tiny: Tiny) -> None:
+    shown = repr(tiny.bundle)
+    assert shown.startswith("Bundle(window=64, rate_hz=200, model=<")
+    assert f"<{len(tiny.bundle.model)} bytes>, threshold=" in shown
+    assert shown.endswith("false_alarm_rate=0.01)")
+
+
+# --- types -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_type_checkers_find_a_misspelt_name(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text("import gyrovae_tf as gt\n\nnormal = gt.Recording.read('a.csv')\ngt.nope(normal)\n")
+    words = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path / "cache"), str(script)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[1])
+    assert 'script.py:4: error: Module has no attribute "nope"' in done.stdout
