@@ -181,7 +181,7 @@ def test_emit_header_and_flash_image(tiny: Tiny, tmp_path: Path) -> None:
 def _export(place: Path, precision: str) -> None:
     from gyrovae_tf.learn import export as library
 
-    library.to_precision = lambda *_: b"another model"  # type: ignore[assignment]  # seconds without writing
+    library.to_precision = lambda *_: b"    TFL3 another model"  # type: ignore[assignment]  # seconds without writing
     library.tflite.describe = lambda _: SimpleNamespace(macs=0, op_names=())  # type: ignore[assignment,return-value]
     library.export(place / "run", precision=precision, output=place / "model.tflite")
 
@@ -197,7 +197,7 @@ def _report(place: Path, hop: int) -> None:
     library.gather = lambda *_, **rest: SimpleNamespace(data=None, bundle=None, hop=rest["hop"])  # type: ignore[assignment,return-value]
     library.checks = lambda *_: ()  # type: ignore[assignment]
     library.judge = lambda *_: None  # type: ignore[assignment,return-value]
-    library.page = lambda figures, *_: f"{figures.hop} " * 500_000  # type: ignore[assignment,attr-defined]
+    library.page = lambda figures, *_: "<!DOCTYPE html>" + f"{figures.hop} " * 500_000  # type: ignore[assignment,attr-defined]
     library._summary = lambda *_: {}  # type: ignore[assignment]
     library.report(place / "run", place / "report.html", hop=hop)
 
