@@ -32,10 +32,9 @@ def check(model: Path, target: str, as_json: bool) -> None:
 
     Exit status: 0 without errors, 1 with errors, 2 when MODEL cannot be used at all.
     """
-    from gyrovae_tf.describe import model_or_folder
     from gyrovae_tf.lint import check
 
-    result = check(model_or_folder(model), target)
+    result = check(model, target)
     if as_json:
         print_json(result.to_dict())
     else:
@@ -45,7 +44,7 @@ def check(model: Path, target: str, as_json: bool) -> None:
 
 
 def _text(result: Check) -> Iterator[str]:
-    from gyrovae_tf.describe import many
+    from gyrovae_tf.wording import many
 
     yield from textwrap.wrap(f"target: {result.title}", WIDTH)
     share = f" ({100 * result.accelerated_macs / result.macs:.0f} % accelerated)" if result.macs else ""

@@ -126,16 +126,13 @@ def _figures(
     port: str, output: Path, as_json: bool, model: Path | None, samples: int | None, accept_anyway: bool, **options: Any
 ) -> None:
     """`collect --figures`."""
-    from gyrovae_tf.describe import many
     from gyrovae_tf.device import figures as library
-    from gyrovae_tf.device.collect import check_file
+    from gyrovae_tf.wording import many
 
     from .live import line_for
 
     del options["window"]
     refuse({"samples": samples, "accept_anyway": accept_anyway}, "figures are no samples")
-
-    check_file(output)
 
     def decided(decision: Decision) -> None:
         if decision.alarm or decision.event:
@@ -164,7 +161,7 @@ def _told(text: str) -> None:
 
 def _summary(done: Collected) -> Iterator[str]:
     """What was collected, as text."""
-    from gyrovae_tf.describe import many
+    from gyrovae_tf.wording import many
 
     recording, facts, verdict = done.recording, done.facts, done.judgement
     rate = f" at {facts['measured_rate_hz']:.5g} Hz" if facts["measured_rate_hz"] else ""

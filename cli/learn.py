@@ -135,7 +135,7 @@ def preprocess(
             }
         )
         return
-    from gyrovae_tf.describe import many
+    from gyrovae_tf.wording import many
 
     click.echo(
         f"{output}: {many(len(made.train_images), 'window')} to train on and {len(made.validation_images)} held back, "
@@ -216,7 +216,7 @@ def train(
     if as_json:
         print_json({"run": str(output), **run.metrics})
         return
-    from gyrovae_tf.describe import many
+    from gyrovae_tf.wording import many
 
     metrics = run.metrics
     if not metrics:
@@ -259,7 +259,8 @@ def quantize(run: Path, as_json: bool, **options: Any) -> None:
     ptq quantises after training; qat goes on training with int8's rounding in it; best does both and keeps the one that
     tells more of built-in changes of normal motion that was held back.
     """
-    from gyrovae_tf.describe import figure, is_stock_run
+    from gyrovae_tf.describe import is_stock_run
+    from gyrovae_tf.wording import figure
 
     if is_stock_run(run):
         stock.quantize(run, as_json, **options)

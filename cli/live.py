@@ -145,7 +145,7 @@ class View:
         return [*lines, *self._counts(width)]
 
     def _counts(self, width: int) -> list[str]:
-        from gyrovae_tf.describe import many
+        from gyrovae_tf.wording import many
 
         watched = self._watched
         monitor, counters = watched.monitor, watched.counters()

@@ -104,7 +104,7 @@ def score(
 
 
 def _text(done: Scored) -> str:
-    from gyrovae_tf.describe import many
+    from gyrovae_tf.wording import many
 
     rows = [["device", "", "windows", "alarms", "events", "median", "upper", "trend", "mostly"]]
     for device in done.devices[:_SHOWN]:

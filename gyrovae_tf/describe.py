@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from gyrovae_tf.bundle import MANIFEST, STOCK, SUFFIX, Bundle, frontend_of, read
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.golden_npz import Golden
 from gyrovae_tf.stockbundle import StockBundle, is_stock
+from gyrovae_tf.wording import figure, many
 
 RUN = "run.json"
 _DATASET = "dataset.json"
@@ -37,16 +37,6 @@ class Description:
         return self.facts
 
 
-def many(count: int, what: str) -> str:
-    """A count and what is counted in, as in "1 gap" and "1,200 gaps", out."""
-    return f"{count:,} {what}" + ("" if count == 1 else "s")
-
-
-def figure(number: float) -> str:
-    """A number in, two significant digits of it, and no powers of ten, out."""
-    return f"{number:,.0f}" if number >= 10 else f"{number:.2g}" if number >= 0.01 or number == 0 else "under 0.01"
-
-
 def describe(path: str | PathLike[str]) -> Description:
     """The path of a run, a bundle, a dataset or any .tflite in, a `Description` out; `GyrovaeError` for all else."""
     place = Path(path)
@@ -57,7 +47,7 @@ def describe(path: str | PathLike[str]) -> Description:
     except OSError as error:  # no permission, or a name that is too long
         raise GyrovaeError(f"cannot read {place}: {error.strerror}") from None
     if is_file:
-        return _model(read_model(place))
+        return _model(tflite.read_model(place, tflite.MODELS))
     if is_bundle:
         return _bundle_at(place)
     if is_run:
@@ -68,41 +58,6 @@ def describe(path: str | PathLike[str]) -> Description:
         f"{place} is neither a run nor a bundle nor a dataset",
         expected=f"a folder with {RUN}, {MANIFEST} or {_DATASET}, or a .tflite file",
     )
-
-
-def read_model(path: str | PathLike[str]) -> bytes:
-    """The path of a .tflite in, its bytes out; `GyrovaeError` says in words what another file is."""
-    content = tflite.read(path)
-    if content[4:8] == tflite.IDENTIFIER:
-        return content
-    remedy = "Give the .tflite file itself, not a .keras model, a header or a folder."
-    if Path(path).suffix.lower() in (".csv", ".parquet"):
-        remedy = f"A recording becomes a dataset first: gyrovae-tf preprocess {shlex.quote(str(path))} -o dataset"
-    raise GyrovaeError(
-        f"{path} is not a .tflite model",
-        expected="a .tflite file, a run or a bundle",
-        received=f"{_kind(content)} of {many(len(content), 'byte')}" if content else "an empty file",
-        remedy=remedy,
-    )
-
-
-def model_or_folder(path: Path) -> bytes | Path:
-    """A path in; the bytes of the .tflite that it is out (see `read_model`), or, where it is no file, itself."""
-    try:
-        return read_model(path) if path.is_file() else path
-    except OSError:  # a name that is too long: told by who reads it
-        return path
-
-
-def _kind(content: bytes) -> str:
-    """What a file is that is no model."""
-    if content.startswith(b"PK\x03\x04"):
-        return "a zip archive (as .keras files are)"
-    try:
-        text = codecs.getincrementaldecoder("utf-8")().decode(content[:4096])
-    except UnicodeDecodeError:
-        return "another binary file"
-    return "another binary file" if "\0" in text else "a text file"
 
 
 def _dataset(folder: Path) -> Description:

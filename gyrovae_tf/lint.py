@@ -142,7 +142,7 @@ def check(source: bytes | str | PathLike[str], target: str = "esp32s3") -> Check
         except OSError as error:  # a name that is too long, or no permission
             raise GyrovaeError(f"cannot read {source}: {error.strerror}") from None
         if is_file:
-            content = tflite.read(source)
+            content = tflite.read_model(source, tflite.MODELS)
         else:
             bundle = load_bundle(source)
             content = bundle.model

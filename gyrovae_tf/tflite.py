@@ -6,18 +6,22 @@ The bytes may come from anywhere: whatever they hold, `describe` returns a `Mode
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import math
 import re
+import shlex
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike
+from pathlib import Path
 from typing import Any
 
 from gyrovae_tf.errors import GyrovaeError, read_file
 from gyrovae_tf.litert import litert
 from gyrovae_tf.operators import Options, multiply_accumulates, read_options
+from gyrovae_tf.wording import many
 
 # fmt: off
 # The operators for which ESP-NN has kernels on the ESP32-S3; all others run on reference kernels. `target.Target.way`
@@ -30,6 +34,9 @@ ACCELERATED_ESP_NN: frozenset[str] = frozenset({
 
 IDENTIFIER = b"TFL3"
 """Bytes 4 to 7 of every .tflite: the flatbuffer's file identifier."""
+MODELS = "a .tflite file, a run or a bundle"
+"""What those ask for that take each of them."""
+_THE_FILE = "Give the .tflite file itself, not a .keras model, a header or a folder."
 _SCHEMA_VERSION = 3
 _LARGEST = 256 << 20  # bytes: no microcontroller takes more
 _MAX_RANK = 8  # TensorFlow's own limit; without one a damaged shape makes numbers of a million digits
@@ -196,6 +203,36 @@ def read(path: str | PathLike[str]) -> bytes:
     return read_file(path, largest=_LARGEST)
 
 
+def read_model(path: str | PathLike[str], expected: str = "a .tflite file") -> bytes:
+    """The path of a .tflite in, its bytes out; `GyrovaeError` as `read`, and when it is something else, says what.
+
+    `expected` is what the refusal asks for.
+    """
+    content = read(path)
+    if content[4:8] == IDENTIFIER:
+        return content
+    remedy = _THE_FILE
+    if Path(path).suffix.lower() in (".csv", ".parquet"):
+        remedy = f"A recording becomes a dataset first: gyrovae-tf preprocess {shlex.quote(str(path))} -o dataset"
+    raise GyrovaeError(
+        f"{path} is not a .tflite model",
+        expected=expected,
+        received=f"{_kind(content)} of {many(len(content), 'byte')}" if content else "an empty file",
+        remedy=remedy,
+    )
+
+
+def _kind(content: bytes) -> str:
+    """What a file is that is no model."""
+    if content.startswith(b"PK\x03\x04"):
+        return "a zip archive (as .keras files are)"
+    try:
+        text = codecs.getincrementaldecoder("utf-8")().decode(content[:4096])
+    except UnicodeDecodeError:
+        return "another binary file"
+    return "another binary file" if "\0" in text else "a text file"
+
+
 def describe(model: bytes) -> Model:
     """Take the bytes of a .tflite, give its tensors, operators, inputs and outputs.
 
@@ -206,7 +243,7 @@ def describe(model: bytes) -> Model:
             "this is not a .tflite model",
             expected=f"a file with the identifier {IDENTIFIER!r} at byte 4",
             received=f"{len(model)} bytes" + (f" with {bytes(model[4:8])!r} there" if len(model) >= 8 else ""),
-            remedy="Give the .tflite file itself, not a .keras model, a header or a folder.",
+            remedy=_THE_FILE,
         )
     schema = litert("schema_py_generated")
     try:

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from gyrovae_tf.describe import many
 from gyrovae_tf.device.journal import Journal
 from gyrovae_tf.device.judge import Judgement, count_windows, judge
 from gyrovae_tf.device.ledger import Ledger
@@ -24,6 +23,7 @@ from gyrovae_tf.device.stream import Stream
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.recording import Recording
 from gyrovae_tf.spec import check_window
+from gyrovae_tf.wording import many
 
 Ended = Literal["samples", "seconds", "stopped", "gone", "silent", "failed"]
 """So many samples or seconds were asked for; somebody stopped it; the port went away, or fell silent; see `problem`."""
@@ -120,7 +120,6 @@ def collect(
     if not wait_s >= 0:
         raise GyrovaeError("the time to wait must not be negative", received=wait_s)
     window = check_window(window)
-    check_file(output)
     journal = Journal(output, append=append, overwrite=overwrite)
     try:
         stream = Stream()
@@ -133,16 +132,6 @@ def collect(
         return _finished(run, journal, accept_anyway, window)
     finally:
         journal.close()
-
-
-def check_file(output: str | os.PathLike[str]) -> None:
-    """Refuse a folder's name where a file is to be written."""
-    if os.path.isdir(output):  # noqa: PTH112  # Path.is_dir raises for a name that is too long
-        raise GyrovaeError(
-            f"{output} is a folder",
-            expected="a file to write",
-            remedy=f"Give a file's name, as in {Path(output) / 'normal.csv'}",
-        )
 
 
 class _Run:

@@ -56,6 +56,12 @@ class Journal:
         self._synced: float | None = None
         if append and overwrite:
             raise GyrovaeError("--append and --overwrite exclude each other")
+        if self.path.is_dir():
+            raise GyrovaeError(
+                f"{path} is a folder",
+                expected="a file to write",
+                remedy=f"Give a file's name, as in {self.path / 'normal.csv'}",
+            )
         if self.path.exists() and not self.path.is_file():
             raise GyrovaeError(f"cannot write {path}: it is not an ordinary file", remedy="Choose another name.")
         if not self.path.exists():

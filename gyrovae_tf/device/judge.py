@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gyrovae_tf.describe import many
 from gyrovae_tf.recording import Recording
 from gyrovae_tf.spec import AXES, check_window
+from gyrovae_tf.wording import many
 
 HOP_SHARE = 4
 """Windows are counted a quarter of one apart, as `preprocess` takes them."""

@@ -7,9 +7,9 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
-from gyrovae_tf.describe import many
 from gyrovae_tf.device.monitor import Decision, Monitor
 from gyrovae_tf.device.wire import Counts
+from gyrovae_tf.wording import many
 
 HISTORY = 2000
 """Decisions that are remembered."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gyrovae_tf.describe import figure
 from gyrovae_tf.learn import charts
 from gyrovae_tf.learn.figures import Figures
 from gyrovae_tf.learn.health import Check, Status
@@ -16,6 +15,7 @@ from gyrovae_tf.learn.vae import BRANCHES
 from gyrovae_tf.learn.verdict import asked, false_alarms, percent
 from gyrovae_tf.lint import check
 from gyrovae_tf.signal.cost import MOST_MACS, MOST_SCORE_BYTES, MOST_TABLE_BYTES, frontend_cost
+from gyrovae_tf.wording import figure
 
 
 def trust(figures: Figures) -> str:

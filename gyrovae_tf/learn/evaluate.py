@@ -177,7 +177,7 @@ def evaluate(
     stock = isinstance(run, StockBundle) or (not isinstance(run, Bundle) and is_stock(run))
     if (model is not None or compare) and stock:
         raise GyrovaeError("a detector for the stock firmware is evaluated as it is: without --model or --compare")
-    content = None if model is None else tflite.read(model)
+    content = None if model is None else tflite.read_model(model)
     detector = detector_of(run if isinstance(run, Bundle | StockBundle) else load_bundle(run), kernels, content)
     bundle = detector.bundle
     normal, anomalies = to_test_on(normal, anomalies, dataset)

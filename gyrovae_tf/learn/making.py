@@ -89,28 +89,28 @@ def size_of_count(known: Sequence[Surveyed]) -> float | None:
     return stated[0] if alike else None
 
 
-def notes_on(known: Sequence[Surveyed], given: float | None, lsb: float) -> tuple[str, ...]:
-    """Recordings, the size of a count that was given, if one was, and the one that is taken in; what is odd out."""
-    found = []
+def notes_on(known: Sequence[Surveyed], found: float | None, lsb: float) -> tuple[str, ...]:
+    """Recordings, a count's size that was given or found, if any, and the one that is taken in; what is odd out."""
+    notes = []
     units = known[0].stream.facts.units
     stated = _stated(known)
-    if given is None and size_of_count(known) is None:
+    if found is None:
         sizes = ", ".join(f"{size:g}" for size in sorted(set(stated))[:_NAMED])
         why = "Nothing says what one count of the sensor is"
         if stated:
             why = f"The recordings state different sizes of a count ({sizes} {units})"
-        found.append(
+        notes.append(
             f"{why}, so {lsb:g} {units} is taken, by the range of the motion. A detector runs on devices alone that "
             'measure in the same counts: if it is to run on one, give its size with --lsb ("lsb" in the first line of '
             "what collect writes from that device)."
         )
     faults = [recording.stream.source for recording in known if recording.stream.facts.metadata.get("fault")]
     if faults:
-        found.append(
+        notes.append(
             f"{len(faults)} of {len(known)} recordings say that they are of a fault: {', '.join(faults[:_NAMED])}"
             f"{', ...' if len(faults) > _NAMED else ''}. A detector must learn from normal motion alone."
         )
-    return tuple(found)
+    return tuple(notes)
 
 
 def _stated(known: Sequence[Surveyed]) -> list[float]:

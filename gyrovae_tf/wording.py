@@ -1,0 +1,13 @@
+"""Counts and figures in, words for people out."""
+
+from __future__ import annotations
+
+
+def many(count: int, what: str) -> str:
+    """A count and what is counted in, as in "1 gap" and "1,200 gaps", out."""
+    return f"{count:,} {what}" + ("" if count == 1 else "s")
+
+
+def figure(number: float) -> str:
+    """A number in, two significant digits of it, and no powers of ten, out."""
+    return f"{number:,.0f}" if number >= 10 else f"{number:.2g}" if number >= 0.01 or number == 0 else "under 0.01"
