@@ -88,5 +88,5 @@ def test_another_tflite_in_the_bundle_s_place(tiny: Tiny, tmp_path: Path) -> Non
     with pytest.raises(GyrovaeError, match=r"cannot read .*missing.tflite: No such file"):
         evaluate(tiny.run, normal=[NORMAL], model=tmp_path / "missing.tflite")
     (tmp_path / "text").write_text("no model")
-    with pytest.raises(GyrovaeError, match=r"this is not a \.tflite model"):
+    with pytest.raises(GyrovaeError, match=r"text is not a \.tflite model; .* received a text file of 8 bytes"):
         evaluate(tiny.run, normal=[NORMAL], model=tmp_path / "text")
