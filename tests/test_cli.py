@@ -584,6 +584,18 @@ def test_a_delay_tells_of_how_many_recordings_it_is() -> None:
     assert "to its first event; in brackets how many of them have one." in " ".join(found.split())
 
 
+def test_recordings_that_were_trained_on_are_told() -> None:
+    """Figures on them say nothing."""
+    learnt = dataclasses.replace(EVALUATION, learnt={"normal": 0.97, "worn bearing": 0.5})
+    assert evaluation_table(learnt).endswith("""
+normal: 97 % of its windows lie in motion that was trained on, so its figures flatter; test on
+recordings that were not.
+worn bearing: 50 % of its windows lie in motion that was trained on, as normal motion; a detector
+must learn from normal motion alone.""")
+    others = dataclasses.replace(EVALUATION, learnt={"normal": 0.001, "worn bearing": 0.0})
+    assert evaluation_table(others) == evaluation_table(EVALUATION)
+
+
 @pytest.mark.parametrize(
     ("kernels", "threshold", "precision", "says"),
     [
@@ -1132,6 +1144,7 @@ def test_a_damaged_model(copy: Path, words: list[str], says: str) -> None:
         ("run/run.json", ["quantize", "run"], "run.json"),
         ("run/model.keras", ["quantize", "run"], "model.keras"),
         ("run/baseline.npz", ["evaluate", "run", "--normal", "more.csv"], "baseline.npz"),
+        ("run/learnt.npz", ["evaluate", "run", "--normal", "more.csv"], "learnt.npz"),
         ("run/detector.gyrovae/manifest.json", ["emit-header", "run", "-o", "new.h"], "manifest.json"),
     ],
 )

@@ -355,7 +355,7 @@ def test_two_workers_give_the_curve_of_one_process(tiny: Any, tmp_path: Path) ->
     assert second == "trained with the others; the first worker has the run\n"
     assert not (tmp_path / "run1").exists()
     same_curve(tmp_path / "run0", tmp_path / "alone")
-    for name in ("model.keras", "baseline.npz", "run.json", "tensorboard"):
+    for name in ("model.keras", "baseline.npz", "learnt.npz", "run.json", "tensorboard"):
         assert (tmp_path / "run0" / name).exists()
 
     (tmp_path / "killed").mkdir()

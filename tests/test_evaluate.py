@@ -279,7 +279,7 @@ def test_the_run_its_path_and_its_bundle_say_the_same(tiny: Tiny, result: Evalua
 def test_a_bundle_alone_has_no_baseline(tiny: Tiny, tmp_path: Path, result: Evaluation) -> None:
     alone = shutil.copytree(tiny.run.path / BUNDLE, tmp_path / "alone.gyrovae")
     found = evaluate(alone, normal=[NORMAL], anomalies={"off": [OFF], "imbalance": [IMBALANCE]})
-    assert found == dataclasses.replace(result, baseline_auroc=None, baseline_alarms=None)
+    assert found == dataclasses.replace(result, baseline_auroc=None, baseline_alarms=None, learnt=None)
     assert found.to_dict()["baseline"] is None
 
 
@@ -365,6 +365,49 @@ def test_a_damaged_tflite(copy: Path, damage: str) -> None:
 def test_a_damaged_baseline(copy: Path) -> None:
     (copy / "baseline.npz").write_bytes(b"nothing")
     with pytest.raises(GyrovaeError, match=r"baseline.npz is damaged"):
+        evaluate(copy, normal=[NORMAL])
+
+
+# --- recordings that were trained on ---------------------------------------------------------------------------
+
+LEARNT = simulate(TINY_MACHINE, seconds=60, seed=1)  # as in conftest
+
+
+def part_of(recording: Recording, first: int, last: int) -> Recording:
+    return Recording(recording.samples[first:last], recording.rate_hz, ((0, last - first),), "part", lsb=recording.lsb)
+
+
+@pytest.mark.parametrize("first", [0, 1, 5, 16, 31])
+def test_motion_that_was_learnt_is_known_wherever_it_is_cut(tiny: Tiny, first: int) -> None:
+    """By what it is, not by the name of its file; also what was held back, which set the threshold."""
+    found = evaluate(tiny.run, normal=[part_of(LEARNT, first, 4000)], anomalies={"off": [OFF]})
+    assert found.learnt is not None
+    assert 0.6 < found.learnt["normal"] <= 1
+    assert found.learnt["off"] == 0
+    assert len(found.overlaps) == 1
+    assert found.to_dict()["learnt"] == found.learnt
+
+
+def test_motion_that_was_learnt_as_normal_is_no_anomaly(tiny: Tiny) -> None:
+    found = evaluate(tiny.run, normal=[NORMAL], anomalies={"off": [LEARNT]})
+    assert [text.partition(":")[0] for text in found.overlaps] == ["off"]
+
+
+def test_other_recordings_of_the_same_machine_were_not_learnt(result: Evaluation) -> None:
+    assert result.learnt == {"normal": 0.0, "off": 0.0, "imbalance": 0.0}
+    assert result.overlaps == ()
+
+
+def test_a_bundle_alone_does_not_know_what_was_learnt(tiny: Tiny, tmp_path: Path) -> None:
+    alone = tiny.bundle.save(tmp_path / "alone.gyrovae")
+    found = evaluate(alone, normal=[LEARNT])
+    assert found.learnt is None
+    assert found.overlaps == ()
+
+
+def test_what_was_learnt_is_damaged(copy: Path) -> None:
+    (copy / "learnt.npz").write_bytes(b"nothing")
+    with pytest.raises(GyrovaeError, match=r"learnt.npz is damaged.*\nTrain the run again"):
         evaluate(copy, normal=[NORMAL])
 
 

@@ -156,7 +156,7 @@ def test_a_dataset_with_a_hostile_array(tiny: Tiny, tmp_path: Path, name: str) -
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("file", ["state.npz", "baseline.npz"])
+@pytest.mark.parametrize("file", ["state.npz", "baseline.npz", "learnt.npz"])
 @pytest.mark.parametrize("name", ["a zip bomb", "a pickle", "a claim"])
 def test_a_run_with_hostile_arrays(tiny: Tiny, tmp_path: Path, file: str, name: str) -> None:
     run = tiny.copy(tmp_path / "in")

@@ -195,6 +195,7 @@ def test_its_figures_are_those_of_evaluate(tiny: Tiny, recordings: dict[str, Pat
     assert asked.baseline_alarms is not None
     assert list(given.summary["motions"]) == list(recordings)
     assert given.summary["normal"] == "given"
+    assert given.summary["learnt"] == asked.learnt
     assert not given.summary["synthetic"]
     words = Page(given.path.read_text(encoding="utf-8")).text
     for kind, row in given.summary["motions"].items():
@@ -227,6 +228,7 @@ def test_normal_recordings_alone_are_changed_to_stand_in_for_faults(
 
 def test_a_run_alone_is_tried_on_what_it_held_back(tiny: Tiny, bare: Report) -> None:
     assert bare.summary["normal"] == "held back"
+    assert bare.summary["learnt"] is None
     assert bare.summary["synthetic"]
     motions = bare.summary["motions"]
     assert list(motions) == ["normal", *PERTURBATIONS]
@@ -460,6 +462,19 @@ def test_few_false_alarms_may_be_chance(figures: Figures, alarms: int, windows: 
     assert verdict.points[0][0] == status
     assert ("may be chance" in verdict.points[0][1]) == (alarms == 3)
     assert by_chance(alarms, windows, 0.01) == pytest.approx(binom.sf(alarms - 1, windows, 0.01), abs=1e-12)
+
+
+def test_recordings_that_were_trained_on_prove_nothing(figures: Figures) -> None:
+    """However well it does on them."""
+    assert figures.evaluation is not None
+    assert figures.evaluation.learnt == {"normal": 0.0, "clog": 0.0}
+    learnt = dataclasses.replace(figures.evaluation, learnt={"normal": 0.9, "clog": 0.0})
+    verdict = judged(dataclasses.replace(figures, evaluation=learnt), 0.01, clog=(0.9, 0.99, 0.9))
+    assert (verdict.status, verdict.headline) == ("bad", "Not tried: some of these recordings were trained on")
+    assert ("bad", "Normal: 90 % of its windows lie in motion that was trained on") in [
+        (status, text.partition(",")[0]) for status, text in verdict.points
+    ]
+    assert [step.split(",")[0] for step in verdict.steps] == ["Evaluate on recordings that the training never saw"]
 
 
 def test_what_to_do_next(figures: Figures) -> None:

@@ -409,6 +409,19 @@ def test_the_report_says_the_alarm_levels(made: Made, recordings: Path, tmp_path
     assert found.summary["synthetic"] is False
 
 
+def test_a_report_on_recordings_that_were_trained_on(made: Made, recordings: Path, tmp_path: Path) -> None:
+    learnt = made.dataset.train_windows[:40]
+    path = tmp_path / "again.csv"
+    gt.Recording(learnt.reshape(-1, 3), 200.0, tuple((n * 256, n * 256 + 256) for n in range(40)), "again").write(path)
+    for normal, share in ((path, 1.0), (recordings / "normal.csv", 0.0)):
+        found = gt.report(made.run, tmp_path / "a.html", normal=[normal], anomalies={"loud": [recordings / "loud.csv"]})
+        assert found.summary["learnt"] == {"normal": share, "loud": 0.0}
+        evaluated = gt.evaluate(made.run, normal=[normal], anomalies={"loud": [recordings / "loud.csv"]})
+        assert evaluated.learnt == found.summary["learnt"]
+        untried = found.summary["verdict"]["headline"] == "Not tried: some of these recordings were trained on"
+        assert untried == bool(share)
+
+
 def test_a_report_without_recordings_makes_changes_up(made: Made, tmp_path: Path) -> None:
     said = run_cli("report", made.run, "-o", tmp_path / "a.html", "--json")
     found = json.loads(said)

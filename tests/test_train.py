@@ -524,7 +524,8 @@ def interrupt(*, after: int) -> Callable[[int, int, str], None]:
 def same_run(one: Path, other: Path) -> None:
     """Exactly the same log, metrics and weights."""
     assert (one / "log.csv").read_bytes() == (other / "log.csv").read_bytes()
-    assert (one / "baseline.npz").read_bytes() == (other / "baseline.npz").read_bytes()
+    for name in ("baseline.npz", "learnt.npz"):
+        assert (one / name).read_bytes() == (other / name).read_bytes()
     first, second = Run.load(one), Run.load(other)
     assert first.metrics == second.metrics
     pairs = list(zip(first.keras_model().get_weights(), second.keras_model().get_weights(), strict=True))
@@ -620,7 +621,10 @@ def test_a_killed_process_and_resume_end_as_an_uninterrupted_run(tiny: Tiny, tmp
     assert quantize(run, mode="ptq").model == tiny.bundle.model
 
 
-WRITES = ("run.json", "log.csv", "state.npz", "log.csv", "state.npz", "baseline.npz", "model.keras", "run.json")
+WRITES = (
+    *("run.json", "log.csv", "state.npz", "log.csv", "state.npz"),
+    *("baseline.npz", "learnt.npz", "model.keras", "run.json"),
+)
 """What a training of two epochs writes, in this order."""
 
 

@@ -19,6 +19,7 @@ from gyrovae_tf.learn.compare import Comparison, evenly
 from gyrovae_tf.learn.compare import compare as compared
 from gyrovae_tf.learn.dataset import Progress, check_hop
 from gyrovae_tf.learn.layout import to_test_on
+from gyrovae_tf.learn.learnt import learnt_by, overlaps
 from gyrovae_tf.learn.measured import Way, measure
 from gyrovae_tf.learn.promise import Promise, promise
 from gyrovae_tf.learn.stock_console import Console, console_of
@@ -94,8 +95,16 @@ class Evaluation:
     """Type of the model's input and outputs: that of the device, or "float32" for an export."""
     comparison: dict[str, Comparison] | None = None
     """Other kernels -> how far they lie from these; None where that was not asked for."""
+    learnt: dict[str, float] | None = None
+    """"normal" and each kind -> share of its windows that lie in motion that the detector was trained or calibrated on:
+    on these its figures flatter. Without overlap 0; None where it is not known what was learnt."""
     console: Console | None = None
     """Figures and alarm levels as the stock firmware prints them; None of detectors for ours."""
+
+    @property
+    def overlaps(self) -> tuple[str, ...]:
+        """What is to be said of test recordings that the detector was trained on."""
+        return overlaps(self.learnt)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready values; `auroc` maps each kind to the int8 model's figure, `delay_s` to `Group.delay_s`, the mean
@@ -125,6 +134,7 @@ class Evaluation:
             else {"name": baseline.NAME, "auroc": self.baseline_auroc, "alarm_rate": self.baseline_alarms},
             "vote": list(self.vote),
             "hop": self.hop,
+            "learnt": self.learnt,
             "runtime": self.kernels,
             "threshold_runtime": self.threshold_kernels,
             "precision": self.precision,
@@ -187,7 +197,8 @@ def evaluate(
         raise GyrovaeError('a kind of anomaly cannot be called "normal"')
     hop = check_hop(bundle.spec.window // 2 if hop is None else hop)
     jobs = None if jobs is None else check_jobs(jobs)
-    classical = None if isinstance(run, Bundle | StockBundle) else load_baseline(run)
+    known = None if isinstance(run, Bundle | StockBundle) else Path(run)
+    classical, learnt = (None, None) if known is None else (load_baseline(known), learnt_by(known))
     job = Job(bundle, detector.model.kernels, hop, rate_hz, content)
     with lent(job, detector):
         found = measure(
@@ -196,6 +207,7 @@ def evaluate(
             classical,
             Way(jobs, scheduler, parts, shard_rows, long_bytes),
             progress,
+            marked=learnt is not None,
         )
     scores = {kind: one.score for kind, one in found.items()}
     distances = {kind: one.distance for kind, one in found.items() if one.distance is not None}
@@ -222,6 +234,9 @@ def evaluate(
         threshold_kernels=bundle.metrics.get("runtime"),
         precision=detector.model.precision,
         comparison=compared(detector, seen, progress) if isinstance(detector, runtime.Detector) and compare else None,
+        learnt=None
+        if learnt is None
+        else {kind: learnt.share(one.marks) for kind, one in found.items() if one.marks is not None},
         console=console_of(detector.bundle.calibration, printed) if isinstance(detector, StockDetector) else None,
     )
 

@@ -21,6 +21,7 @@ from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn.baseline import Mahalanobis, log_band_energies
 from gyrovae_tf.learn.cutting import too_short
 from gyrovae_tf.learn.dataset import Progress
+from gyrovae_tf.learn.learnt import marks
 from gyrovae_tf.learn.stock_data import counts_of
 from gyrovae_tf.parts import Part, Parts, completed
 from gyrovae_tf.recording import Recording, Source, check_alike, check_fits, listed
@@ -68,6 +69,8 @@ class Measured:
     """[k] changes from one window to the next where there is a gap, or another recording begins."""
     distance: NDArray[np.float64] | None
     """[k] of the baseline; None without one."""
+    marks: NDArray[np.int64] | None
+    """[k] as `learnt.marks` has them; None where they were not asked for."""
     stock: StockScores | None
     """What a detector for the stock firmware finds."""
     shards: tuple[Shard, ...]
@@ -93,22 +96,25 @@ def measure(
     classical: Mahalanobis | None,
     way: Way,
     progress: Progress | None,
+    *,
+    marked: bool = False,
 ) -> dict[str, Measured]:
     """A detector's job, recordings (or paths, folders, patterns, URLs) of each kind and a baseline in; `Measured` out.
 
+    With `marked` windows have their marks, by which those are known that were learnt.
     `GyrovaeError`, which names the kind, when recordings are of another rate or other units than the detector or each
     other, or too short for a window.
     """
     if way.jobs is not None:
         check_jobs(way.jobs)
     sources = {kind: _sources(recordings) for kind, recordings in kinds.items()}
-    parts = _parts(job, sources, classical, way)
+    parts = _parts(job, sources, classical, way, marked=marked)
     bunches = {kind: _bunches(shards, way) for kind, shards in _divided(job, sources, way, progress).items()}
     every = [(kind, bunch) for kind, mine in bunches.items() for bunch in mine]
     workers = way.workers(much=sum(bunch.rows for _, bunch in every) // job.hop > _MANY_WINDOWS)
     alone = workers["scheduler"] is None and min(workers["jobs"], len(every)) == 1
     bar = None if progress is None else _Bar(progress, bunches, alone=alone)
-    work = (job, classical, bar.moved if bar and alone else None)
+    work = (job, classical, marked, bar.moved if bar and alone else None)
     found: dict[str, Part] = {}
     tasks = [bunch for _, bunch in every]
     with closing(completed(measure_bunch, work, tasks, parts, **workers)) as done:  # a refusal ends the workers
@@ -145,13 +151,13 @@ Moved = Callable[[Bunch, int], None]
 """Called with a bunch and the rows of it that are done."""
 
 
-def measure_bunch(shared: tuple[Job, Mahalanobis | None, Moved | None], bunch: Bunch) -> Part:
+def measure_bunch(shared: tuple[Job, Mahalanobis | None, bool, Moved | None], bunch: Bunch) -> Part:
     """What shards share and some of them in; what there is of each of their windows out.
 
-    That is the number of its shard in the bunch, its segment there, the score, the baseline's distance, and what else
-    `StockScores` holds.
+    That is the number of its shard in the bunch, its segment there, the score, the baseline's distance, its mark where
+    they are to be marked, and what else `StockScores` holds.
     """
-    job, classical, moved = shared
+    job, classical, marked, moved = shared
     detector = detector_for(job)
     found: list[Part] = []
     for windows, columns, done in _gathered(job, bunch):
@@ -163,6 +169,8 @@ def measure_bunch(shared: tuple[Job, Mahalanobis | None, Moved | None], bunch: B
             counts = counts_of(windows)
         if classical is not None:
             columns["distance"] = classical.distance(log_band_energies(counts))
+        if marked:
+            columns["mark"] = marks(counts)
         found.append(columns)
         if moved is not None:
             moved(bunch, done)
@@ -199,7 +207,12 @@ def _sources(recordings: Sequence[Source]) -> list[Recording | str]:
 
 
 def _parts(
-    job: Job, sources: Mapping[str, Sequence[Recording | str]], classical: Mahalanobis | None, way: Way
+    job: Job,
+    sources: Mapping[str, Sequence[Recording | str]],
+    classical: Mahalanobis | None,
+    way: Way,
+    *,
+    marked: bool,
 ) -> Parts | None:
     """The folder to keep in what is done, made or gone on with."""
     if way.parts is None:
@@ -212,6 +225,7 @@ def _parts(
         "schema_version": 1,
         "job": identity(job),
         "baseline": hashlib.sha256(known).hexdigest(),
+        "marked": marked,
         "shard_rows": way.shard_rows,
         "recordings": [[kind, source, stamp(str(source))] for kind, source in named],
     }
@@ -310,6 +324,7 @@ def _joined(job: Job, kind: str, bunches: Sequence[Bunch], found: Mapping[str, P
         score=columns["score"],
         segments=np.concatenate([[0], np.cumsum(borders)]).astype(np.int64),
         distance=columns.get("distance"),
+        marks=columns.get("mark"),
         stock=StockScores(columns["score"], *(columns[name] for name in _STOCK)) if "ratios" in columns else None,
         shards=shards,
         counts=tuple(np.concatenate(counts).tolist()),

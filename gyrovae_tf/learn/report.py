@@ -88,6 +88,7 @@ def _summary(figures: Figures, verdict: Verdict, health: Sequence[Check]) -> dic
             "steps": list(verdict.steps),
         },
         "normal": "held back" if figures.held_back else "given",
+        "learnt": None if figures.evaluation is None else figures.evaluation.learnt,
         "synthetic": bool(figures.stand_ins),
         "requested_false_alarm_rate": figures.bundle.calibration.false_alarm_rate,
         "promise": figures.promise.to_dict(),

@@ -16,15 +16,16 @@ from gyrovae_tf.learn.evaluate import Recordings, auroc
 from gyrovae_tf.learn.figures import log_of
 from gyrovae_tf.learn.health import Status
 from gyrovae_tf.learn.layout import to_test_on
+from gyrovae_tf.learn.learnt import learnt_by, marks, overlaps
 from gyrovae_tf.learn.markup import data_table, escaped, side_by_side, small_print, three
 from gyrovae_tf.learn.motion import NORMAL
 from gyrovae_tf.learn.page import shell
 from gyrovae_tf.learn.promise import Promise, promise
 from gyrovae_tf.learn.run import Run
 from gyrovae_tf.learn.stock_console import IMAGES, Console, console_of, stock_scores
-from gyrovae_tf.learn.stock_data import MARGIN, StockDataset, changed_windows
+from gyrovae_tf.learn.stock_data import MARGIN, StockDataset, changed_windows, counts_of
 from gyrovae_tf.learn.stock_quantize import load_dataset
-from gyrovae_tf.learn.verdict import Verdict, percent
+from gyrovae_tf.learn.verdict import UNTRIED, Verdict, percent
 from gyrovae_tf.learn.windows import windows_like
 from gyrovae_tf.signal.perturb import PERTURBATIONS
 from gyrovae_tf.stockbundle import StockBundle
@@ -49,6 +50,8 @@ class _Seen:
     """Whether the kinds are built-in changes of held-back motion."""
     kernels: str
     promise: Promise
+    learnt: dict[str, float] | None
+    """Kind of motion that was given -> share of its windows that the run was trained on; None where not known."""
 
     @property
     def auroc(self) -> dict[str, float]:
@@ -101,6 +104,7 @@ def stock_report(
         "auroc": seen.auroc,
         "console": seen.console.to_dict(),
         "promise": seen.promise.to_dict(),
+        "learnt": seen.learnt,
     }
     return shell(f"Stock firmware report: {run.path.resolve().name}", verdict, sections), summary
 
@@ -127,8 +131,10 @@ def _gather(
     else:
         windows |= {name: changed_windows(name, windows[NORMAL]) for name in PERTURBATIONS}
     scores = {kind: stock_scores(detector, part, progress, kind) for kind, part in windows.items()}
-    bundle = detector.bundle
-    return _Seen(run, bundle, data, scores, not kinds, detector.model.kernels, promise(bundle))
+    bundle, known = detector.bundle, learnt_by(run.path)
+    given = [kind for kind in (NORMAL, *kinds) if kind in kinds or normal]
+    learnt = None if known is None else {kind: known.share(marks(counts_of(windows[kind]))) for kind in given}
+    return _Seen(run, bundle, data, scores, not kinds, detector.model.kernels, promise(bundle), learnt)
 
 
 def _judge(seen: _Seen) -> Verdict:
@@ -149,6 +155,7 @@ def _judge(seen: _Seen) -> Verdict:
             f"Found of {len(seen.auroc)} {what}: {', '.join(found) or 'none'}; missed: {', '.join(missed) or 'none'}.",
         )
     )
+    points += [("bad", text[0].upper() + text[1:]) for text in overlaps(seen.learnt)]
     if seen.promise.trust is not None:
         points += [("look", text) for text in seen.promise.trust.warnings]
     points.append(
@@ -169,6 +176,8 @@ def _judge(seen: _Seen) -> Verdict:
         "gyrovae-tf monitor --port PORT --model RUN judges its console by these levels; first on the healthy machine.",
         "For small or fast vibrations, orientation or other rates: our own firmware and the power front end.",
     )
+    if overlaps(seen.learnt):
+        status, headline = "bad", UNTRIED
     return Verdict(status, headline, tuple(points), steps)
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from gyrovae_tf.arguments import instance
 from gyrovae_tf.bundle import STOCK, check_replaceable, frontend_of, write_json
 from gyrovae_tf.errors import GyrovaeError, atomic_write, read_file
-from gyrovae_tf.learn import baseline, npz, stock_model
+from gyrovae_tf.learn import baseline, learnt, npz, stock_model
 from gyrovae_tf.learn import distribute as distributed
 from gyrovae_tf.learn.cluster import Cluster
 from gyrovae_tf.learn.dataset import EXCERPT, Dataset, Progress
@@ -26,7 +26,7 @@ from gyrovae_tf.learn.distribute import MULTIWORKER, Team
 from gyrovae_tf.learn.engine import keeps_generators, keras, make_reproducible, tf, versions
 from gyrovae_tf.learn.latent import check_latent, latent_use, linear_gain
 from gyrovae_tf.learn.options import Options
-from gyrovae_tf.learn.rows import Rows, some_of
+from gyrovae_tf.learn.rows import Rows, in_blocks, some_of
 from gyrovae_tf.learn.run import (
     MARKER,
     MODEL,
@@ -39,7 +39,7 @@ from gyrovae_tf.learn.run import (
     run_of,
     sha256_of,
 )
-from gyrovae_tf.learn.stock_data import StockDataset, features
+from gyrovae_tf.learn.stock_data import StockDataset, counts_of, features
 from gyrovae_tf.learn.stored import read_record as read_dataset
 from gyrovae_tf.learn.vae import BRANCHES, VAE, Architecture, export_graph
 from gyrovae_tf.spec import PIXEL
@@ -50,6 +50,7 @@ LOG = "log.csv"
 TENSORBOARD = "tensorboard"
 _COLUMNS = ("epoch", "loss", "error", "kl", "val_loss", "val_error", "val_kl")
 _BASELINE_RATE = 0.01
+_BLOCK = 1 << 14  # windows
 _ANEW = "Start again with --overwrite."
 _TOLD_OF = 512  # windows, training and held-back ones, that a linear code is tried on where the network's says nothing
 _VALIDATED = 1 << 13  # held-back windows that the loss is measured on after each epoch, at the most: evenly spaced ones
@@ -196,6 +197,8 @@ class _Material:
     """Their images."""
     features: tuple[NDArray[np.float64], NDArray[np.float64]]
     """The baseline's features of training and held-back windows."""
+    learnt: tuple[NDArray[Any], ...]
+    """All windows of both in counts; none where the dataset did not keep them."""
     notes: dict[str, Any] = field(default_factory=dict)
     """Further metrics of the run."""
     blind_rows: int = 0
@@ -213,6 +216,7 @@ def _material(data: Dataset | StockDataset, options: Options) -> _Material:
             data.train_images,
             held_back,
             (some_of(data.train_features, EXCERPT), some_of(data.validation_features, EXCERPT)),
+            tuple(windows for windows in (data.train_windows, data.validation_windows) if windows is not None),
             notes={"validated_on": len(held_back)} if fewer else {},
         )
     seen = stock_model.material(data)
@@ -222,6 +226,7 @@ def _material(data: Dataset | StockDataset, options: Options) -> _Material:
         seen.train[0],
         seen.validation[0],
         (features(data.train_windows), features(data.validation_windows)),
+        (counts_of(data.train_windows), counts_of(data.validation_windows)),
         blind_rows=UNDEFINED_ROWS,
         finish=lambda model: stock_model.fold(model, seen.standard),
     )
@@ -261,6 +266,9 @@ def _fit(run: Run, data: Dataset | StockDataset, progress: Progress | None, team
     known, held_back = material.features
     classical = baseline.Mahalanobis.fit(known, _BASELINE_RATE, held_back)
     classical.save(run.path / baseline.FILE)
+    if material.learnt:
+        blocks = (block for windows in material.learnt for block in in_blocks(windows, _BLOCK))
+        learnt.Learnt.of(blocks).save(run.path / learnt.FILE)
     _save_model(material.finish(export_graph(run.architecture, vae)), run.path / MODEL)
     best = keeper.history[keeper.best_epoch]
     return {
@@ -439,7 +447,7 @@ def _save_model(model: Any, path: Path) -> None:
 
 def _remove_old(folder: Path) -> None:
     """Take away what an overwritten run left, so that nothing old can be taken for new."""
-    for name in (MODEL, LOG, baseline.FILE):
+    for name in (MODEL, LOG, baseline.FILE, learnt.FILE):
         (folder / name).unlink(missing_ok=True)
     for old in (folder / TENSORBOARD, *folder.glob("*.gyrovae")):
         shutil.rmtree(old, ignore_errors=True)

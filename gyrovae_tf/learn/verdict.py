@@ -16,6 +16,7 @@ _CHANCE = 0.05
 GUESSES = 0.7
 """Mean AUROC on built-in changes below which a detector notices hardly anything."""
 _MANY, _TOO_MANY = 2.0, 5.0  # times the rate that was asked for
+UNTRIED = "Not tried: some of these recordings were trained on"
 _BEATEN = 0.01  # AUROC that the baseline must be ahead by to be worth a word
 
 
@@ -45,6 +46,8 @@ def judge(figures: Figures, health: Sequence[Check]) -> Verdict:
     if faults:
         points.append(_kinds(faults, made_up=bool(figures.stand_ins)))
     points += _against_baseline(faults)
+    overlaps = figures.evaluation.overlaps if figures.evaluation else ()
+    points += [("bad", text[0].upper() + text[1:]) for text in overlaps]
     doubts = [check for check in health if check.status != "good"]
     if doubts:
         names = ", ".join(dict.fromkeys(check.name for check in doubts))
@@ -73,19 +76,21 @@ def judge(figures: Figures, health: Sequence[Check]) -> Verdict:
             f"{_list(hard)}: the score hardly tells it from normal. Look at its images below; try a longer window, "
             "a higher sampling rate, or a sensor nearer to the fault."
         )
-    if figures.held_back:
+    if figures.held_back or overlaps:
         steps.append(
             "Evaluate on recordings that the training never saw, of another day if you can: "
             "gyrovae-tf report RUN --normal other_day.csv --anomaly KIND=fault.csv"
         )
     elif figures.stand_ins:
         steps.append("Record a real fault, however mild, and give it with --anomaly KIND=fault.csv.")
-    elif not strict and not hard and alarm_status == "good":
+    elif not strict and not hard and alarm_status == "good" and not overlaps:
         steps.append("Build the firmware's header: gyrovae-tf emit-header RUN -o nn_model.h")
     return Verdict(*_headline(figures, faults, alarm_status), tuple(points), tuple(steps))
 
 
 def _headline(figures: Figures, faults: Sequence[Row], alarms: Status) -> tuple[Status, str]:
+    if figures.evaluation and figures.evaluation.overlaps:
+        return "bad", UNTRIED
     missed = [row for row in faults if found(row) == "bad"]
     whole = all(found(row) == "good" for row in faults)
     if figures.stand_ins or not faults:
