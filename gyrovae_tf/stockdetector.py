@@ -45,7 +45,7 @@ class Errors:
         return np.minimum(figures(total), MOST_DB)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class StockScores:
     """The scores of k windows and what they are made of."""
 

@@ -682,6 +682,20 @@ def test_the_seed_decides_every_byte(tiny: Tiny, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("before", ["", "tf.config.threading.set_intra_op_parallelism_threads(3); tf.zeros(3) + 1;"])
+def test_a_process_that_used_tensorflow_before_is_on_record(tiny: Tiny, tmp_path: Path, before: str) -> None:
+    """As its sums may be added up in another order, and give other last bits."""
+    program = (
+        f"import tensorflow as tf; {before} import gyrovae_tf as gt; from gyrovae_tf.learn.options import Options; "
+        f"options = Options(epochs=1, steps_per_epoch=1, batch=8); "
+        f"import gyrovae_tf.learn.train as module; module.check_latent = lambda *_: {{}}; "
+        f"gt.train({str(tiny.dataset.path)!r}, {str(tmp_path / 'run')!r}, options=options)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
+    assert Run.load(tmp_path / "run").metrics.get("threads") == (3 if before else None)
+
+
+@pytest.mark.slow
 def test_another_architecture_goes_the_whole_way(tiny: Tiny, tmp_path: Path) -> None:
     small = Architecture(latent=3, patch_channels=8, code_channels=8, decoder_channels=4)
     run = train(tiny.dataset, tmp_path / "run", options=tiny_options(), architecture=small)

@@ -49,7 +49,7 @@ def location(features: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArra
     return features.mean(axis=0), np.maximum(features.std(axis=0), _LEAST_SPREAD)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Mahalanobis:
     """Distance from normal motion's mean in units of its covariance."""
 

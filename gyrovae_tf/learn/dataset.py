@@ -67,7 +67,7 @@ _INT64 = (1 << 63) - 1
 _INTERLEAVED, _BUFFER = 8, 4096  # blocks that are open at a time, and windows that are shuffled
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Dataset:
     """Normal motion, cut into windows and turned into images; training and validation share no sample.
 

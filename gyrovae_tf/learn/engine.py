@@ -77,6 +77,11 @@ def make_reproducible(seed: int) -> None:
     tf.config.experimental.enable_op_determinism()
 
 
+def threads() -> int:
+    """How many threads may add up a sum: 1, but where this process used TensorFlow before us, one a processor or so."""
+    return int(tf.config.threading.get_intra_op_parallelism_threads()) or os.cpu_count() or 1
+
+
 def versions() -> dict[str, str]:
     """Versions of the packages that shape a model."""
     found = {package.__name__: str(package.__version__) for package in (tf, keras, np)}

@@ -42,7 +42,7 @@ _LEAST_STD = 0.05  # m/s^2: a still axis is no reason to blow its noise up
 _CHANGED = 1024  # windows that changes are tried on
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class StockDataset:
     """Normal motion, cut into windows; training and validation share no sample."""
 

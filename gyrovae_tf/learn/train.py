@@ -23,7 +23,7 @@ from gyrovae_tf.learn import distribute as distributed
 from gyrovae_tf.learn.cluster import Cluster
 from gyrovae_tf.learn.dataset import EXCERPT, Dataset, Progress
 from gyrovae_tf.learn.distribute import MULTIWORKER, Team
-from gyrovae_tf.learn.engine import keeps_generators, keras, make_reproducible, tf, versions
+from gyrovae_tf.learn.engine import keeps_generators, keras, make_reproducible, tf, threads, versions
 from gyrovae_tf.learn.latent import check_latent, latent_use, linear_gain
 from gyrovae_tf.learn.options import Options
 from gyrovae_tf.learn.rows import Rows, in_blocks, some_of
@@ -72,7 +72,7 @@ def train(
     The state is saved after every epoch; after Ctrl-C or a kill, `resume` goes on from there and ends with what an
     uninterrupted run would have ended with (every draw depends on seed and step alone). The same data and seed give the
     same weights on a computer, in a process that has not used TensorFlow before: one that has may add up in another
-    order. TensorFlow's seed and its deterministic kernels stay set in this process afterwards.
+    order (the metric `threads` says in how many). TensorFlow's seed and its deterministic kernels stay set in this process afterwards.
 
     `GyrovaeError` when `output` holds a run and neither `resume` nor `overwrite` is given, when the dataset has
     changed, when the loss is no number, and when the latent space ends up carrying nothing (posterior collapse) though
@@ -277,6 +277,7 @@ def _fit(run: Run, data: Dataset | StockDataset, progress: Progress | None, team
         "validation_loss": best["val_loss"],
         "validation_error": best["val_error"],
         **({} if team.kind is None else {"distributed": {"how": team.kind, "replicas": team.replicas}}),
+        **({} if threads() == 1 else {"threads": threads()}),
         **material.notes,
         "latent": latent,
         **({"alike": alike} if alike else {}),

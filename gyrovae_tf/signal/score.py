@@ -56,7 +56,7 @@ class Profiles:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Scores:
     """The scores of k windows and what they are made of."""
 
