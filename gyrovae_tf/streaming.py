@@ -8,6 +8,7 @@ from __future__ import annotations
 import bisect
 import glob
 import itertools
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from os import PathLike, fspath
@@ -21,7 +22,7 @@ from gyrovae_tf.chunks import Facts, Mark, Piece, is_url, name_of, optional
 from gyrovae_tf.csvchunks import CsvChunks
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.parquetchunks import ParquetChunks
-from gyrovae_tf.recording import Recording, listed, rated
+from gyrovae_tf.recording import Recording, Source, listed, rated
 from gyrovae_tf.signal.frontend import to_counts
 
 BATCH = 1024
@@ -238,34 +239,55 @@ def find_recordings(names: Iterable[str | PathLike[str]] | str | PathLike[str]) 
     `GyrovaeError` where nothing is found.
     """
     found: list[str] = []
-    for given in listed(names):
+    for source in sources_of(names):
+        if isinstance(source, Recording):
+            raise GyrovaeError(
+                f"{source.source} is in memory, and files are needed here", remedy="Write it first: Recording.write."
+            )
+        found.append(source)
+    return found
+
+
+def sources_of(recordings: Iterable[Source] | Source) -> list[Recording | str]:
+    """Recordings and names in; the recordings as they are, and what `find_recordings` makes of the names, out."""
+    found: list[Recording | str] = []
+    known: set[str] = set()
+    for given in listed(recordings):
         if isinstance(given, Recording):
-            raise GyrovaeError(
-                f"{given.source} is in memory, and files are needed here", remedy="Write it first: Recording.write."
-            )
-        name = fspath(given)
-        inside = _in_url(name) if is_url(name) else _in_folder(name)
-        if not inside:
-            raise GyrovaeError(
-                f"nothing matches {name}" if _is_pattern(name) else f"{name} holds no {' or '.join(ENDINGS)} files"
-            )
-        found += inside
-    return list(dict.fromkeys(found))
+            found.append(given)
+            continue
+        for name in _found(fspath(given)):
+            place = name if is_url(name) else os.path.abspath(name)  # noqa: PTH100  # links stay links
+            if place not in known:
+                found.append(name)
+                known.add(place)
+    return found
+
+
+def _found(name: str) -> list[str]:
+    inside = _in_url(name) if is_url(name) else _in_folder(name)
+    if not inside:
+        raise GyrovaeError(
+            f"nothing matches {name}" if _is_pattern(name) else f"{name} holds no {' or '.join(ENDINGS)} files"
+        )
+    return inside
 
 
 def _is_pattern(name: str) -> bool:
     return any(sign in name for sign in "*?[")
 
 
-def _is_recording(path: str, folder: str) -> bool:
-    inside = path[len(folder) :].replace("\\", "/").split("/")
-    return path.lower().endswith(ENDINGS) and not any(part.startswith(".") for part in inside)
+def _is_recording(inside: Iterable[str]) -> bool:
+    """Whether a file is one, by the names from the folder that was given on."""
+    *folders, file = inside
+    return file.lower().endswith(ENDINGS) and not any(part.startswith(".") for part in (*folders, file))
 
 
 def _in_folder(name: str) -> list[str]:
     path = Path(name)
     if path.is_dir():
-        return sorted(str(file) for file in path.rglob("*") if _is_recording(str(file), name) and file.is_file())
+        inside = (file for file in path.rglob("*") if _is_recording(file.relative_to(path).parts))
+        return sorted(str(file) for file in inside if file.is_file())
     if not path.exists() and _is_pattern(name):
         return sorted(file for file in glob.glob(name, recursive=True) if Path(file).is_file())  # noqa: PTH207
     return [name]
@@ -277,7 +299,8 @@ def _in_url(name: str) -> list[str]:
         if _is_pattern(path):
             return sorted(system.unstrip_protocol(file) for file in system.glob(path) if system.isfile(file))
         if system.isdir(path):
-            return sorted(system.unstrip_protocol(file) for file in system.find(path) if _is_recording(file, path))
+            inside = (file for file in system.find(path) if _is_recording(file[len(path) :].split("/")))
+            return sorted(map(system.unstrip_protocol, inside))
     except (OSError, ValueError, ImportError) as error:  # ImportError: a scheme whose package is not installed
         raise GyrovaeError(f"cannot read {name}: {error}") from None
     return [name]

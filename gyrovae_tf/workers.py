@@ -63,12 +63,24 @@ def _attempt(work: Work, shared: Any, task: Any) -> Any:
         return error
 
 
+class _Spawn(multiprocessing.context.SpawnContext):
+    """Makes fresh processes and remembers them: all other children of this process are not the pool's to end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.made: list[multiprocessing.process.BaseProcess] = []
+
+    def Process(self, *args: Any, **options: Any) -> multiprocessing.process.BaseProcess:  # type: ignore[override]  # noqa: N802  # as it calls it
+        self.made.append(super().Process(*args, **options))
+        return self.made[-1]
+
+
 def _by_processes(work: Work, shared: Any, tasks: Sequence[Any], jobs: int) -> Results:
     waiting = list(range(len(tasks)))
     deaths = 0
     while waiting:
-        pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _begin, (shared,))
-        before = set(multiprocessing.active_children())
+        context = _Spawn()
+        pool = ProcessPoolExecutor(jobs, context, _begin, (shared,))
         running: dict[Future[Any], int] = {}
         try:
             while waiting or running:
@@ -97,7 +109,7 @@ def _by_processes(work: Work, shared: Any, tasks: Sequence[Any], jobs: int) -> R
                 ) from None
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
-            mine = set(multiprocessing.active_children()) - before
+            mine = [process for process in context.made if process.pid is not None]
             for process in mine:
                 process.terminate()
             for process in mine:

@@ -265,6 +265,7 @@ def test_no_seed_leads_to_a_detector(machine: Path, tmp_path: Path) -> None:
         ({"frontend": "raw"}, "unknown front end; expected power or stock, received raw"),
         ({"seeds": 0}, "the number of seeds is not usable"),
         ({"minutes": (1, 0)}, "minutes above 0"),
+        ({"minutes": ["5"]}, r"minutes above 0, received .5. \(text\)"),
         ({"false_alarm_rate": 0.5}, r"the false-alarm rate is not usable; expected above 0, at most 0.2, received 0.5"),
         ({"folders": []}, "no datasets"),
         ({"folders": "machine"}, "expected a list of folders"),

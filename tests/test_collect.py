@@ -378,9 +378,14 @@ def test_what_is_no_device_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         ({"port": "what://ever"}, "protocol 'what' not known"),
         ({"port": "/etc/passwd"}, "it is no serial port"),
         ({"port": ""}, "cannot open a port without a name"),
-        ({"seconds": 0.0}, "seconds must be above 0"),
-        ({"samples": -1}, "samples must be above 0"),
-        ({"wait_s": -1.0}, "the time to wait must not be negative"),
+        ({"seconds": 0.0}, "the seconds to collect are not usable; expected above 0, received 0.0"),
+        ({"seconds": "600"}, r"the seconds to collect are not usable; expected above 0, received '600' \(text\)"),
+        ({"seconds": float("inf")}, "the seconds to collect are not usable; expected above 0, received inf"),
+        ({"samples": -1}, "the number of samples is not usable; expected at least 1, received -1"),
+        ({"samples": 10.5}, "the number of samples is not usable; expected a whole number, received 10.5"),
+        ({"baud": "115200"}, r"the baud rate is not usable; expected a whole number, received '115200' \(text\)"),
+        ({"wait_s": -1.0}, "the time to wait is not usable; expected 0 or more seconds, received -1.0"),
+        ({"wait_s": None}, "the time to wait is not usable; expected 0 or more seconds, received None"),
         ({"window": 100}, "the window length is not usable"),
     ],
 )
@@ -444,18 +449,18 @@ def test_what_is_too_short_is_not_said_to_be_fit_and_the_whole_file_is_told(tmp_
             "  --append.",
             "verdict: too few windows to train on as it is: record longer, or go on with --append",
         ]
-        done = run("--port", it.port, "-o", path, "--samples", 1000, "--append")
+        done = run("--port", it.port, "-o", path, "--samples", 1100, "--append")
         assert done.stdout.splitlines() == [
-            f"{path}: 1,000 samples, 2.5 s at 400 Hz (the device says 400 Hz)",
-            "segments: 1; windows of 256 samples: 12",
-            "the file now holds 2,000 samples, 5.0 s in 2 segments; windows: 24",
+            f"{path}: 1,100 samples, 2.7 s at 400 Hz (the device says 400 Hz)",
+            "segments: 1; windows of 256 samples: 14",
+            "the file now holds 2,100 samples, 5.2 s in 2 segments; windows: 26",
             "link: lost 0 in 0 gaps",
             "samples: duplicates 0 %, clipped 0 %, jitter 0 %",
             "verdict: can be trained on",
         ]
         told = json.loads(run("--port", it.port, "-o", path, "--samples", 400, "--append", "--json").stdout)
         assert (told["samples"], told["segments"], told["verdict"]["windows"]) == (400, 1, 3)
-        assert told["total"] == {"samples": 2400, "seconds": 6.0, "segments": 3, "windows": 27}
+        assert told["total"] == {"samples": 2500, "seconds": 6.25, "segments": 3, "windows": 29}
 
 
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])

@@ -12,6 +12,7 @@ import pytest
 from gyrovae_tf.device.judge import Judgement, judge
 from gyrovae_tf.device.simulate import simulate
 from gyrovae_tf.errors import GyrovaeError
+from gyrovae_tf.learn.dataset import preprocess
 from gyrovae_tf.recording import Recording
 
 
@@ -170,14 +171,28 @@ def test_windows_that_are_too_few(stop: int, told: list[tuple[str, bool]]) -> No
 
 def test_windows_of_the_file_that_is_continued_count() -> None:
     part = Recording(np.asarray(NORMAL[:1000], float), 200.0, ((0, 1000),), "r")
-    alone, few, enough = (judge(part, earlier=earlier) for earlier in (0, 7, 8))
+    alone, few, enough = (judge(part, earlier=earlier) for earlier in (0, 12, 13))
     assert [found.windows for found in (alone, few, enough)] == [12, 12, 12]
     assert [found.enough for found in (alone, few, enough)] == [False, False, True]
     assert [found.good for found in (alone, few, enough)] == [True, True, True]
     assert alone.flaws[0].reason == "it gives only 12 windows of 256 samples, too few to train on"
-    assert few.flaws[0].reason == "with this the file gives only 19 windows of 256 samples, too few to train on"
+    assert few.flaws[0].reason == "with this the file gives only 24 windows of 256 samples, too few to train on"
     assert alone.flaws[0].remedy == "Record longer, or go on with --append."
     assert alone.to_dict()["enough"] is False
+
+
+@pytest.mark.parametrize("windows", range(18, 60))
+def test_what_is_enough_is_enough_for_preprocess(windows: int) -> None:
+    """Of one stretch without a gap."""
+    rows = 256 + 64 * (windows - 1)
+    recording = Recording(np.resize(np.asarray(NORMAL, float), (rows, 3)), 200.0, ((0, rows),), "r")
+    found = judge(recording)
+    assert found.windows == windows
+    if found.enough:
+        preprocess([recording])
+    else:
+        with pytest.raises(GyrovaeError, match="too few samples"):
+            preprocess([recording])
 
 
 def test_windows_do_not_cross_gaps() -> None:

@@ -182,6 +182,21 @@ def test_workers_that_always_die_are_told() -> None:
         list(workers.results(_die, None, [1, 2, 3], jobs=2))
 
 
+def test_other_processes_than_its_own_are_left_alone() -> None:
+    """Also those that were started after it, and another pool's."""
+    found, others = (workers.results(_double, 2, list(range(20)), jobs=2) for _ in range(2))
+    assert next(found)[1] % 2 == next(others)[1] % 2 == 0
+    mine = multiprocessing.get_context("spawn").Process(target=time.sleep, args=(60,))
+    mine.start()
+    found.close()
+    assert mine.is_alive()
+    assert len(list(others)) == 19
+    assert mine.is_alive()
+    mine.terminate()
+    mine.join()
+    assert not multiprocessing.active_children()
+
+
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_a_refusal_is_a_result(jobs: int) -> None:
     found = dict(workers.results(_double, 2, [5, -1, 7], jobs=jobs))

@@ -418,6 +418,18 @@ def test_folders_and_patterns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         if words:
             with pytest.raises(GyrovaeError, match=words):
                 find_recordings([name])
+    for folder in ("./a", "./a/", "a//", "b/../a", str(tmp_path / "a"), f"{tmp_path}/./a/"):
+        assert [Path(name).resolve() for name in find_recordings([folder])] == [
+            tmp_path / "a" / "3.parquet",
+            tmp_path / "a" / "deep" / "2.CSV",
+        ]
+    assert find_recordings(["b/1.csv", "./b/1.csv", str(tmp_path / "b"), "a/../b/*.csv"]) == ["b/1.csv"]
+    monkeypatch.chdir(tmp_path / "b")
+    for name in ("2.csv", "10.csv", ".6.csv"):
+        Path(name).write_text("")
+    for folder in (".", "./", "./."):
+        assert find_recordings([folder]) == ["1.csv", "10.csv", "2.csv"]
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
     with pytest.raises(GyrovaeError, match=r"empty holds no \.csv or \.parquet files"):
         find_recordings(["empty"])

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn.dataset import Dataset
 from gyrovae_tf.learn.threshold import blocks_of
-from gyrovae_tf.learn.trust import Trust, check, foreseen
+from gyrovae_tf.learn.trust import Trust, check, foreseen, odd_share
 
 COUNT, BLOCKS = 3200, blocks_of(3200, 16)
 TWO_DAYS = ["monday.csv"] * 1600 + ["tuesday.csv"] * 1600
@@ -57,6 +57,20 @@ def test_an_odd_stretch_is_named_by_its_time() -> None:
     found = examine(stationary(3) * np.where(BLOCKS == 4, 6.0, 1.0))
     assert found.left_out_rates[4] == 1.0
     assert any("minutes 15.0 to 18.8, would be 100 % alarms had" in warning for warning in found.warnings)
+
+
+@pytest.mark.parametrize("rate", [0.01, 0.05, 0.1, 0.2])
+def test_an_odd_stretch_is_one_at_any_rate(rate: float) -> None:
+    scores = stationary(3) * np.where(BLOCKS == 4, 6.0, 1.0)
+    found = check(scores, BLOCKS, rate, seconds=3600, recordings=TWO_DAYS)
+    assert any(text.startswith("1 of 16 stretches differs from the rest") for text in found.warnings)
+    plain = check(stationary(3), BLOCKS, rate, seconds=3600, recordings=TWO_DAYS)
+    assert not any("from the rest" in text for text in plain.warnings)
+
+
+@pytest.mark.parametrize(("rate", "share"), [(0.01, 0.1), (0.05, 0.5), (0.1, 0.55), (0.2, 0.6)])
+def test_what_makes_a_stretch_odd(rate: float, share: float) -> None:
+    assert odd_share(rate) == pytest.approx(share)
 
 
 def test_the_left_out_rate_by_hand() -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from gyrovae_tf.arguments import number, whole
 from gyrovae_tf.device.journal import Journal
 from gyrovae_tf.device.judge import Judgement, count_windows, judge
 from gyrovae_tf.device.ledger import Ledger
@@ -90,6 +91,16 @@ class Collected:
         return count_windows(self.whole, self.judgement.window)
 
 
+def check_times(seconds: float | None, wait_s: float) -> tuple[float | None, float]:
+    """How long to collect (None: no end) and to wait in, the same as Python's numbers out; refuses what is neither."""
+    if seconds is not None:
+        seconds = number(seconds, "the seconds to collect are not usable", "above 0", lambda found: found > 0)
+    if wait_s != math.inf:
+        expected = "0 or more seconds"
+        wait_s = number(wait_s, "the time to wait is not usable", expected, lambda found: found >= 0)
+    return seconds, wait_s
+
+
 def collect(
     port: str,
     output: str | os.PathLike[str],
@@ -114,11 +125,9 @@ def collect(
     with windows of `window`) is kept under another name, unless `accept_anyway`. `progress` is called some five times
     a second. `GyrovaeError` where nothing was collected; for all that comes later see `Collected.problem`.
     """
-    for what, value in (("seconds", seconds), ("samples", samples), ("baud", baud)):
-        if value is not None and not 0 < value < math.inf:
-            raise GyrovaeError(f"{what} must be above 0", received=value)
-    if not wait_s >= 0:
-        raise GyrovaeError("the time to wait must not be negative", received=wait_s)
+    seconds, wait_s = check_times(seconds, wait_s)
+    samples = None if samples is None else whole(samples, "the number of samples is not usable", 1)
+    baud = whole(baud, "the baud rate is not usable", 1)
     window = check_window(window)
     journal = Journal(output, append=append, overwrite=overwrite)
     try:

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gyrovae_tf.device.collect import Ended
+from gyrovae_tf.arguments import whole
+from gyrovae_tf.device.collect import Ended, check_times
 from gyrovae_tf.device.journal import Journal
 from gyrovae_tf.device.monitor import Decision, Monitor
 from gyrovae_tf.device.port import BAUD
@@ -93,10 +94,8 @@ def collect_figures(
     the port has been gone or silent for `wait_s`. `GyrovaeError` where nothing came, and from a device that sends
     samples or runs our firmware; for what comes later see `CollectedFigures.problem`.
     """
-    if seconds is not None and not 0 < seconds < math.inf:
-        raise GyrovaeError("seconds must be above 0", received=seconds)
-    if not wait_s >= 0:
-        raise GyrovaeError("the time to wait must not be negative", received=wait_s)
+    seconds, wait_s = check_times(seconds, wait_s)
+    baud = whole(baud, "the baud rate is not usable", 1)
     detector = None if model is None else StockDetector(model)
     journal = Journal(output, append=append, overwrite=overwrite, header=HEADER)
     try:

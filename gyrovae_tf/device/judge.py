@@ -17,7 +17,7 @@ from gyrovae_tf.wording import many
 
 HOP_SHARE = 4
 """Windows are counted a quarter of one apart, as `preprocess` takes them."""
-_FEW_WINDOWS = 20
+_FEW_WINDOWS = 25  # the fewest of one stretch that `preprocess` takes: 16 to train on, 6 held back, 3 between them
 _MS_VARIANCE = 0.25e6  # us^2 at most, of times in whole milliseconds
 # Shares from which something is told, and from which a recording is refused.
 _HELD = (0.02, 0.2)

@@ -6,6 +6,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 
+from gyrovae_tf.arguments import whole
 from gyrovae_tf.device.port import BAUD, GoneError, Port
 from gyrovae_tf.device.wire import Banner, Event, Parser, Status, Verdict, command_line
 from gyrovae_tf.errors import GyrovaeError
@@ -14,12 +15,6 @@ MINUTES = 5
 _MOST_MINUTES = 1440
 _ANSWER_S = 10.0
 _ASK_S = 1.0
-_UNCLEAR = GyrovaeError(
-    "no device of ours answers on the port",
-    expected="a banner within 10 s",
-    received="none",
-    remedy="Is our firmware on it, and is this its port and baud rate? gyrovae-tf collect --list-ports names ports.",
-)
 
 
 def calibrate(
@@ -36,10 +31,8 @@ def calibrate(
     and the device keeps the threshold that it had. `GyrovaeError` when no device of ours answers, when it has no
     detector, and when it cannot find a threshold: its own words.
     """
-    if not 1 <= minutes <= _MOST_MINUTES:
-        raise GyrovaeError(
-            "so many minutes cannot be asked for", expected=f"1 to {_MOST_MINUTES}", received=f"{minutes}"
-        )
+    expected = f"1 to {_MOST_MINUTES}"
+    minutes = whole(minutes, "so many minutes cannot be asked for", 1, _MOST_MINUTES, expected=expected)
     with _Talk(port, baud) as talk:
         known = talk.banner()
         talk.say("calibrate", minutes)
@@ -71,7 +64,7 @@ def forget(port: str, *, baud: int = BAUD) -> Banner:
                 raise GyrovaeError(f"the device cannot forget: {event.text}")
             if isinstance(event, Banner) and event.site_windows == 0:
                 return event
-        raise _UNCLEAR
+        raise _unclear()
 
 
 class _Talk(contextlib.AbstractContextManager["_Talk"]):
@@ -92,14 +85,11 @@ class _Talk(contextlib.AbstractContextManager["_Talk"]):
         """What it says, until `stop`; `GyrovaeError` when it is gone, or says nothing of use for 10 s."""
         heard = time.monotonic()
         while not stop():
-            try:
-                found = self._parser.feed(self._port.read())
-            except GoneError as error:
-                raise GyrovaeError(f"{error} is gone", remedy="Plug it in, and try again.") from None
+            found = self._heard()
             if found:
                 heard = time.monotonic()
             elif time.monotonic() - heard > _ANSWER_S:
-                raise _UNCLEAR
+                raise _unclear()
             yield from found
 
     def banner(self) -> Banner:
@@ -109,8 +99,23 @@ class _Talk(contextlib.AbstractContextManager["_Talk"]):
             if time.monotonic() - asked > _ASK_S:
                 self.say("info")
                 asked = time.monotonic()
-            with contextlib.suppress(GoneError):
-                for event in self._parser.feed(self._port.read()):
-                    if isinstance(event, Banner):
-                        return event
-        raise _UNCLEAR
+            for event in self._heard():
+                if isinstance(event, Banner):
+                    return event
+        raise _unclear()
+
+    def _heard(self) -> list[Event]:
+        try:
+            return list(self._parser.feed(self._port.read()))
+        except GoneError as error:
+            raise GyrovaeError(f"{error} is gone", remedy="Plug it in, and try again.") from None
+
+
+def _unclear() -> GyrovaeError:
+    return GyrovaeError(
+        "no device of ours answers on the port",
+        expected=f"a banner within {_ANSWER_S:g} s",
+        received="none",
+        remedy="Is our firmware on it, and is this its port and baud rate? gyrovae-tf collect --list-ports names "
+        "ports.",
+    )

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gyrovae_tf import runtime
-from gyrovae_tf.arguments import instance, whole
+from gyrovae_tf.arguments import instance, number, whole
 from gyrovae_tf.bundle import POWER, STOCK, Bundle, check_replaceable, write_json
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn import baselines
@@ -264,8 +264,8 @@ def _check(folders: Sequence[str | PathLike[str]], frontend: str, minutes: Seque
         raise GyrovaeError("unknown front end", expected=" or ".join(FRONTENDS), received=frontend)
     if frontend == STOCK and minutes:
         raise GyrovaeError("how much there is to learn from is measured on the power front end alone")
-    if not all(0 < length < float("inf") for length in minutes):
-        raise GyrovaeError("a length of motion to learn from is not usable", expected="minutes above 0")
+    for length in minutes:
+        number(length, "a length of motion to learn from is not usable", "minutes above 0", lambda found: found > 0)
 
 
 def _names(folders: Sequence[str | PathLike[str]]) -> dict[str, Path]:

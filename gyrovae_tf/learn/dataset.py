@@ -30,7 +30,6 @@ from gyrovae_tf.learn.making import (
     identities,
     notes_on,
     size_of_count,
-    sources_of,
     surveyed,
 )
 from gyrovae_tf.learn.making import Progress as Progress
@@ -40,6 +39,7 @@ from gyrovae_tf.learn.stored import MARKER as MARKER
 from gyrovae_tf.learn.stored import read_record, shard_name, write_shards
 from gyrovae_tf.recording import Recording, check_alike
 from gyrovae_tf.spec import CELLS, PIXEL, WINDOW_MAX, WINDOW_MIN, Spec, check_window
+from gyrovae_tf.streaming import sources_of
 from gyrovae_tf.workers import check_jobs
 
 SCHEMA_VERSION = 2

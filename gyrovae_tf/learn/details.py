@@ -10,7 +10,7 @@ from gyrovae_tf.learn.health import Check, Status
 from gyrovae_tf.learn.latent import ALIKE, carries
 from gyrovae_tf.learn.markup import WORDS, data_table, escaped, mark, side_by_side, small_print
 from gyrovae_tf.learn.speed import shares
-from gyrovae_tf.learn.trust import ODD, Trust
+from gyrovae_tf.learn.trust import Trust, odd_share
 from gyrovae_tf.learn.vae import BRANCHES
 from gyrovae_tf.learn.verdict import asked, false_alarms, percent
 from gyrovae_tf.lint import check
@@ -82,10 +82,10 @@ def _left_out(known: Trust, rate: float) -> str:
         return ""
     return side_by_side(
         (
-            charts.left_out(known.left_out_rates, rate, ODD * rate, known.minutes),
+            charts.left_out(known.left_out_rates, rate, odd_share(rate), known.minutes),
             f"Normal motion in {len(known.left_out_rates)} stretches of time. A bar: which part of one would have been "
             "alarms had the threshold been set without it. The line is the rate asked for. Single bars above it "
-            f"are chance; a red one ({ODD:g} times the rate) is a stretch unlike the rest.",
+            f"are chance; a red one (above {100 * odd_share(rate):.3g} %) is a stretch unlike the rest.",
         )
     )
 

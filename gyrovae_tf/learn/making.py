@@ -24,7 +24,6 @@ from gyrovae_tf.recording import Recording, listed
 from gyrovae_tf.scoring import stamp
 from gyrovae_tf.signal import frontend
 from gyrovae_tf.spec import Spec
-from gyrovae_tf.streaming import find_recordings
 from gyrovae_tf.workers import Results, Work, check_jobs, results
 
 FITTED = 1 << 22
@@ -51,20 +50,6 @@ class Crew(NamedTuple):
                 if isinstance(result, GyrovaeError):
                     raise result
                 yield number, result
-
-
-def sources_of(recordings: Iterable[Recording | str | PathLike[str]]) -> list[Recording | str]:
-    """Recordings and names in; the same recordings, and the paths and URLs that the names stand for, out."""
-    found: list[Recording | str] = []
-    known: set[str] = set()
-    for given in listed(recordings):
-        if isinstance(given, Recording):
-            found.append(given)
-        else:
-            names = [name for name in find_recordings([given]) if name not in known]
-            found += names
-            known.update(names)
-    return found
 
 
 def check_normal(recordings: Iterable[Recording | str | PathLike[str]]) -> None:

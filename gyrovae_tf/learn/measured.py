@@ -24,11 +24,11 @@ from gyrovae_tf.learn.dataset import Progress
 from gyrovae_tf.learn.learnt import marks
 from gyrovae_tf.learn.stock_data import counts_of
 from gyrovae_tf.parts import Part, Parts, completed
-from gyrovae_tf.recording import Recording, Source, check_alike, check_fits, listed
+from gyrovae_tf.recording import Recording, Source, check_alike, check_fits
 from gyrovae_tf.scoring import LONG_BYTES, SHARD_ROWS, stamp
 from gyrovae_tf.shards import Job, Shard, detector_for, divide, identity, windows_of
 from gyrovae_tf.stockdetector import StockScores
-from gyrovae_tf.streaming import BATCH, Stream, find_recordings
+from gyrovae_tf.streaming import BATCH, Stream, sources_of
 from gyrovae_tf.workers import check_jobs, cores, results
 
 _MANY_WINDOWS = 20_000
@@ -107,7 +107,7 @@ def measure(
     """
     if way.jobs is not None:
         check_jobs(way.jobs)
-    sources = {kind: _sources(recordings) for kind, recordings in kinds.items()}
+    sources = {kind: sources_of(recordings) for kind, recordings in kinds.items()}
     parts = _parts(job, sources, classical, way, marked=marked)
     bunches = {kind: _bunches(shards, way) for kind, shards in _divided(job, sources, way, progress).items()}
     every = [(kind, bunch) for kind, mine in bunches.items() for bunch in mine]
@@ -197,13 +197,6 @@ def _gathered(job: Job, bunch: Bunch) -> Iterator[tuple[NDArray[Any], Part, int]
 
 
 # --- before and after
-
-
-def _sources(recordings: Sequence[Source]) -> list[Recording | str]:
-    found: list[Recording | str] = []
-    for source in listed(recordings):
-        found += [source] if isinstance(source, Recording) else find_recordings([source])
-    return found
 
 
 def _parts(

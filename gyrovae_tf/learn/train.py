@@ -72,7 +72,8 @@ def train(
     The state is saved after every epoch; after Ctrl-C or a kill, `resume` goes on from there and ends with what an
     uninterrupted run would have ended with (every draw depends on seed and step alone). The same data and seed give the
     same weights on a computer, in a process that has not used TensorFlow before: one that has may add up in another
-    order (the metric `threads` says in how many). TensorFlow's seed and its deterministic kernels stay set in this process afterwards.
+    order (the metric `threads` says on how many threads). TensorFlow's seed and its deterministic kernels stay set in
+    this process afterwards.
 
     `GyrovaeError` when `output` holds a run and neither `resume` nor `overwrite` is given, when the dataset has
     changed, when the loss is no number, and when the latent space ends up carrying nothing (posterior collapse) though

@@ -35,6 +35,11 @@ _LONG_S = 300.0
 _UNFILLED_S = 10.0  # a recording of five minutes does not fill its last windows
 
 
+def odd_share(rate: float) -> float:
+    """A rate in; the share of alarms above which a stretch is unlike the rest: `ODD` times that, but not near all."""
+    return min(ODD * rate, (1 + rate) / 2)
+
+
 @dataclass(frozen=True)
 class Trust:
     """How far a rate of false alarms can be promised for other days, from the normal data alone."""
@@ -114,12 +119,13 @@ def check(
     warnings = []
     if rate * effective < _LEAST_EXPECTED or len(labels) < _LEAST_BLOCKS:
         warnings.append(_too_few(minutes, effective, rate))
-    odd = [index for index, share in enumerate(left_out) if share > ODD * rate]
+    odd = [index for index, share in enumerate(left_out) if share > odd_share(rate)]
     if odd:
         worst = max(odd, key=lambda index: left_out[index])
         start, stop = (minutes * float((blocks < labels[worst] + extra).mean()) for extra in (0, 1))
+        differ = "differs" if len(odd) == 1 else "differ"
         warnings.append(
-            f"{len(odd)} of {len(labels)} stretches differ from the rest; worst, minutes {start:.1f} to {stop:.1f}, "
+            f"{len(odd)} of {len(labels)} stretches {differ} from the rest; worst, minutes {start:.1f} to {stop:.1f}, "
             f"would be {100 * left_out[worst]:.0f} % alarms had they not been recorded. "
             "If that is normal, record more of it."
         )
