@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from .progress import progress_bar
-from .show import as_json, expand, print_json, say
+from .show import as_json, print_json, say
 from .tested import TestCommand, read_options, test_recordings
 
 
@@ -24,7 +24,7 @@ def report(run: Path, output: Path, as_json: bool, **tested: Any) -> None:
 
     Without recordings, normal motion is what the training held back, and computed changes of it stand in for faults.
     """
-    recordings = read_options(**tested, find=expand)
+    recordings = read_options(**tested)
     with progress_bar() as progress:
         from gyrovae_tf.learn import report as library
 

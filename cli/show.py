@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import json
 import math
 import re
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gyrovae_tf.errors import GyrovaeError
+from gyrovae_tf.wording import many
 
 if TYPE_CHECKING:
     from gyrovae_tf.learn.compare import Comparison
@@ -108,7 +107,7 @@ def _evaluation_table(result: Evaluation, *, delay: bool) -> str:
         )
     absent = []
     if any(group.events_per_hour is None for group in result.groups.values()):
-        absent.append(f"no recording is long enough for {windows} windows in a row")
+        absent.append(f"no recording is long enough for {many(needed, 'window')} in a row")
     if delay and any(g.votable and not g.told for kind, g in result.groups.items() if kind != "normal"):
         absent.append("there was no event")
     if absent:
@@ -183,23 +182,3 @@ def _comparison(comparison: dict[str, Comparison], kernels: str) -> list[str]:
 
 def _three(number: float | None) -> str:
     return "" if number is None else f"{number:.3f}"
-
-
-def expand(names: Sequence[str]) -> list[Path]:
-    """Names as typed in; files out: a folder stands for the CSV files in it, a pattern for what it matches."""
-    found: list[Path] = []
-    for name in names:
-        path = Path(name)
-        if path.is_dir():
-            inside = sorted(p for p in path.iterdir() if p.suffix.lower() == ".csv" and not p.name.startswith("."))
-            if not inside:
-                raise GyrovaeError(f"{path} holds no .csv files")
-            found += inside
-        elif not path.exists() and any(sign in name for sign in "*?["):
-            matched = sorted(glob.glob(name))  # noqa: PTH207  # Path.glob refuses absolute patterns
-            if not matched:
-                raise GyrovaeError(f"nothing matches {name}")
-            found += map(Path, matched)
-        else:
-            found.append(path)
-    return found

@@ -12,7 +12,7 @@ import click
 from gyrovae_tf.errors import GyrovaeError
 
 from .progress import progress_bar
-from .show import WIDTH, command, expand, print_json, say, table
+from .show import WIDTH, command, print_json, say, table
 
 if TYPE_CHECKING:
     from gyrovae_tf.learn.stock_console import Console
@@ -77,7 +77,7 @@ def preprocess(
     with progress_bar() as progress:
         from gyrovae_tf.learn import stock_data as library
 
-        made = library.stock_preprocess(expand(recordings), output, dataset=dataset, progress=progress, **options)
+        made = library.stock_preprocess(recordings, output, dataset=dataset, progress=progress, **options)
     from gyrovae_tf.stockheader import edits
 
     spec, lines = made.spec, edits(made.spec.constants)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -62,21 +62,12 @@ def test_recordings(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-def read_options(
-    normal: tuple[str, ...],
-    anomaly: tuple[str, ...],
-    find: Callable[[Sequence[str]], Sequence[Any]] = list,
-    **rest: Any,
-) -> dict[str, Any]:
-    """The options' values in, the arguments of `evaluate` and `report` in the library out.
-
-    `find` makes files of names as typed, where the library does not do that itself.
-    """
+def read_options(normal: tuple[str, ...], anomaly: tuple[str, ...], **rest: Any) -> dict[str, Any]:
+    """The options' values in, the arguments of `evaluate` and `report` in the library out."""
     kinds: dict[str, list[str]] = {}
     for word in anomaly:
         kind, sign, name = word.partition("=")
         if not (kind and sign and name):
             raise click.UsageError(f"--anomaly {word}: expected KIND=CSV, as in --anomaly imbalance=fault.csv")
         kinds.setdefault(kind, []).append(name)
-    anomalies = {kind: find(names) for kind, names in kinds.items()}
-    return {"normal": find(normal), "anomalies": anomalies, **rest}
+    return {"normal": list(normal), "anomalies": kinds, **rest}

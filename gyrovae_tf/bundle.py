@@ -21,6 +21,7 @@ from gyrovae_tf.errors import GyrovaeError, atomic_write, exchanged, read_file
 from gyrovae_tf.golden_npz import LARGEST as _LARGEST_GOLDEN
 from gyrovae_tf.golden_npz import Golden
 from gyrovae_tf.spec import Spec
+from gyrovae_tf.stockspec import FRONTEND
 from gyrovae_tf.temporary import beside
 from gyrovae_tf.upgrade import upgraded
 
@@ -30,7 +31,7 @@ MODEL = "model_int8.tflite"
 GOLDEN = "golden.npz"
 SUFFIX = ".gyrovae"
 LARGEST_MANIFEST = 4 << 20
-POWER, STOCK = "power", "stock"
+POWER, STOCK = "power", FRONTEND
 """Front ends. A manifest, a dataset and a run name theirs under "frontend"; those that name none are of "power"."""
 _FIELDS = frozenset({"spec", "spec_digest", "files", "calibration", "ops", "arena", "golden", "metrics", "versions"})
 

@@ -14,6 +14,7 @@ from gyrovae_tf.bundle import MANIFEST, STOCK, SUFFIX, Bundle, frontend_of, read
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.golden_npz import Golden
 from gyrovae_tf.stockbundle import StockBundle, is_stock
+from gyrovae_tf.target import DEFAULT, find_target
 from gyrovae_tf.wording import figure, many
 
 RUN = "run.json"
@@ -240,11 +241,12 @@ def _golden(golden: Golden) -> dict[str, Any]:
 def _model(content: bytes, input_scale: float = contract.INPUT_SCALE) -> Description:
     model = tflite.describe(content)
     violations = contract.contract_violations(model, input_scale)
+    accelerated = find_target(DEFAULT).accelerated_macs(model)
     summary = {
         "bytes": model.size_bytes,
         "sha256": model.sha256,
         "macs": model.macs,
-        "accelerated_macs": model.accelerated_macs,
+        "accelerated_macs": accelerated,
         "weight_bytes": model.weight_bytes,
         "activation_bytes": model.activation_bytes,
         "contract": list(violations) or "kept",
@@ -308,7 +310,7 @@ def _model(content: bytes, input_scale: float = contract.INPUT_SCALE) -> Descrip
     told = [
         ["size", f"{model.size_bytes:,} bytes"],
         ["sha256", model.sha256],
-        ["multiply-accumulates", f"{model.macs:,}, of which {model.accelerated_macs:,} in accelerated kernels"],
+        ["multiply-accumulates", f"{model.macs:,}, of which {accelerated:,} in accelerated kernels"],
         ["weights", f"{model.weight_bytes:,} bytes"],
         ["activations", f"{model.activation_bytes:,} bytes in all"],
         ["contract", _short(summary["contract"])],

@@ -83,6 +83,11 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         ) from error
 
 
+def open_to_read(path: str | os.PathLike[str]) -> int:
+    """A path in, a descriptor to read its bytes from out: not the letters, on Windows, and no wait at a pipe's end."""
+    return os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+
+
 def read_file(path: str | os.PathLike[str], *, largest: int, remedy: str | None = None) -> bytes:
     """An ordinary file of at most `largest` bytes in, its content out; `GyrovaeError` for everything else.
 
@@ -90,9 +95,7 @@ def read_file(path: str | os.PathLike[str], *, largest: int, remedy: str | None 
     ever, is none.
     """
     try:
-        # Without O_NONBLOCK, opening a pipe waits for who writes to it.
-        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-        with os.fdopen(os.open(path, flags), "rb") as file:
+        with os.fdopen(open_to_read(path), "rb") as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise GyrovaeError(f"cannot read {path}: it is not an ordinary file", remedy=remedy)

@@ -17,7 +17,7 @@ from gyrovae_tf.findings import SEVERITIES, Finding, Severity, found, shown
 from gyrovae_tf.operators import WITH_OPTIONS
 from gyrovae_tf.patterns import unfolded
 from gyrovae_tf.stockbundle import StockBundle, load_bundle
-from gyrovae_tf.target import Basis, Target, Way, find_target
+from gyrovae_tf.target import DEFAULT, Basis, Target, Way, find_target
 from gyrovae_tf.tflite import Model, Operator, Tensor
 
 _ALIGNED = 16  # bytes: TFLM's own alignment, and what a vector register of the ESP32-S3 holds
@@ -124,7 +124,7 @@ class Check:
         }
 
 
-def check(source: bytes | str | PathLike[str], target: str = "esp32s3") -> Check:
+def check(source: bytes | str | PathLike[str], target: str = DEFAULT) -> Check:
     """The bytes or the path of any .tflite, or the path of a run or a bundle in, a `Check` of it for a target out.
 
     `target` is a name of `target.TARGETS`. The model is read, not run. Of a bundle (or the one in a run) also the list
@@ -173,7 +173,7 @@ def check(source: bytes | str | PathLike[str], target: str = "esp32s3") -> Check
         findings=tuple(sorted(findings, key=_gravity)),
         layers=layers,
         macs=model.macs,
-        accelerated_macs=sum(layer.macs for layer in layers if layer.accelerated),
+        accelerated_macs=chosen.accelerated_macs(model),
         weight_bytes=model.weight_bytes,
         arena_lower_bound_bytes=model.activation_bytes,
         scratch_bytes=max((chosen.scratch_bytes(operator, model.tensors) for operator in model.operators), default=0),

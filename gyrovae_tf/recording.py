@@ -49,6 +49,7 @@ from gyrovae_tf.csvtable import (
     read_text,
 )
 from gyrovae_tf.errors import GyrovaeError, atomic_write, read_file
+from gyrovae_tf.spec import RATE_TOLERANCE
 
 RESERVED = ("rate_hz", "units", "lsb")
 _LARGEST_META = 16 << 20  # bytes
@@ -206,20 +207,6 @@ Source: TypeAlias = "Recording | str | os.PathLike[str]"
 """A recording, or the name of its file."""
 
 
-def read_all(recordings: Iterable[Source] | Source, *, rate_hz: float | None = None) -> list[Recording]:
-    """Recordings that belong together, or their files, in; all of one rate (to 1 %) and one known unit out.
-
-    `rate_hz` is for those that do not state a rate. Raises `GyrovaeError` when there are none, a file is bad, two
-    disagree, or nothing says a rate.
-    """
-    known = [
-        rated(recording, rate_hz) if isinstance(recording, Recording) else Recording.read(recording, rate_hz=rate_hz)
-        for recording in listed(recordings)
-    ]
-    check_alike(known)
-    return known
-
-
 def listed(recordings: Iterable[Source] | Source) -> list[Source]:
     """Recordings or names in, as a list out: one alone is one, and no text of many letters."""
     return [recordings] if isinstance(recordings, Recording | str | os.PathLike) else list(recordings)
@@ -252,7 +239,7 @@ class Described(Protocol):
 
 
 def check_alike(known: Sequence[Described]) -> None:
-    """Refuse recordings (or streams) that do not belong together, as `read_all` does."""
+    """Refuse recordings (or streams) that do not belong together, as what is read together must."""
     if not known:
         raise GyrovaeError("no recordings", expected="at least one CSV file", received="none")
     first = known[0]
@@ -274,14 +261,14 @@ def check_alike(known: Sequence[Described]) -> None:
 
 
 def check_fits(known: Described, rate_hz: float, units: str) -> None:
-    """Refuse a recording (or a stream) of another rate (by more than 1 %) or other units than a detector is for."""
+    """Refuse a recording (or a stream) of another rate (by more than 2 %) or other units than a detector is for."""
     if known.rate_hz is None:
         raise GyrovaeError(
             f"{known.source}: nothing says its sample rate",
             expected=f"{rate_hz:g} Hz, which the detector was made for",
             remedy=_GIVE,
         )
-    if abs(known.rate_hz / rate_hz - 1) > 0.01:
+    if abs(known.rate_hz / rate_hz - 1) > RATE_TOLERANCE:
         raise GyrovaeError(
             f"{known.source} was recorded at another rate than the detector was made for",
             expected=f"{rate_hz:g} Hz",

@@ -24,7 +24,7 @@ from gyrovae_tf.chunks import Mark
 from gyrovae_tf.errors import readable
 from gyrovae_tf.parts import Part
 from gyrovae_tf.recording import check_fits
-from gyrovae_tf.signal.score import Reason, Scores, reasons, vote
+from gyrovae_tf.signal.score import Reason, Scores, edges_hz, reasons, vote
 from gyrovae_tf.spec import AXES, BANDS, Spec
 from gyrovae_tf.stockbundle import StockBundle, StockCalibration
 from gyrovae_tf.stockdetector import StockDetector
@@ -184,17 +184,14 @@ def top_reasons(deviation: NDArray[np.float64], spec: Spec) -> NDArray[np.float6
         share = float(powers.ravel()[low:high].sum()) / float(powers[index].sum())
         edges = _edges(spec)
         louder = flat[index, low - index * width] > 0
-        coded[index] = axis + 1, max(edges[band], 0.0), edges[band + high - low], 1 if louder else 2, share
+        coded[index] = axis + 1, edges[band], edges[band + high - low], 1 if louder else 2, share
     return coded
 
 
 @functools.lru_cache(maxsize=8)
 def _edges(spec: Spec) -> tuple[float, ...]:
-    """Between the bands, as `reasons` has them."""
-    center = np.array([band.center_hz for band in spec.bands])
-    between = (center[1:] + center[:-1]) / 2
-    edges = np.concatenate([[2 * center[0] - between[0]], between, [2 * center[-1] - between[-1]]])
-    return tuple(edges.tolist())
+    """`edges_hz` as Python's numbers."""
+    return tuple(edges_hz(spec).tolist())
 
 
 def _coded(found: Sequence[Reason]) -> tuple[float, ...]:

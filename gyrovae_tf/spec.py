@@ -57,6 +57,10 @@ LONGEST_WAVELET = 64
 _HZ = (1e-30, 1e30)
 """What a centre frequency lies within, so that float32 holds it with all its digits."""
 _LONGEST_UNITS = 32  # characters
+RATE_TOLERANCE = 0.02
+"""How far a sensor's rate may be off its detector's, as a share of that: their clocks differ by a per cent or two."""
+LSB_TOLERANCE = 1e-3
+"""How far the size of its count may be off: files and banners state it with more digits or fewer."""
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,8 @@ SIZE = 32
 """Rows and columns of both images; samples that the wavelets see, segments of the field."""
 UNDEFINED_ROWS = 1
 """Rows of the scalogram, the first ones, that the firmware leaves undefined."""
+ARENA_BYTES = 1 << 20
+"""What the firmware reserves for tensors."""
 LARGEST = 1e6
 """No sample and no constant is larger."""
 

@@ -22,7 +22,7 @@ from gyrovae_tf.chunks import Facts, Mark, Piece, is_url, name_of, optional
 from gyrovae_tf.csvchunks import CsvChunks
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.parquetchunks import ParquetChunks
-from gyrovae_tf.recording import Recording, Source, listed, rated
+from gyrovae_tf.recording import Recording, Source, check_alike, listed, rated
 from gyrovae_tf.signal.frontend import to_counts
 
 BATCH = 1024
@@ -229,6 +229,27 @@ class _Run:
 
 def _joined(parts: Sequence[Batch]) -> Batch:
     return parts[0] if len(parts) == 1 else Batch(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+
+
+def read_all(recordings: Iterable[Source] | Source, *, rate_hz: float | None = None) -> list[Recording]:
+    """Recordings that belong together, or names as for `find_recordings`, in; all of one rate and unit, in memory, out.
+
+    `rate_hz` is for those that do not state a rate. Raises `GyrovaeError` when there are none, a file is bad, two
+    disagree (in rate by more than 1 %), or nothing says a rate.
+    """
+    known = [
+        rated(source, rate_hz) if isinstance(source, Recording) else read(source, rate_hz=rate_hz)
+        for source in sources_of(recordings)
+    ]
+    check_alike(known)
+    return known
+
+
+def read(name: str, *, rate_hz: float | None = None) -> Recording:
+    """The path of a CSV or Parquet file, or its URL, in; all of it out: a path of a CSV file as `Recording.read`."""
+    if is_url(name) or name.lower().endswith(".parquet"):
+        return Stream.open(name, rate_hz=rate_hz).recording()
+    return Recording.read(name, rate_hz=rate_hz)
 
 
 def find_recordings(names: Iterable[str | PathLike[str]] | str | PathLike[str]) -> list[str]:

@@ -14,7 +14,7 @@ from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.espnn import ESP_NN, scratch_bytes
 from gyrovae_tf.findings import Finding
 from gyrovae_tf.operators import Options, padding
-from gyrovae_tf.tflite import Operator, Tensor
+from gyrovae_tf.tflite import Model, Operator, Tensor
 
 Basis = Literal["published", "derived", "assumed"]
 
@@ -51,6 +51,10 @@ class Target:
     """The same in, what its kernels are known to compute wrongly out."""
     scratch_bytes: Callable[[Operator, Sequence[Tensor]], int]
     """The same in, the bytes of scratch that its kernel asks for out."""
+
+    def accelerated_macs(self, model: Model) -> int:
+        """Those of a model's multiply-accumulates that are spent in accelerated kernels."""
+        return sum(operator.macs for operator in model.operators if self.way(operator, model.tensors).accelerated)
 
 
 # Cycles on an ESP32-S3 at 240 MHz as ESP-NN 1.2.3 publishes them (README.md): for each kernel those of its vector
@@ -218,9 +222,11 @@ def _up(number: int, multiple: int) -> int:
     return -(-number // multiple) * multiple
 
 
+DEFAULT = "esp32s3"
+"""The firmware's."""
 TARGETS: dict[str, Target] = {
-    "esp32s3": Target(
-        name="esp32s3",
+    DEFAULT: Target(
+        name=DEFAULT,
         title=f"ESP32-S3 at 240 MHz with {ESP_NN}",
         clock_hz=240e6,
         method=(

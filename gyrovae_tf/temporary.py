@@ -41,7 +41,12 @@ def beside(target: Path, *, folder: bool = False) -> Iterator[Path]:
 
 
 def _umask() -> int:
-    """The permission bits that this process takes from new files. They can be read only by setting them."""
+    """The permission bits that this process takes from new files.
+
+    Only Linux tells them. Elsewhere they are read by setting them, which other threads' files of that moment meet, too.
+    """
+    with contextlib.suppress(OSError, IndexError, ValueError):
+        return int(Path("/proc/self/status").read_text(encoding="ascii").split("Umask:")[1].split()[0], 8)
     umask = os.umask(0o077)
     os.umask(umask)
     return umask

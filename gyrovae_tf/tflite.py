@@ -23,15 +23,6 @@ from gyrovae_tf.litert import litert
 from gyrovae_tf.operators import Options, multiply_accumulates, read_options
 from gyrovae_tf.wording import many
 
-# fmt: off
-# The operators for which ESP-NN has kernels on the ESP32-S3; all others run on reference kernels. `target.Target.way`
-# also says which of their configurations take them.
-ACCELERATED_ESP_NN: frozenset[str] = frozenset({
-    "ADD", "AVERAGE_POOL_2D", "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "MAX_POOL_2D", "MUL",
-    "SOFTMAX",
-})
-# fmt: on
-
 IDENTIFIER = b"TFL3"
 """Bytes 4 to 7 of every .tflite: the flatbuffer's file identifier."""
 MODELS = "a .tflite file, a run or a bundle"
@@ -118,11 +109,6 @@ class Model:
     def macs(self) -> int:
         """Multiply-accumulates of one inference."""
         return sum(operator.macs for operator in self.operators)
-
-    @property
-    def accelerated_macs(self) -> int:
-        """Those of `macs` that are spent in operators which ESP-NN accelerates."""
-        return sum(operator.macs for operator in self.operators if operator.name in ACCELERATED_ESP_NN)
 
     @property
     def op_names(self) -> tuple[str, ...]:

@@ -202,6 +202,19 @@ def test_stretches_too_short_for_a_vote_have_no_rate_of_events(
     assert found["record"]["events_per_hour"] == {"normal": None}
 
 
+@pytest.mark.parametrize(
+    ("alarms", "events", "delay"), [("1111", 1, 3 * TINY_WINDOW / 200), ("1101", 1, 0.64 * 2), ("0110", 0, None)]
+)
+def test_an_event_needs_its_alarms_and_no_more_windows(
+    monkeypatch: pytest.MonkeyPatch, tiny: Tiny, tmp_path: Path, alarms: str, events: int, delay: float | None
+) -> None:
+    """As on the device, which does not wait for five windows where three of them are alarms."""
+    found = scored(monkeypatch, tiny, tmp_path, alarms, [4 * TINY_WINDOW], (3, 5), kind="fault")
+    assert (found["votable"], found["events"]) == (True, events)
+    assert found["record"]["events_per_hour"]["fault"] == pytest.approx(events / found["hours"])
+    assert found["delay_s"] == (None if delay is None else pytest.approx(delay))
+
+
 # --- a whole evaluation ----------------------------------------------------------------------------------------
 
 

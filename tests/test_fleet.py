@@ -248,7 +248,7 @@ def device(name: str, status: Status = "good", **changes: Any) -> Device:
 def model(name: str, *judged: Judged, **changes: Any) -> Model:
     names = changes.pop("devices", tuple(one.figures.name for one in judged) or (name,))
     facts: dict[str, Any] = {"recordings": 2, "minutes": 5.0, "windows": 500, "epochs": 12, "error": 0.5, "auroc": 0.9}
-    facts |= {"mode": "ptq", "bytes": 12000, "sha256": "ab" * 32, "false_alarm_rate": 0.01}
+    facts |= {"mode": "ptq", "bytes": 12000, "sha256": "ab" * 32, "false_alarm_rate": 0.01, "vote": (3, 5)}
     return Model(name, folder_names([name])[name], names, judged=judged, **{**facts, **changes})
 
 
@@ -336,6 +336,13 @@ def test_the_page_is_whole_and_safe() -> None:
     assert {part.get("href", "")[1:] for part in tree.iter("a") if part.get("href", "").startswith("#")} <= anchors
 
 
+def test_the_page_tells_the_rates_and_votes_that_models_have() -> None:
+    alike = page_of((model("a", scored("a")), model("b", scored("b"))))
+    assert "on normal motion 1 % was asked for. Event: 3 of 5 windows in a row began" in alike
+    other = page_of((model("a", scored("a")), model("b", scored("b"), vote=(2, 2), false_alarm_rate=0.0234)))
+    assert "on normal motion 1 % to 2.34 %, by model, was asked for. Event: 2 of 2 or 3 of 5 windows in a row" in other
+
+
 @pytest.mark.parametrize(
     ("models", "headline"),
     [
@@ -376,7 +383,8 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         found = dataclasses.replace(found, folder=wanted.folder)
         assert job.work is not None
         place = Path(job.work) / f"place{len(names)}"
-        for folder, marker in ((MODELS, "run.json"), (DATASETS, "dataset.json")):
+        kept = ((DATASETS, "dataset.json"),) if job.settings.keep_datasets else ()
+        for folder, marker in ((MODELS, "run.json"), *kept):
             (place / folder / wanted.folder).mkdir(parents=True)
             (place / folder / wanted.folder / marker).write_text(f"{content} by making number {len(names)}")
         write_model(place / MODELS / wanted.folder, found, task.made_from)
@@ -482,6 +490,20 @@ def test_what_is_there_is_not_lost_by_mistake(made: list[str], table: Path, tmp_
     made.clear()
     fleet(table, out, window=128, overwrite=True)
     assert made == ["one", "bad", "../odd", "two"]
+
+
+@pytest.mark.usefixtures("made")
+def test_datasets_that_are_not_to_be_kept_are_not(table: Path, tmp_path: Path) -> None:
+    """Nor those of models that are made anew."""
+    out = tmp_path / "out"
+    fleet(table, out)
+    assert len(list((out / "datasets").iterdir())) == 3
+    (out / "datasets" / "mine").mkdir()
+    (out / "datasets" / "mine" / "notes.txt").write_text("")
+    fleet(table, out, overwrite=True, keep_datasets=False)
+    assert [path.name for path in (out / "datasets").iterdir()] == ["mine"]
+    fleet(table, tmp_path / "new", keep_datasets=False)
+    assert not (tmp_path / "new" / "datasets").exists()
 
 
 @pytest.mark.parametrize(

@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from gyrovae_tf.errors import GyrovaeError
-from gyrovae_tf.recording import Recording, check_fits, read_all
-from gyrovae_tf.streaming import Stream, find_recordings
+from gyrovae_tf.recording import Recording, check_fits
+from gyrovae_tf.streaming import Stream, find_recordings, read_all
 
 AXES = "columns x,y,z or accX,accY,accZ (or ax, acc_x, accel_x ...) or gyrX,gyrY,gyrZ"
 NUMBER = "Remove that row, or write a number there."
@@ -584,7 +584,11 @@ def test_a_recording_must_fit_a_detector():
         with pytest.raises(GyrovaeError) as caught:
             check_fits(Recording(np.zeros((1, 3)), rate_hz, ((0, 1),), "a", units), 200.0, "m/s^2")
         assert str(caught.value) == message
-    check_fits(Recording(np.zeros((1, 3)), 201.0, ((0, 1),), "a"), 200.0, "m/s^2")
+    for rate_hz in (196.1, 203.9):  # as on the device
+        check_fits(Recording(np.zeros((1, 3)), rate_hz, ((0, 1),), "a"), 200.0, "m/s^2")
+    for rate_hz in (195.9, 204.1):
+        with pytest.raises(GyrovaeError, match="a was recorded at another rate"):
+            check_fits(Recording(np.zeros((1, 3)), rate_hz, ((0, 1),), "a"), 200.0, "m/s^2")
 
 
 # --- the record and its file

@@ -22,6 +22,7 @@ from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn.threshold import Tail
 from gyrovae_tf.learn.trust import Trust
 from gyrovae_tf.learn.voting import Vote
+from gyrovae_tf.recording import Recording
 from gyrovae_tf.signal.perturb import PERTURBATIONS
 
 if TYPE_CHECKING:
@@ -267,6 +268,28 @@ def test_a_folder_of_test_recordings(tiny: Tiny, recordings: dict[str, Path], gi
     (tmp_path / "d" / "meta.json").write_text(json.dumps({"split": {"normal_test": ["a.csv"]}}))
     made = report(tiny.run, tmp_path / "report.html", dataset=tmp_path / "d")
     assert made.summary["motions"]["unbalanced"]["auroc"] == given.summary["motions"]["imbalance"]["auroc"]
+
+
+def test_folders_and_parquet_as_evaluate_takes_them(
+    tiny: Tiny, recordings: dict[str, Path], given: Report, tmp_path: Path
+) -> None:
+    pytest.importorskip("pyarrow", reason="pyarrow is not installed (extra scale)")
+    import pyarrow
+    import pyarrow.parquet
+
+    from gyrovae_tf.learn.report import report
+
+    (tmp_path / "normal" / "deep").mkdir(parents=True)
+    shutil.copy(recordings["normal"], tmp_path / "normal" / "deep")
+    fault = Recording.read(recordings["imbalance"])
+    head = json.dumps({"rate_hz": fault.rate_hz, "units": fault.units, "lsb": fault.lsb, **fault.metadata})
+    columns = {axis: fault.samples[:, index] for index, axis in enumerate("xyz")}
+    table = pyarrow.table(columns).replace_schema_metadata({"gyrovae": head})
+    pyarrow.parquet.write_table(table, tmp_path / "fault.parquet")
+    names = {"imbalance": [tmp_path / "fault.parquet"], NASTY: [recordings[NASTY]]}
+    found = report(tiny.run, tmp_path / "report.html", normal=[f"{tmp_path}/normal/"], anomalies=names)
+    assert found.summary["motions"] == given.summary["motions"]
+    assert found.summary["learnt"] == given.summary["learnt"]
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from gyrovae_tf.contract import OPS, check_contract, contract_violations
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.operators import Options, padding
-from gyrovae_tf.tflite import ACCELERATED_ESP_NN, Model, describe, read
+from gyrovae_tf.tflite import Model, describe, read
 
 # --- models converted by TensorFlow -------------------------------------------------------------------------
 
@@ -105,7 +105,7 @@ def test_a_small_int8_model_by_hand(small: tuple[bytes, bytes]) -> None:
         ("RESHAPE", 0),
         ("FULLY_CONNECTED", 5 * 64),
     ]
-    assert model.macs == model.accelerated_macs == 1728 + 320
+    assert model.macs == 1728 + 320
     assert model.op_names == ("CONV_2D", "FULLY_CONNECTED", "RESHAPE")
     # Kernel int8 [4, 3, 3, 3], bias int32 [4], kernel int8 [5, 64], shape int32 [2]. The dense layer's bias
     # is still zero, and the converter drops it.
@@ -332,8 +332,6 @@ def test_every_op_of_the_contract_is_an_operator_of_the_schema() -> None:
     known = {name for name in vars(schema.BuiltinOperator) if name.isupper()}
     assert len(OPS) == len(set(OPS)) == 22
     assert set(OPS) <= known
-    assert known >= ACCELERATED_ESP_NN
-    assert "TRANSPOSE_CONV" not in ACCELERATED_ESP_NN
 
 
 # --- models made by hand: operators that the small models lack ----------------------------------------------
@@ -377,7 +375,6 @@ def test_multiply_accumulates(name: str, inputs: list[list[int]], output: list[i
     (operator,) = model.operators
     assert (operator.name, operator.macs, operator.version) == (name, macs, 1)
     assert model.macs == macs
-    assert model.accelerated_macs == (macs if name in ACCELERATED_ESP_NN else 0)
     assert model.description == "by hand"
 
 

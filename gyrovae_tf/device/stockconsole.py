@@ -9,8 +9,11 @@ import math
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+import numpy as np
+
 from gyrovae_tf.device.wire import WRAP, StockFigures, StockSampled
 from gyrovae_tf.stockbundle import Band, StockCalibration
+from gyrovae_tf.stockdetector import ratios_of
 from gyrovae_tf.stockspec import RATE_HZ, WINDOW
 
 MOST_RATIO = 1e6
@@ -68,9 +71,7 @@ def verdict(figures: StockFigures, calibration: StockCalibration, *, second_alon
 
 def _ratio(value: float, band: Band) -> float:
     """A figure and its band in, how far it lies from the middle in units of the level on that side out."""
-    if value <= band.middle_db:
-        return min((band.middle_db - value) / (band.middle_db - band.low_db), MOST_RATIO)
-    return min((value - band.middle_db) / (band.high_db - band.middle_db), MOST_RATIO)
+    return min(float(ratios_of(np.asarray(value), band)), MOST_RATIO)
 
 
 class Pace:

@@ -13,6 +13,7 @@ from gyrovae_tf import runtime
 from gyrovae_tf.learn.evaluate import auroc
 from gyrovae_tf.learn.floating import float_scores, reconstructions
 from gyrovae_tf.learn.motion import NORMAL, Motion
+from gyrovae_tf.learn.rows import spread
 from gyrovae_tf.signal.profile import means
 from gyrovae_tf.spec import PIXEL
 
@@ -73,7 +74,7 @@ def agreement(model: Any, detector: runtime.Detector, motions: Mapping[str, Moti
     images, float_score, int8_score, kinds = [], [], [], []
     for kind, motion in motions.items():
         count = len(motion.score)
-        take = np.linspace(0, count - 1, min(count, _COMPARED)).round().astype(np.intp)
+        take = spread(count, _COMPARED)
         some = motion.images(take, bundle.spec)
         mean = None if motion.windows is None else means(motion.windows[take])
         images.append(some)

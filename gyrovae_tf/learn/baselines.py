@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn import baseline
+from gyrovae_tf.learn.rows import spread
 
 Features = NDArray[np.float64]
 Scorer = Callable[[Features], NDArray[np.float64]]
@@ -88,7 +89,7 @@ def one_class_svm(features: Features, _seed: int) -> Scorer:
 
     A Gaussian kernel of scikit-learn's default width, nu 0.01; of more than 8192 windows that many, evenly chosen.
     """
-    chosen = np.unique(np.linspace(0, len(features) - 1, min(_MOST_SUPPORTED, len(features))).round().astype(int))
+    chosen = spread(len(features), _MOST_SUPPORTED)
     svm = _sklearn().svm.OneClassSVM(kernel="rbf", gamma="scale", nu=_NU)
     svm.fit(features[chosen])
     return lambda windows: -np.asarray(svm.decision_function(windows))

@@ -40,10 +40,10 @@ from gyrovae_tf.learn.threshold import check_rate
 from gyrovae_tf.learn.train import train
 from gyrovae_tf.learn.trial import Trial, baseline_trials, figured, record_of, windows_of
 from gyrovae_tf.learn.windows import Unseen, unseen
-from gyrovae_tf.recording import read_all
 from gyrovae_tf.signal.cost import frontend_cost
 from gyrovae_tf.signal.frontend import images as images_of
 from gyrovae_tf.signal.profile import means
+from gyrovae_tf.streaming import read_all
 
 SCHEMA_VERSION = 1
 RESULT = "benchmark.json"

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from gyrovae_tf import runtime
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn.dataset import Progress
+from gyrovae_tf.learn.rows import spread
 from gyrovae_tf.signal.frontend import images as images_of
 from gyrovae_tf.signal.profile import means
 
@@ -76,6 +77,6 @@ def compare(
     return found
 
 
-def evenly(count: int) -> NDArray[np.intp]:
+def evenly(count: int) -> NDArray[np.int64]:
     """How many windows there are in, the places of at most 256 of them, evenly chosen, out."""
-    return np.linspace(0, count - 1, min(count, _MOST)).round().astype(np.intp)
+    return spread(count, _MOST)

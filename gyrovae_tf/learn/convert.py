@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from gyrovae_tf.contract import INPUT_SCALE
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn.engine import quiet, tf
+from gyrovae_tf.learn.rows import spread
 from gyrovae_tf.learn.slim import slim
 from gyrovae_tf.learn.vae import to_float
 from gyrovae_tf.runtime import HOST, Model
@@ -33,7 +34,7 @@ def to_int8(model: Any, images: NDArray[np.int8], *, aware: bool = False, input_
     The result is checked: `GyrovaeError` when it breaks the contract of `contract.check_contract`,
     or when its outputs do not come in the order scalogram, field.
     """
-    chosen = images[np.linspace(0, len(images) - 1, min(_REPRESENTATIVE, len(images))).round().astype(int)].copy()
+    chosen = images[spread(len(images), _REPRESENTATIVE)]
     # The input's scale is fixed by the two ends of int8; one pixel each, so that no other range is widened.
     chosen[0, :, 0, 0, 0] = _LOWEST
     chosen[0, :, -1, -1, -1] = _HIGHEST
@@ -94,7 +95,7 @@ def _ordered(
 
 def in_order(content: bytes, model: Any, images: NDArray[np.int8], input_scale: float = INPUT_SCALE) -> bool:
     """A .tflite, the Keras model it stands for and some images in; whether the scalogram is its first output."""
-    some = images[np.linspace(0, len(images) - 1, min(_COMPARED, len(images))).round().astype(int)]
+    some = images[spread(len(images), _COMPARED)]
     outputs = Model(content, HOST, input_scale=input_scale).rebuilt(some).swapaxes(0, 1)
     expected = [np.asarray(part) for part in model([to_float(some[:, i], input_scale) for i in range(2)])]
     right = sum(float(np.square(a - b).mean()) for a, b in zip(outputs, expected, strict=True))

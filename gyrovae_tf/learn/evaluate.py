@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from gyrovae_tf import runtime, tflite
 from gyrovae_tf.bundle import STOCK, Bundle
 from gyrovae_tf.errors import GyrovaeError
-from gyrovae_tf.learn import baseline
+from gyrovae_tf.learn import baseline, npz
 from gyrovae_tf.learn.compare import Comparison, evenly
 from gyrovae_tf.learn.compare import compare as compared
 from gyrovae_tf.learn.dataset import Progress, check_hop
@@ -47,11 +47,11 @@ class Group:
     hours: float
     """Time that the windows cover."""
     votable: bool
-    """Whether any stretch without a gap is long enough for one vote."""
+    """Whether any stretch without a gap has as many windows as an event takes alarms."""
     delay_s: float | None = None
     """For abnormal motion: seconds from the first sample of a stretch without a gap to the end of the window with which
     its first event begins, the mean over the stretches that have an event; None where none has one, and where no
-    stretch is long enough for one vote. It tells the time to an alarm only where the fault is there from the start."""
+    stretch is long enough for one. It tells the time to an alarm only where the fault is there from the start."""
     stretches: int = 1
     """Recordings, or parts of them between gaps."""
     told: int = 0
@@ -61,7 +61,7 @@ class Group:
 
     @property
     def events_per_hour(self) -> float | None:
-        """Events an hour; None where no stretch is long enough for one vote."""
+        """Events an hour; None where no stretch is long enough for one."""
         return self.events / self.hours if self.votable else None
 
 
@@ -256,10 +256,8 @@ def load_baseline(run: str | PathLike[str]) -> baseline.Mahalanobis | None:
 
     None where there is none: a bundle that was copied out of its run.
     """
-    for folder in (Path(run), Path(run).absolute().parent):
-        if (folder / baseline.FILE).is_file():
-            return baseline.Mahalanobis.load(folder / baseline.FILE)
-    return None
+    file = npz.of_run(run, baseline.FILE)
+    return None if file is None else baseline.Mahalanobis.load(file)
 
 
 def _group(
@@ -277,7 +275,7 @@ def _group(
     events, samples, votable = 0, 0, False
     first = []  # samples to the end of the window with which each stretch's first event begins
     for stretch in stretches:
-        votable |= len(stretch) >= calibration.vote_windows
+        votable |= len(stretch) >= calibration.vote_alarms
         held = vote(stretch, calibration.vote_alarms, calibration.vote_windows)
         events += int((np.diff(held.astype(np.int8), prepend=0) == 1).sum())
         samples += window + (len(stretch) - 1) * hop

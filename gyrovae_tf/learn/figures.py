@@ -23,10 +23,10 @@ from gyrovae_tf.learn.motion import NORMAL, Motion, held_back, recorded, rivals,
 from gyrovae_tf.learn.promise import Promise, promise
 from gyrovae_tf.learn.run import Run
 from gyrovae_tf.learn.train import LOG
-from gyrovae_tf.recording import read_all
 from gyrovae_tf.signal.perturb import PERTURBATIONS
 from gyrovae_tf.signal.score import Reason, reasons
 from gyrovae_tf.spec import PIXEL
+from gyrovae_tf.streaming import read_all
 
 _WORST_OF_A_KIND = 1
 _WORST_NORMAL = 3

@@ -6,6 +6,7 @@ it is whole. So whatever is killed costs time only, and `resume` makes what is m
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -277,7 +278,17 @@ def _put(outcome: Outcome, work: Path, root: Path) -> None:
             with replacing_folder(root / folder / outcome.model.folder, marker=marker) as target:
                 for entry in source.iterdir():
                     entry.rename(target / entry.name)
+        elif folder == DATASETS:
+            _remove_dataset(root / folder / outcome.model.folder)
     shutil.rmtree(place, ignore_errors=True)
+
+
+def _remove_dataset(old: Path) -> None:
+    """Take away what an earlier model was trained on, where that of the new one is not to be kept."""
+    if (old / DATASET).is_file():
+        shutil.rmtree(old)
+    with contextlib.suppress(OSError):  # other datasets are in it, or it is not there
+        old.parent.rmdir()
 
 
 def _stale(root: Path, models: Sequence[Model]) -> tuple[str, ...]:

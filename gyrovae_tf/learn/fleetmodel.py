@@ -6,6 +6,7 @@ whatever was made before, and one that is killed for want of memory takes no oth
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -103,6 +104,8 @@ def _in_process(settings: Settings, task: Task, place: Path) -> Model:
         finally:
             process.kill()
             process.wait()
+            with contextlib.suppress(BrokenPipeError):  # what it had not read is nobody's any more
+                process.stdin.close()
         told.seek(0)
         complaint = told.read().decode("utf-8", "replace").strip().splitlines()
     try:
@@ -200,6 +203,7 @@ def _made(settings: Settings, wanted: Wanted, place: Path, made_from: str) -> di
         bytes=len(bundle.model),
         sha256=bundle.model_sha256,
         false_alarm_rate=bundle.calibration.false_alarm_rate,
+        vote=(bundle.calibration.vote_alarms, bundle.calibration.vote_windows),
         doubts=tuple(doubts),
         judged=tuple(sorted(judged, key=lambda one: wanted.devices.index(one.figures.name))),
         unscored=unscored,

@@ -63,6 +63,8 @@ class Model:
     """Of the .tflite."""
     false_alarm_rate: float = 0.0
     """What the threshold was set for."""
+    vote: tuple[int, ...] = ()
+    """Alarms among how many windows make an event."""
     doubts: tuple[str, ...] = ()
     """Why threshold or data are not to be trusted, in plain words."""
     judged: tuple[Judged, ...] = ()

@@ -105,10 +105,8 @@ def learnt_by(run: Path) -> Learnt | None:
 
     None where nothing is: a bundle that was copied out of its run, and runs of datasets that kept no windows.
     """
-    for folder in (run, run.absolute().parent):
-        if (folder / FILE).is_file():
-            return Learnt.load(folder / FILE)
-    return None
+    file = npz.of_run(run, FILE)
+    return None if file is None else Learnt.load(file)
 
 
 def overlaps(shares: Mapping[str, float] | None) -> tuple[str, ...]:

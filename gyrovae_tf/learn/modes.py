@@ -17,6 +17,7 @@ from gyrovae_tf.learn.dataset import Dataset, Progress
 from gyrovae_tf.learn.evaluate import auroc
 from gyrovae_tf.learn.floating import reconstructions
 from gyrovae_tf.learn.qat import quantize_aware
+from gyrovae_tf.learn.rows import some_of, spread
 from gyrovae_tf.learn.run import Run
 from gyrovae_tf.signal.frontend import images as images_of
 from gyrovae_tf.signal.perturb import PERTURBATIONS
@@ -141,13 +142,12 @@ class _Trial:
         """Choose and change windows."""
         half = len(data.validation_images) // 2
         rest = np.arange(half, len(data.validation_images))
-        rest = rest[np.linspace(0, len(rest) - 1, min(_MOST, len(rest))).round().astype(int)]
+        rest = rest[spread(len(rest), _MOST)]
         windows = None if data.validation_windows is None or half < _FEWEST else data.validation_windows[rest]
-        kept = np.linspace(0, len(data.train_images) - 1, min(_MOST_TRAINING, len(data.train_images)))
         return cls(
             data,
             seed,
-            training=data.train_images[kept.round().astype(int)],
+            training=some_of(data.train_images, _MOST_TRAINING),
             scaling=data.validation_images[:half],
             normal=data.validation_images[rest],
             changed={}

@@ -14,9 +14,9 @@ from gyrovae_tf.learn import baseline, baselines
 from gyrovae_tf.learn.cutting import cut, segments_of, stretches_of
 from gyrovae_tf.learn.dataset import Dataset, Progress
 from gyrovae_tf.learn.evaluate import Recordings
-from gyrovae_tf.recording import read_all
 from gyrovae_tf.signal import frontend
 from gyrovae_tf.spec import Spec
+from gyrovae_tf.streaming import read_all
 
 NORMAL = "normal"
 """What normal motion is called among kinds of motion."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -35,3 +36,9 @@ def loads(content: bytes, path: Path, *, remedy: str) -> dict[str, NDArray[Any]]
         return read_npz(content)
     except ValueError as error:
         raise GyrovaeError(f"{path} is damaged: {error}", remedy=remedy) from None
+
+
+def of_run(run: str | PathLike[str], name: str) -> Path | None:
+    """A run's folder, or the bundle inside it, in; its file of that name out, None where it has none."""
+    folders = (Path(run), Path(run).absolute().parent)
+    return next((folder / name for folder in folders if (folder / name).is_file()), None)

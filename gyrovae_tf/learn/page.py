@@ -15,6 +15,7 @@ from gyrovae_tf.learn.verdict import Verdict, asked, found, percent
 from gyrovae_tf.learn.views import SEES, in_words
 from gyrovae_tf.signal.score import Reason
 from gyrovae_tf.spec import AXES
+from gyrovae_tf.wording import many
 
 _FOUND: dict[Status, str] = {"good": "found", "look": "in part", "bad": "missed"}
 _PIXEL_LIMIT, _DEVIATION_LIMIT = 4.0, 6.0
@@ -88,8 +89,8 @@ def _results(figures: Figures) -> str:
         names = ", ".join(NAMES.get(name, name) for name in rivals)
         notes.append(f"{names}: AUROC of simple detectors on the same windows.")
     if figures.evaluation is not None and not counted:
-        windows = figures.bundle.calibration.vote_windows
-        notes.append(f"Events could not be counted: no recording is long enough for {windows} windows in a row.")
+        windows = many(figures.bundle.calibration.vote_alarms, "window")
+        notes.append(f"Events could not be counted: no recording is long enough for {windows} in a row.")
     if counted:
         notes += _about_events(figures)
     table = data_table(head, rows, "www" if counted else "ww")

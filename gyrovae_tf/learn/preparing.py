@@ -15,13 +15,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gyrovae_tf.chunks import Mark, is_url
+from gyrovae_tf.chunks import Mark
 from gyrovae_tf.errors import GyrovaeError, readable
 from gyrovae_tf.learn.baseline import log_band_energies
 from gyrovae_tf.recording import Recording
 from gyrovae_tf.signal import frontend
 from gyrovae_tf.spec import Spec
-from gyrovae_tf.streaming import Stream
+from gyrovae_tf.streaming import Stream, read
 
 ROWS = 2_000_000
 """Rows of a long recording that are one task."""
@@ -65,10 +65,7 @@ def survey(shared: tuple[float | None, bool], source: str | Recording) -> Survey
             if not kept:
                 stream = Stream.open(source, rate_hz=rate_hz)
                 return Surveyed(stream, *stream.survey())
-            if is_url(source) or source.lower().endswith(".parquet"):
-                source = Stream.open(source, rate_hz=rate_hz).recording()
-            else:
-                source = Recording.read(source, rate_hz=rate_hz)
+            source = read(source, rate_hz=rate_hz)
     stream = Stream.of(source, rate_hz=rate_hz)
     return Surveyed(stream, *stream.survey())
 

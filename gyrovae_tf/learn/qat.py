@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn.dataset import Dataset, Progress
 from gyrovae_tf.learn.engine import keeps_generators, keras, make_reproducible, tf
+from gyrovae_tf.learn.rows import spread
 from gyrovae_tf.learn.vae import BRANCHES, to_float
 from gyrovae_tf.spec import PIXEL
 
@@ -101,7 +102,7 @@ def _set_ranges(aware: Any, model: Any, images: NDArray[np.int8]) -> None:
     Left alone, ranges start at +-6 and come near the right ones only after thousands of steps. Training leaves the
     inputs' as they are: it widens them for what lies outside, and no pixel does.
     """
-    chosen = to_float(images[np.linspace(0, len(images) - 1, min(_RANGED, len(images))).round().astype(int)])
+    chosen = to_float(images[spread(len(images), _RANGED)])
     layers = [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
     values = keras.Model(model.inputs, [layer.output for layer in layers])([chosen[:, 0], chosen[:, 1]])
     ranges = {

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from gyrovae_tf.errors import GyrovaeError, readable
+from gyrovae_tf.errors import GyrovaeError, open_to_read, readable
 from gyrovae_tf.npy import Header, read_header
 
 _BLOCK = 4 << 20  # bytes
@@ -162,7 +162,7 @@ def shard_of(path: Path, sha256: str | None, content: Any = None, largest: int =
     another, cannot be read, or its array is larger than `largest` bytes; `ValueError` when it is no such file, or its
     header claims another size than it has.
     """
-    with readable(path), os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as file:
+    with readable(path), os.fdopen(open_to_read(path), "rb") as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise GyrovaeError(f"cannot read {path}: it is not an ordinary file", remedy=_REMEDY)

@@ -21,12 +21,16 @@ from gyrovae_tf.learn.baseline import log_band_energies
 from gyrovae_tf.learn.cutting import cut_samples, divided
 from gyrovae_tf.learn.dataset import Progress, check_hop, check_share
 from gyrovae_tf.learn.layout import training_part
+from gyrovae_tf.learn.making import check_normal
+from gyrovae_tf.learn.rows import spread
 from gyrovae_tf.learn.stored import MARKER, load_npy, read_record, write_dataset
-from gyrovae_tf.recording import Recording, read_all
+from gyrovae_tf.recording import Recording
 from gyrovae_tf.signal.frontend import to_counts
 from gyrovae_tf.signal.perturb import PERTURBATIONS
 from gyrovae_tf.signal.stock import stock_images, to_int8
+from gyrovae_tf.spec import RATE_TOLERANCE
 from gyrovae_tf.stockspec import DEFAULTS, RATE_HZ, UNITS, WINDOW, StockConstants, StockSpec
+from gyrovae_tf.streaming import read_all
 
 SCHEMA_VERSION = 1
 LSB = 0.0025
@@ -35,7 +39,6 @@ MARGIN = 1.5
 """int8 holds this many times the largest pixel of normal windows at the least, and every `LOUDER` change of them."""
 LOUDER = ("gain +50 %", "added tone", "impulses", "more noise")
 """Built-in changes of `signal.perturb` that int8 has to hold, too."""
-_SLOW = 0.02  # share by which a recording's rate may differ: the firmware's timer is no crystal
 _ARRAYS = ("train_windows", "validation_windows", "train_origins", "validation_origins")
 _PART = 1024  # windows between two reports of progress
 _LEAST_STD = 0.05  # m/s^2: a still axis is no reason to blow its noise up
@@ -154,6 +157,7 @@ def stock_preprocess(
         recordings, _ = training_part(dataset)
     hop = WINDOW // 4 if hop is None else hop
     hop, validation_share = check_hop(hop), check_share(validation_share)
+    check_normal(recordings)
     known = read_all(recordings, rate_hz=rate_hz)
     _check_like_the_firmware(known)
     origins, held_back, training = divided(known, WINDOW, hop, validation_share)
@@ -173,7 +177,7 @@ def stock_preprocess(
         _largest(to_train, constants, progress, "training windows"),
         _largest(to_hold_back, constants, progress, "held-back windows"),
     )
-    chosen = to_hold_back[np.linspace(0, len(to_hold_back) - 1, min(_CHANGED, len(to_hold_back))).round().astype(int)]
+    chosen = to_hold_back[spread(len(to_hold_back), _CHANGED)]
     changed = max(_largest(changed_windows(name, chosen), constants, progress, f"changed: {name}") for name in LOUDER)
     made = StockDataset(
         spec=StockSpec(constants, scale_for(largest, changed)),
@@ -228,7 +232,7 @@ def _check_like_the_firmware(recordings: Sequence[Recording]) -> None:
     """Refuse recordings that the stock firmware could not have made."""
     for recording in recordings:
         rate = recording.rate_hz
-        if rate is None or abs(rate / RATE_HZ - 1) > _SLOW:
+        if rate is None or abs(rate / RATE_HZ - 1) > RATE_TOLERANCE:
             raise GyrovaeError(
                 f"{recording.source}: the stock firmware samples at {RATE_HZ:g} Hz, whatever is recorded",
                 expected=f"{RATE_HZ:g} Hz",

@@ -18,6 +18,7 @@ from gyrovae_tf.learn.cutting import stretches_of
 from gyrovae_tf.learn.dataset import Progress
 from gyrovae_tf.learn.engine import versions
 from gyrovae_tf.learn.quantize import BUNDLE
+from gyrovae_tf.learn.rows import spread
 from gyrovae_tf.learn.run import Run
 from gyrovae_tf.learn.stock_data import MARGIN, StockDataset, int8_images
 from gyrovae_tf.learn.threshold import Tail, blocks_of, check_rate, tail_fit
@@ -66,7 +67,7 @@ def stock_quantize(
     rate, vote = check_rate(rate), check_vote(vote)
     run = run if isinstance(run, Run) else Run.load(run)
     data = load_dataset(run)
-    chosen = data.train_windows[_spread(len(data.train_windows), _REPRESENTATIVE)]
+    chosen = data.train_windows[spread(len(data.train_windows), _REPRESENTATIVE)]
     content = to_int8(run.keras_model(), int8_images(chosen, data.spec), input_scale=data.spec.input_scale)
     bundle = stock_detector(run, data, content, false_alarm_rate=rate, vote=vote, progress=progress)
     bundle.save(Path(run.path) / BUNDLE)
@@ -221,8 +222,3 @@ def _widened(band: Band, factor: float) -> Band:
     """A band in, the same with its levels so many times as far from the middle out."""
     below, above = band.middle_db - band.low_db, band.high_db - band.middle_db
     return Band(band.middle_db - factor * below, band.middle_db, band.middle_db + factor * above)
-
-
-def _spread(count: int, most: int) -> NDArray[np.intp]:
-    """Up to `most` places, evenly over `count`."""
-    return np.linspace(0, count - 1, min(most, count)).round().astype(np.intp)

@@ -25,15 +25,15 @@ from gyrovae_tf.learn.run import Run
 from gyrovae_tf.learn.stock_console import IMAGES, Console, console_of, stock_scores
 from gyrovae_tf.learn.stock_data import MARGIN, StockDataset, changed_windows, counts_of
 from gyrovae_tf.learn.stock_quantize import load_dataset
-from gyrovae_tf.learn.verdict import UNTRIED, Verdict, percent
+from gyrovae_tf.learn.train import LOG
+from gyrovae_tf.learn.verdict import FOUND, MANY, PARTLY, UNTRIED, Verdict, percent
 from gyrovae_tf.learn.windows import windows_like
 from gyrovae_tf.signal.perturb import PERTURBATIONS
 from gyrovae_tf.stockbundle import StockBundle
 from gyrovae_tf.stockdetector import StockDetector, StockScores
 from gyrovae_tf.stockheader import edits
+from gyrovae_tf.stockspec import ARENA_BYTES
 
-_FOUND, _PARTLY = 0.5, 0.1
-_MANY = 2.0  # times the rate that was asked for
 _TELLS = 0.8  # mean AUROC below which a detector is no good
 
 
@@ -142,12 +142,12 @@ def _judge(seen: _Seen) -> Verdict:
     mean = float(np.mean(list(seen.auroc.values())))
     points: list[tuple[Status, str]] = [
         (
-            "good" if rate <= _MANY * asked else "bad",
+            "good" if rate <= MANY * asked else "bad",
             f"{percent(rate)} of normal windows raise an alarm; {percent(asked)} was asked for.",
         )
     ]
-    missed = [kind for kind, share in seen.alarms.items() if kind != NORMAL and share < _PARTLY]
-    found = [kind for kind, share in seen.alarms.items() if kind != NORMAL and share >= _FOUND]
+    missed = [kind for kind, share in seen.alarms.items() if kind != NORMAL and share < PARTLY]
+    found = [kind for kind, share in seen.alarms.items() if kind != NORMAL and share >= FOUND]
     what = "built-in changes" if seen.made_up else "kinds of abnormal motion"
     points.append(
         (
@@ -241,18 +241,22 @@ def _training(seen: _Seen) -> str:
     metrics = seen.run.metrics
     text = f"{metrics['epochs']} epochs, of which number {metrics['best_epoch']} is kept."
     curve = charts.training(
-        log_of(seen.run.path / "log.csv"), int(metrics["best_epoch"]), "error", "squared error a pixel", "error"
+        log_of(seen.run.path / LOG), int(metrics["best_epoch"]), "error", "squared error a pixel", "error"
     )
     return f'<p class="lead">{escaped(text)}</p>' + side_by_side((curve, "Reconstruction error, standardised."))
 
 
 def _device(seen: _Seen) -> str:
     bundle = seen.bundle
+    arena = "not measured" if bundle.arena is None else f"{bundle.arena.suggested_bytes:,} of {ARENA_BYTES:,}"
     rows = [
         ["model, in RAM", f"{len(bundle.model):,} bytes"],
         ["multiply-accumulates", f"{bundle.metrics.get('macs', 0):,}"],
         ["operators", escaped(", ".join(bundle.ops))],
-        ["tensor arena", "not measured" if bundle.arena is None else f"{bundle.arena.suggested_bytes:,} of 1,048,576"],
+        [
+            "tensor arena",
+            "not measured" if bundle.arena is None else f"{bundle.arena.suggested_bytes:,} of {ARENA_BYTES:,}",
+        ],
         ["model's SHA-256", bundle.model_sha256],
     ]
     lines = edits(bundle.spec.constants)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from gyrovae_tf.learn.fleetpage import HEAD, MOST, NOTES, cells, left_out
 from gyrovae_tf.learn.fleetrecord import REPORT, STATUS, Model, Need, Standing
 from gyrovae_tf.learn.markup import data_table, document, escaped, mark, refusals, small_print, three, verdict
-from gyrovae_tf.learn.voting import DEFAULT
 from gyrovae_tf.ranking import RISING
 
 if TYPE_CHECKING:
@@ -68,7 +67,7 @@ def _devices(fleet: Fleet) -> str:
         "Motion: scored, recordings that the model never saw; held back, what was kept from its training because "
         "nothing else was to be scored. The threshold was set on that, too, so its figures flatter.",
         f"Alarms: share of windows that score 1.0 or more; on normal motion {_asked(fleet)} was asked for. Event: "
-        f"{DEFAULT[0]} of {DEFAULT[1]} windows in a row began to be alarms. In events: share of windows where it held.",
+        f"{_vote(fleet)} windows in a row began to be alarms. In events: share of windows where it held.",
         *NOTES,
     ]
     return data_table(head, rows, "wwwwww") + small_print([*left_out(fleet.devices), *notes])
@@ -117,5 +116,11 @@ def _models(fleet: Fleet) -> str:
 
 
 def _asked(fleet: Fleet) -> str:
-    rates = {model.false_alarm_rate for model in fleet.models if not model.failed}
-    return f"{100 * max(rates, default=0.0):g} %"
+    rates = [model.false_alarm_rate for model in fleet.models if not model.failed]
+    low, high = (f"{100 * rate:.3g} %" for rate in (min(rates, default=0.0), max(rates, default=0.0)))
+    return low if low == high else f"{low} to {high}, by model,"
+
+
+def _vote(fleet: Fleet) -> str:
+    votes = sorted({model.vote for model in fleet.models if model.vote})
+    return " or ".join(f"{alarms} of {windows}" for alarms, windows in votes) or "enough of the latest"

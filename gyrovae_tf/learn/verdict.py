@@ -10,12 +10,14 @@ from gyrovae_tf.learn.figures import Figures, Row
 from gyrovae_tf.learn.health import Check, Status
 from gyrovae_tf.learn.motion import NAMES, NORMAL
 
-_FOUND, _PARTLY = 0.5, 0.1
+FOUND, PARTLY = 0.5, 0.1
+"""Share of a fault's windows that raise an alarm where it is found, and where it is found in part."""
 _SEPARATES = 0.9  # AUROC from which another threshold would find a kind
 _CHANCE = 0.05
 GUESSES = 0.7
 """Mean AUROC on built-in changes below which a detector notices hardly anything."""
-_MANY, _TOO_MANY = 2.0, 5.0  # times the rate that was asked for
+MANY, _TOO_MANY = 2.0, 5.0
+"""Times the rate that was asked for: more false alarms than that are worth a look, or too many."""
 UNTRIED = "Not tried: some of these recordings were trained on"
 _BEATEN = 0.01  # AUROC that the baseline must be ahead by to be worth a word
 
@@ -34,7 +36,7 @@ class Verdict:
 
 def found(row: Row) -> Status:
     """Whether a kind of abnormal motion is found: half of its windows raise an alarm; a tenth; fewer."""
-    return "good" if row.alarms >= _FOUND else "look" if row.alarms >= _PARTLY else "bad"
+    return "good" if row.alarms >= FOUND else "look" if row.alarms >= PARTLY else "bad"
 
 
 def judge(figures: Figures, health: Sequence[Check]) -> Verdict:
@@ -117,12 +119,12 @@ def false_alarms(figures: Figures) -> tuple[Status, str]:
     ratio = normal.alarms / figures.bundle.calibration.false_alarm_rate
     count = round(normal.alarms * normal.windows)
     chance = by_chance(count, normal.windows, figures.bundle.calibration.false_alarm_rate)
-    status: Status = "good" if ratio <= _MANY or chance >= _CHANCE else "look" if ratio <= _TOO_MANY else "bad"
+    status: Status = "good" if ratio <= MANY or chance >= _CHANCE else "look" if ratio <= _TOO_MANY else "bad"
     text = (
         f"False alarms: {count} of {normal.windows} normal windows ({percent(normal.alarms)}); "
         f"{asked(figures)} was asked for."
     )
-    if ratio > _MANY and status == "good":
+    if ratio > MANY and status == "good":
         text += " With so few windows that may be chance."
     if normal.events_per_hour is not None:
         needed, windows = figures.bundle.calibration.vote_alarms, figures.bundle.calibration.vote_windows

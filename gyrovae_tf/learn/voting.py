@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn.threshold import RESAMPLES, TAIL_SHARE, blocks_of, exponential, student_975
+from gyrovae_tf.wording import figure, many
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]
@@ -277,13 +278,13 @@ def _vote(
     high = min(high, DAY_S / found.hop_s)
     warnings = []
     expected = (events if asked is None else asked) * days
-    if found.longest < vote[1]:
-        warnings.append(f"No stretch without a gap is long enough for one vote of {vote[1]} windows.")
+    if found.longest < vote[0]:
+        warnings.append(f"No stretch without a gap has the {many(vote[0], 'window')} that an event takes.")
     elif expected < 1:
-        covered = f"{_plain(24 * days)} hours" if 24 * days >= 1 else f"{_plain(1440 * days)} minutes"
+        covered = f"{figure(24 * days)} hours" if 24 * days >= 1 else f"{figure(1440 * days)} minutes"
         warnings.append(
-            f"{_plain(events)} false alarms a day is an extrapolation: the scores cover {covered}, in which "
-            f"{_plain(expected)} would be expected. The true figure may be up to {_plain(high)} a day; record longer."
+            f"{figure(events)} false alarms a day is an extrapolation: the scores cover {covered}, in which "
+            f"{figure(expected)} would be expected. The true figure may be up to {figure(high)} a day; record longer."
         )
     return Vote(
         alarms=vote[0],
@@ -300,8 +301,3 @@ def _vote(
         delay_s={f"{share:g}": expected_windows(*vote, share) * found.hop_s for share in _SHARES},
         warnings=tuple(warnings),
     )
-
-
-def _plain(number: float) -> str:
-    """Two significant digits, and no powers of ten above one."""
-    return f"{number:.0f}" if number >= 10 else f"{number:.2g}"

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn.cutting import cut, cut_samples, segments_of
 from gyrovae_tf.learn.layout import anomaly_part, fault_session_part, normal_test_part
-from gyrovae_tf.recording import Recording, check_fits, read_all
+from gyrovae_tf.recording import Recording, check_fits
 from gyrovae_tf.spec import Spec
 from gyrovae_tf.stockspec import StockSpec
+from gyrovae_tf.streaming import read_all
 
 
 def windows_like(
@@ -29,7 +30,7 @@ def windows_like(
     """Recordings (or paths) and a spec in; windows [k, N, 3], `hop` apart, and the segment [k] of each out.
 
     Windows are int16 counts of the spec's `lsb`; for the stock front end float32 m/s^2.
-    `GyrovaeError` when a recording has another rate (by more than 1 %) or other units than the spec, and when all are
+    `GyrovaeError` when a recording has another rate (by more than 2 %) or other units than the spec, and when all are
     too short for a window.
     """
     known = read_all(recordings, rate_hz=rate_hz)

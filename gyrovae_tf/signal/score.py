@@ -175,6 +175,13 @@ def score(seen: Profiles, calibration: Calibration) -> Scores:
     )
 
 
+def edges_hz(spec: Spec) -> NDArray[np.float64]:
+    """A spec in; the 33 frequencies in Hz between its bands and at both ends, half way between centres, out."""
+    center = np.array([band.center_hz for band in spec.bands])
+    between = (center[1:] + center[:-1]) / 2
+    return np.concatenate([[max(2 * center[0] - between[0], 0.0)], between, [2 * center[-1] - between[-1]]])
+
+
 def reasons(deviation: Floats, spec: Spec, count: int = 3) -> list[Reason]:
     """One window's deviations [3, 32] in, the `count` stretches of bands that contribute most out, largest first.
 
@@ -187,9 +194,7 @@ def reasons(deviation: Floats, spec: Spec, count: int = 3) -> list[Reason]:
         return []
     strong = np.abs(deviation) >= min(1.0, float(np.abs(deviation).max()))
     sign = np.where(strong, np.sign(deviation), 0)
-    center = np.array([band.center_hz for band in spec.bands])
-    between = (center[1:] + center[:-1]) / 2
-    edges = np.concatenate([[2 * center[0] - between[0]], between, [2 * center[-1] - between[-1]]])
+    center, edges = np.array([band.center_hz for band in spec.bands]), edges_hz(spec)
     found = []
     for axis, name in enumerate(AXES):
         breaks = np.flatnonzero(np.diff(sign[axis])) + 1
@@ -200,7 +205,7 @@ def reasons(deviation: Floats, spec: Spec, count: int = 3) -> list[Reason]:
                     Reason(
                         axis=name,
                         center_hz=float(center[low + int(part.argmax())]),
-                        low_hz=max(float(edges[low]), 0.0),
+                        low_hz=float(edges[low]),
                         high_hz=float(edges[high]),
                         direction="louder" if sign[axis, low] > 0 else "quieter",
                         share=float(part.sum()) / total,
