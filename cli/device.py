@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import textwrap
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 _FILE = click.Path(path_type=Path)
 _SHARE = click.FloatRange(0, 1)
+_WORDS = f"{__name__}.words"
 
 
 def _speed(_ctx: click.Context, _param: click.Parameter, value: str) -> float:
@@ -63,12 +65,24 @@ def _ports(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
         return
     from gyrovae_tf.device.port import list_ports
 
-    for port in list_ports():
-        click.echo("  ".join(filter(None, (port.name, port.description, port.identity))))
+    ports = list_ports()
+    if "--json" in ctx.meta[_WORDS]:
+        print_json({"ports": [dataclasses.asdict(port) for port in ports]})
+    else:
+        for port in ports:
+            click.echo("  ".join(filter(None, (port.name, port.description, port.identity))))
     ctx.exit()
 
 
-@click.command(short_help="A device's samples -> a recording.")
+class CollectCommand(click.Command):
+    """Keeps the words as typed: --list-ports is looked at before the options behind it are."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.meta[_WORDS] = tuple(args)
+        return super().parse_args(ctx, args)
+
+
+@click.command(cls=CollectCommand, short_help="A device's samples -> a recording.")
 @click.option("--port", required=True, help="/dev/ttyACM0, COM3, socket://HOST:PORT, rfc2217://HOST:PORT ...")
 @click.option("-o", "--output", type=_FILE, required=True, metavar="CSV", help="The recording to write.")
 @click.option("--baud", type=click.IntRange(1), default=115_200, show_default=True, help="Of a UART; USB needs none.")

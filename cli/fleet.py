@@ -40,7 +40,11 @@ _SHOWN = 20
 )
 @calibration_options
 @click.option("--reports", is_flag=True, help="Also a report of each model.")
-@click.option("--drop-datasets", is_flag=True, help="Keep no datasets: some 10 MB a quarter of an hour of motion.")
+@click.option(
+    "--drop-datasets",
+    is_flag=True,
+    help="Keep no datasets (some 10 MB a quarter of an hour): report and quantize need them.",
+)
 @click.option("--jobs", type=click.IntRange(1), help="Models side by side.  [default: this computer's cores]")
 @scheduler_option
 @click.option("--resume", is_flag=True, help="Keep the models that are there, and make the others.")

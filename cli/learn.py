@@ -286,6 +286,9 @@ def quantize(run: Path, as_json: bool, **options: Any) -> None:
         return
     if len(metrics["modes"]) > 1:
         click.echo(modes_table(metrics["modes"], metrics["mode"]) + "\n")
+    from gyrovae_tf.wording import many
+
+    rule = f"{many(vote['alarms'], 'alarm')} of {many(vote['windows'], 'window')}"
     false_events = figure(vote["events_per_day"])
     false_events += " false one" if false_events == "1" else " false ones"
     arena = 'arena: not measured; pip install "gyrovae-tf[tflm]" (Linux on x86-64) measures it'
@@ -300,8 +303,8 @@ def quantize(run: Path, as_json: bool, **options: Any) -> None:
         f"threshold: {figure(100 * tail['rate'])} % of {tail['windows']} normal windows, compared with what they were "
         f"not fitted to;\nfor more time of the same kind between {figure(100 * tail['rate_low'])} % and "
         f"{figure(100 * tail['rate_high'])} %\n"
-        f"events ({vote['alarms']} alarms of {vote['windows']} windows, {figure(vote['hop_s'])} s apart): "
-        f"{false_events} a day ({figure(vote['events_low'])} to {figure(vote['events_high'])}); "
+        f"events ({rule}, {figure(vote['hop_s'])} s apart): {false_events} a day ({figure(vote['events_low'])} to "
+        f"{figure(vote['events_high'])}); "
         f"a fault is told\n{vote['delay_s']['1']:.1f} s after its first window where all its windows are alarms, "
         f"{vote['delay_s']['0.5']:.1f} s where half are"
     )

@@ -134,8 +134,8 @@ def _listeners(
         page = Page(watched, web, bind=web_bind, token=web_token)
         made.append(page)
         click.echo(f"a page for browsers: {page.url}" + ("" if web_token is None else "?token=..."), err=True)
-    elif web_bind != "127.0.0.1":
-        raise click.UsageError("--web-bind is for --web PORT")
+    elif web_bind != "127.0.0.1" or web_token is not None:
+        raise click.UsageError(f"{'--web-token' if web_bind == '127.0.0.1' else '--web-bind'} is for --web PORT")
     if log is not None:
         made.append(Log(log))
     if execute is not None:

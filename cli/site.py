@@ -30,8 +30,16 @@ def calibrate(port: str, baud: int, minutes: int, forget: bool, as_json: bool) -
     if forget:
         banner = onsite.forget(port, baud=baud)
     else:
-        with stopped_by(*ENDING) as stopped, progress_bar() as move:
-            banner = onsite.calibrate(port, minutes=minutes, baud=baud, progress=_moved(move), stop=stopped)
+        words: dict[str, None] = {}  # each once, and when no bar is in the way any more
+        try:
+            with stopped_by(*ENDING) as stopped, progress_bar() as move:
+                moved = _moved(move)
+                banner = onsite.calibrate(
+                    port, minutes=minutes, baud=baud, progress=moved, told=words.setdefault, stop=stopped
+                )
+        finally:
+            for word in words:
+                click.echo(word, err=True)
     if as_json:
         print_json({"port": port, "threshold": banner.threshold, "windows": banner.site_windows, "spec": banner.spec})
     elif forget:

@@ -191,7 +191,7 @@ def _told(
     shared = [
         ["false alarms", f"{figure(100 * calibration.false_alarm_rate)} % of normal windows"],
         ["vote", f"{many(calibration.vote_alarms, 'alarm')} of {many(calibration.vote_windows, 'window')}"],
-        ["calibrated on", many(calibration.held_back_windows, "held-back window")],
+        ["calibrated on", many(calibration.held_back_windows, "normal window")],
         ["arena", arena],
         ["spec digest", spec.digest],
     ]

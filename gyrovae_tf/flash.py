@@ -68,7 +68,9 @@ def write_image(bundle: Bundle | str | os.PathLike[str], output: str | os.PathLi
             "the image does not fit the partition",
             expected=f"at most {SIZE:,} bytes",
             received=f"{len(made):,}",
-            remedy="Train a smaller model, or make the partition larger (firmware/partitions.csv).",
+            remedy="Train a smaller network: that of gyrovae-tf train fits, one with an `architecture` of your own may "
+            "not. For a larger partition change firmware/partitions.csv, and SIZE and OFFSET in gyrovae_tf/flash.py as "
+            "there.",
         )
     atomic_write(output, made)
     return made

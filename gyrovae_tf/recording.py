@@ -118,7 +118,8 @@ class Recording:
         """Read a CSV file into a `Recording`; see the module's text for the formats.
 
         `rate_hz`, when given, is the recording's rate. It must agree with a rate stated in the file to 1 % and with
-        one measured by its timestamps to 5 % (dt in whole ms: also to their resolution). Without it the rate is the
+        one measured by its timestamps to 5 % (dt in whole ms: also to their resolution), or, where the file has
+        neither, to 1 % with that of the `meta.json` below. Without it the rate is the
         stated one, else the measured one, else `sample_rate_hz` of a `meta.json` in the file's folder or up to two
         above, else None. That `meta.json` also gives the units where the format leaves them open (else m/s^2).
         Measured is the mean step within segments (of dt the median). A segment starts where a step is not positive or
@@ -278,16 +279,43 @@ def check_fits(known: Described, rate_hz: float, units: str) -> None:
         )
     if known.units != units:
         raise GyrovaeError(
-            f"{known.source} is in other units than the detector was made for", expected=units, received=known.units
+            f"{known.source} is in other units than the detector was made for",
+            expected=units,
+            received=known.units,
+            remedy="Give recordings in those units. (Columns that are called x (g), y (g), z (g) become m/s^2.)",
         )
 
 
-def _check_rate(source: str, given: float, stated: float) -> None:
+def too_short(window: int, longest: int, most: int | None = None, *, source: str = "") -> GyrovaeError:
+    """A window's length and the most samples that there are without a gap in, what is wrong with these out.
+
+    `most`: of the recording that has most, gaps or not, where that is known; `source`: its name, where it is one.
+    """
+    what = f"{source}: too few samples" if source else "too few samples"
+    if most is not None and most >= window:
+        return GyrovaeError(
+            f"{what} for one window of {window}: gaps cut the recording into short stretches, as its times "
+            "repeat, go back or jump, or its segments are short",
+            expected=f"at least {window} samples without a gap",
+            received=f"{longest} at the most, of {most} in all",
+            remedy="Record longer without gaps. If its clock is at fault, remove the column of times, or call it what "
+            "is no time, such as note, and give --rate-hz (rate_hz in Python).",
+        )
+    return GyrovaeError(
+        f"{what} for one window of {window}",
+        expected=f"at least {window} samples without a gap",
+        received=f"{longest} at the most",
+        remedy="Record longer, without gaps (times that repeat or jump are gaps). With a smaller --window in "
+        "preprocess fewer samples do.",
+    )
+
+
+def _check_rate(source: str, given: float, stated: float, where: str = "stated in the recording") -> None:
     if not abs(given - stated) <= 0.01 * stated:
         raise GyrovaeError(
             f"{source}: its rate is not the given one",
             expected=f"{given:g} Hz (given)",
-            received=f"{stated:g} Hz (stated in the recording)",
+            received=f"{stated:g} Hz ({where})",
         )
 
 
@@ -342,8 +370,11 @@ def settled(
             expected=f"{_SLOWEST} to {_FASTEST} Hz",
             remedy=f"Say what its times are in by the column's name, such as time_s, time_us or time_ns. {without}",
         )
-    if path is not None and (rate is None or units is None):
+    alone = given and not (stated or measured)  # nothing in the file speaks for it or against it
+    if path is not None and (rate is None or units is None or alone):
         folder_rate, folder_units = _folder_meta(path)
+        if given and alone and folder_rate:
+            _check_rate(source, given, folder_rate, "stated in meta.json")
         rate, units = rate or folder_rate, units or folder_units
     if rate is None and clock is not None and clock.unread is not None:
         raise GyrovaeError(

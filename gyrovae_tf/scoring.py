@@ -22,14 +22,14 @@ from gyrovae_tf import scoretable
 from gyrovae_tf.arguments import whole
 from gyrovae_tf.bundle import Bundle
 from gyrovae_tf.chunks import is_url, optional
-from gyrovae_tf.errors import GyrovaeError
+from gyrovae_tf.errors import GyrovaeError, readable
 from gyrovae_tf.parts import Part, Parts, completed
 from gyrovae_tf.ranking import Device, Tally, ranked
+from gyrovae_tf.recording import too_short
 from gyrovae_tf.shards import Job, Shard, detector_of, divide, identity, lent, score_shard
-from gyrovae_tf.spec import AXES, Spec
+from gyrovae_tf.spec import AXES
 from gyrovae_tf.stockbundle import StockBundle, load_bundle
-from gyrovae_tf.stockspec import StockSpec
-from gyrovae_tf.streaming import find_recordings
+from gyrovae_tf.streaming import Stream, find_recordings
 from gyrovae_tf.workers import check_jobs, results
 
 SHARD_ROWS = 2_000_000
@@ -164,7 +164,10 @@ def score_recordings(
     for number in {shard.recording for shard in kept}:
         mine = [shard for shard in kept if shard.recording == number]
         if not sum(counts[shard.file] for shard in mine):
-            refused[number] = _too_short(names[number], known.spec)
+            with readable(names[number]):
+                stream = mine[0].stream or Stream.open(names[number], rate_hz=job.rate_hz)
+                longest = stream.longest()
+            refused[number] = too_short(known.spec.window, longest, stream.facts.rows, source=names[number])
     kept = [shard for shard in kept if shard.recording not in refused]
     if not kept:
         raise next(iter(refused.values()))
@@ -201,13 +204,6 @@ def stamp(name: str) -> list[Any]:
         reason = "no such file" if isinstance(error, FileNotFoundError) else getattr(error, "strerror", None) or error
         raise GyrovaeError(f"cannot read {name}: {reason}") from None
     return [status.st_size, status.st_mtime_ns]
-
-
-def _too_short(name: str, spec: Spec | StockSpec) -> GyrovaeError:
-    return GyrovaeError(
-        f"{name}: too few samples for one window of {spec.window}",
-        expected=f"at least {spec.window} samples without a gap (times that repeat or jump are gaps)",
-    )
 
 
 # --- the table

@@ -110,6 +110,11 @@ class Stream:
         samples = np.concatenate([piece.samples for piece in pieces])
         return Recording(samples, rate, segments, self.source, units, lsb, metadata)
 
+    def longest(self) -> int:
+        """The most samples without a gap: all of it is read."""
+        starts = [row for piece in self.pieces() for row in piece.starts()]
+        return max(stop - start for start, stop in itertools.pairwise([*starts, self.facts.rows]))
+
     def windows(
         self,
         window: int,

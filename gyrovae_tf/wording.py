@@ -11,3 +11,9 @@ def many(count: int, what: str) -> str:
 def figure(number: float) -> str:
     """A number in, two significant digits of it, and no powers of ten, out."""
     return f"{number:,.0f}" if number >= 10 else f"{number:.2g}" if number >= 0.01 or number == 0 else "under 0.01"
+
+
+def score(value: float, digits: int = 2) -> str:
+    """A score in, so many digits of it out; one below the alarm is never rounded up to it."""
+    text = f"{value:.{digits}f}"
+    return f"0.{'9' * digits}" if value < 1 <= float(text) else text

@@ -108,6 +108,32 @@ def test_a_path_that_cannot_be_written_is_said_once_and_tried_again(tmp_path: Pa
     assert [entry["window"] for entry in lines(path)] == [2]
 
 
+def test_a_log_is_written_as_bytes_where_files_are_opened_as_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on Windows, which would put CR before each LF."""
+    binary = 1 << 29
+    flags: list[int] = []
+    open_ = os.open
+
+    def opened(name: object, how: int, *more: int) -> int:
+        flags.append(how)
+        return open_(name, how & ~binary, *more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(os, "O_BINARY", binary, raising=False)
+    log = Log(tmp_path / "log.jsonl")
+    monkeypatch.setattr(os, "open", opened)
+    log(decision(0))
+    log.close()
+    assert [how & binary for how in flags] == [binary]
+
+
+@pytest.mark.parametrize("timeout_s", [0, -1.0, math.inf, "30"])
+def test_times_that_no_command_can_be_given(timeout_s: Any) -> None:
+    with pytest.raises(GyrovaeError, match="the command's time is not usable; expected above 0 seconds, received"):
+        Command("true", timeout_s=timeout_s)
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
 def test_a_full_disk(tmp_path: Path) -> None:
     link = tmp_path / "log.jsonl"

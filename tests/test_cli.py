@@ -720,6 +720,10 @@ def test_preprocess_without_the_rest(here: Path) -> None:
     assert text.stdout == (
         f"d2: {made['train_windows']} windows to train on and {made['validation_windows']} held back, of "
         "1 recording;\neach is 256 samples (1280 ms at 200 Hz), one count is 0.01 m/s^2\n"
+        "note: samples at the largest value: 33.35 %. Many equal extremes would mean that the sensor's range is too "
+        "small. The sensor clips: choose a larger range (g or degrees a second) and record again.\n"
+        "note: size of the motion: x 2, y 0, z 0.0816 m/s^2. Root mean square about each window's mean. y reads the "
+        "same all the time: see to the sensor.\n"
         "note: Too few data: 0.4 minutes hold at most 19 independent windows; 1 % of them is 0.2. "
         "About 200 are needed.\n"
         "note: Too uniform: one recording of 0.4 minutes, less than 5; record longer, on several days.\n"
@@ -1008,9 +1012,10 @@ def test_a_bar_and_a_hint_on_a_terminal(here: Path) -> None:
     assert code == 0
     assert re.fullmatch(r"windows                    \[#{29}\] 100 %  took 0:0\d", lines[0])
     assert lines[1].startswith("my data: ")
-    assert lines[3].startswith("note: Too few data")
-    assert lines[4].startswith("note: Too uniform")
-    assert lines[5:] == ["next: gyrovae-tf train 'my data' -o run", ""]
+    notes = ("samples at the largest value", "size of the motion", "Too few data", "Too uniform")
+    for line, note in zip(lines[3:7], notes, strict=True):
+        assert line.startswith(f"note: {note}")
+    assert lines[7:] == ["next: gyrovae-tf train 'my data' -o run", ""]
     assert "\x1b" not in wrote
 
 

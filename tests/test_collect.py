@@ -191,7 +191,7 @@ def test_the_stock_firmware_on_a_slow_sensor_is_refused(tmp_path: Path) -> None:
         "not good enough to train on: 93 % of the samples repeat the one before: the sensor is read more often than it "
         f"measures, so it gives about 14 values a second; what was collected is kept in {done.path}\n"
         "Set the sensor's output rate to that at which it is read, or read it by its data-ready signal or FIFO. To "
-        "keep it as it is: --accept-anyway."
+        "use it all the same, rename that file; --accept-anyway keeps the next one's name."
     )
 
 
@@ -500,11 +500,38 @@ def test_a_file_that_may_not_grow_ends_it_with_what_is_there(tmp_path: Path) -> 
     recording = Recording.read(tmp_path / "r.csv")
     check_places(recording)
     assert 90_000 < (tmp_path / "r.csv").stat().st_size <= 100_000
+    assert done.stdout.startswith(
+        f"{tmp_path / 'r.csv'}: {len(recording):,} samples, {len(recording) / 400:.1f} s at 400 "
+    )
+
+
+def test_what_has_no_window_is_not_said_to_go_on(tmp_path: Path) -> None:
+    """It is kept under another name, and --append goes on with the name that was given."""
+    with pretend(Device(Motion()), speed=math.inf) as it:
+        done = collect(it.port, tmp_path / "r.csv", samples=100)
+    assert str(done.problem).endswith(
+        f"what was collected is kept in {tmp_path / 'r.csv.rejected'}\nRecord longer. To use it all the same, rename "
+        "that file; --accept-anyway keeps the next one's name."
+    )
+
+
+@pytest.mark.parametrize("name", ["r.parquet", "r.PARQUET", "-"])
+def test_a_name_of_what_is_no_csv_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(GyrovaeError, match=f"written as CSV, .*: {name} is no name for it\nGive another name, as in "):
+        collect("/dev/none", name)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_ports_are_listed() -> None:
     done = run("--list-ports")
     assert (done.returncode, done.stderr) == (0, "")
+    for words in (("--list-ports", "--json"), ("--json", "--list-ports")):
+        told = run(*words)
+        assert (told.returncode, told.stderr) == (0, "")
+        ports = json.loads(told.stdout)["ports"]
+        assert len(ports) == len(done.stdout.splitlines())
+        assert all(port.keys() == {"name", "description", "identity"} for port in ports)
 
 
 def killed_after(path: Path, seconds: float, speed: float) -> None:

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import itertools
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -239,6 +240,49 @@ def test_a_recording_in_g_among_others_is_told() -> None:
 def test_a_count_too_small_for_the_motion(recordings: list[Recording], given: float | None) -> None:
     with pytest.raises(GyrovaeError, match=r"do not fit int16 counts of 0.0002 m/s\^2 .* up to 6.5536, received 10"):
         preprocess(recordings, window=64, lsb=given)
+
+
+def test_one_wild_sample_does_not_choose_the_count() -> None:
+    """By it a count would be so large that nothing were left of the motion."""
+    wild = noise([4000], largest=0.3)
+    samples = wild.samples.copy()
+    samples[100] = 9e5
+    recording = dataclasses.replace(wild, samples=samples)
+    with pytest.raises(GyrovaeError, match=r"a sample of 900000 m/s\^2 is far beyond all others, .*\nIs it a fault of"):
+        preprocess([recording], window=64)
+    with pytest.raises(GyrovaeError, match=r"do not fit int16 counts of 0.001 .*\n.*, or leave out samples"):
+        preprocess([recording], window=64, lsb=0.001)
+    assert preprocess([wild], window=64).spec.lsb < 1e-4
+
+
+def test_a_count_that_recordings_state_otherwise_is_told() -> None:
+    known = [noise([4000], lsb=0.001), noise([4000], lsb=0.002, source="b.csv")]
+    (told,) = preprocess(known, window=64, lsb=0.001).notes
+    assert told.startswith("One count is 0.001 m/s^2, as given, though recordings say 0.002 m/s^2: a device that")
+    assert preprocess(known[:1], window=64, lsb=0.0010005).notes == ()
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda samples: samples, []),
+        (lambda samples: samples * (1, 1, 0), ["z reads the same all the time: see to the sensor."]),
+        (lambda samples: samples * (0, 1, 0), ["x, z read the same all the time: see to the sensor."]),
+        (lambda samples: np.clip(samples, -3, 3), ["The sensor clips: choose a larger range"]),
+        (lambda samples: np.round(samples * 0.0005, 3), ["On x, y, z that is only a few counts of 0.001 m/s^2"]),
+        (lambda samples: np.repeat(samples[::2], 2, axis=0), ["The sensor is slower than it is read"]),
+    ],
+    ids=["well", "one dead axis", "two", "clipped", "coarse", "repeated"],
+)
+def test_what_is_wrong_with_the_samples_is_told_before_any_training(
+    change: Callable[[NDArray[np.float64]], NDArray[np.float64]], told: list[str]
+) -> None:
+    recording = noise([8000], lsb=0.001)
+    made = preprocess([dataclasses.replace(recording, samples=change(recording.samples))], window=64)
+    found = [text for text in doubts(made) if not text.startswith("Too ")]
+    assert len(found) == len(told)
+    for text, expected in zip(found, told, strict=True):
+        assert expected in text
 
 
 # --- refusals --------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -95,6 +96,16 @@ def test_int8_is_the_bundle_s_where_there_is_one(tiny: Tiny, made: dict[str, Exp
     found = export(run, output=tmp_path / "alone.tflite")
     assert (tmp_path / "alone.tflite").read_bytes() == tiny.bundle.model  # the tiny one was quantised after training
     assert found.precision == "int8"
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16", "dynamic"])
+def test_what_is_not_quantised_needs_no_dataset(
+    tiny: Tiny, made: dict[str, Exported], tmp_path: Path, precision: str
+) -> None:
+    run = tiny.copy(tmp_path / "copy")
+    shutil.rmtree(run.parent / "dataset")
+    alone = export(run, precision=precision)
+    assert Path(alone.path).read_bytes() == Path(made[precision].path).read_bytes()
 
 
 def test_a_damaged_bundle_is_told(tiny: Tiny, tmp_path: Path) -> None:

@@ -17,6 +17,8 @@ from esp_firmware import INCLUDE, MAIN, STUBS, USB, sdkconfig
 from gyrovae_tf.cgen import emit_header
 from gyrovae_tf.device import wire
 from gyrovae_tf.flash import SIZE, image
+from gyrovae_tf.signal.score import vote
+from gyrovae_tf.spec import LSB_TOLERANCE, RATE_TOLERANCE
 
 WINDOW = emulated_device.WINDOW
 
@@ -63,22 +65,24 @@ class Said:
         self.verdicts = [line.split() for line in self.lines if line.startswith("V")]
 
 
+def built(folder: Path, script: emulated_device.Script | None = None, settings: str = "") -> Path:
+    """The program, with the script's detector compiled in, if there is one."""
+    folder = sdkconfig(folder, f"CONFIG_GYROVAE_LONGEST_WINDOW=64\n{settings}", USB)
+    if script is not None:
+        emit_header(script.bundle, folder / "nn_model.h", golden=True)
+    sources = [STUBS / "boot.cpp", *(MAIN / f"{name}.cpp" for name in ("app_main", "detectors", "storage"))]
+    include = [option for path in (folder, *INCLUDE) for option in ("-I", path)]
+    objects = firmware.compiled("g++", firmware.SANITIZED, folder)
+    command = [firmware.tool("g++"), "-std=c++17", *firmware.SANITIZED, *include, *sources, *objects]
+    firmware.checked([*command, "-o", folder / "boot"], folder)
+    return folder / "boot"
+
+
 @pytest.fixture(scope="module")
 def programs(tmp_path_factory: pytest.TempPathFactory) -> dict[bool, Path]:
     """With and without a detector compiled in."""
-    made = {}
     script = emulated_device.made_up()
-    for compiled in (False, True):
-        folder = sdkconfig(tmp_path_factory.mktemp("boot"), "CONFIG_GYROVAE_LONGEST_WINDOW=64\n", USB)
-        if compiled:
-            emit_header(script.bundle, folder / "nn_model.h", golden=True)
-        sources = [STUBS / "boot.cpp", *(MAIN / f"{name}.cpp" for name in ("app_main", "detectors", "storage"))]
-        include = [option for path in (folder, *INCLUDE) for option in ("-I", path)]
-        objects = firmware.compiled("g++", firmware.SANITIZED, folder)
-        command = [firmware.tool("g++"), "-std=c++17", *firmware.SANITIZED, *include, *sources, *objects]
-        made[compiled] = folder / "boot"
-        firmware.checked([*command, "-o", made[compiled]], folder)
-    return made
+    return {bool(one): built(tmp_path_factory.mktemp("boot"), one) for one in (None, script)}
 
 
 @pytest.fixture(scope="module")
@@ -223,5 +227,65 @@ def test_two_detectors_that_crash_the_device_leave_one_that_streams(
 def test_another_sensor_than_the_detectors_streams_and_says_why(board: Board) -> None:
     board.flash(image(board.script.bundle))
     said = board.boot(rate_hz="104")
-    assert said.words[-1] == "#E the detector was made for another sample rate than the sensor's"
+    problem = "#E the detector was made for another sample rate than the sensor's: 200.000 Hz, and it gives 104.000 Hz"
+    assert said.words[-1] == problem
     assert said.banners[0]["mode"] == "stream"
+    said = board.boot(lsb="0.0012")
+    problem = "another range or type of sensor: a count of 0.001000000, and it gives one of 0.001200000"
+    assert said.words[-1] == f"#E the detector was made for {problem}"
+    assert said.banners[0]["mode"] == "stream"
+
+
+@pytest.mark.parametrize(("name", "tolerance"), [("rate_hz", RATE_TOLERANCE), ("lsb", LSB_TOLERANCE)])
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_a_sensor_may_be_off_its_detector_by_the_tolerance(
+    board: Board, name: str, tolerance: float, sign: int
+) -> None:
+    board.flash(image(board.script.bundle))
+    value = getattr(board.script.bundle.spec, name)
+    for share, mode in ((0.99, "detect"), (1.01, "stream")):
+        said = board.boot(**{name: repr(value * (1 + sign * share * tolerance))})
+        assert said.banners[0]["mode"] == mode
+
+
+def test_the_vote_begins_anew_where_samples_are_missing(board: Board) -> None:
+    board.flash(image(board.script.bundle))
+    alarm, normal = int(np.argmax(board.script.scores)), board.normal()[0]
+    play, gap = [alarm, alarm, alarm, normal, alarm, normal], 2
+    alarms = board.script.scores[play] >= 1
+    needed = board.script.bundle.calibration.vote_alarms, board.script.bundle.calibration.vote_windows
+    said = board.boot(windows=len(play), play=play, gap=str(gap))
+    assert [int(v[2]) for v in said.verdicts] == [63, 127, *(128 + 7 + 64 * i + 63 for i in range(len(play) - gap))]
+    assert ["A" in v[6] for v in said.verdicts] == alarms.tolist()
+    events = ["E" in v[6] for v in said.verdicts]
+    assert events == [*vote(alarms[:gap], *needed), *vote(alarms[gap:], *needed)]
+    whole = board.boot(windows=len(play), play=play)
+    assert ["E" in v[6] for v in whole.verdicts] == vote(alarms, *needed).tolist() != events
+
+
+def test_a_calibration_that_is_too_short_is_refused_at_once(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, script: emulated_device.Script
+) -> None:
+    """A window every five seconds: thirty take two and a half minutes."""
+    script.write(tmp_path)
+    folder = tmp_path_factory.mktemp("slow")
+    board = Board(tmp_path, built(folder, script, "CONFIG_GYROVAE_HOP=1000\n"), script)
+    said = board.boot("calibrate 2", windows=3)
+    assert said.words[-1] == "#E too few windows: at least 30 are needed, calibrate for minutes: 3"
+    assert not any("calibration on site" in word for word in said.words)
+    said = board.boot("calibrate 3", windows=3)
+    assert said.words[-1].endswith("as it normally does; windows 36")
+
+
+def test_before_there_is_a_sensor_a_command_is_answered_by_a_word(board: Board) -> None:
+    board.flash(image(board.script.bundle))
+    for command in wire.COMMANDS:
+        said = board.boot(late="3", early="calibrate 5" if command == "calibrate" else command)
+        assert said.lines[0] == "#W the sensor is not open yet, and no command is followed before"
+        assert [(b["sensor"], b["mode"]) for b in said.banners] == [("script", "detect")]
+        assert "#W the sensor is not open yet, and no command is followed before" not in said.lines[1:]
+
+
+def test_the_driver_of_i2c_is_silent_before_a_sensor_is_looked_for(board: Board) -> None:
+    board.boot()
+    assert (board.folder / "steps.txt").read_text().splitlines() == ["i2c.master 0", "sampling", "* 0"]

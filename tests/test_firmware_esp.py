@@ -144,6 +144,8 @@ def test_the_defaults_are_settings_once_each() -> None:
     assert len(names) == len(set(names))
     assert "CONFIG_FREERTOS_HZ=1000" in lines
     assert "CONFIG_ESP_TASK_WDT_PANIC=y" in lines
+    for core in (0, 1):  # an idle task that does not run is a model that is behind
+        assert f"CONFIG_ESP_TASK_WDT_CHECK_IDLE_TASK_CPU{core}=n" in lines
 
 
 @pytest.mark.parametrize("folder", [MAIN, TFLM], ids=["main", "gyrovae_tflm"])
@@ -235,13 +237,17 @@ class Sample:
     """Its time less the true one, in periods."""
 
 
+DRIVERS = [MAIN / f"{name}.cpp" for name in ("clock", "imu", "lsm6", "lsm6ds3", "lsm6dso", "qma7981")]
+
+
 class Run:
-    """What tests/stubs/sensors.cpp says."""
+    """What tests/stubs/sensors.cpp or sampling.cpp says."""
 
     def __init__(self, text: str) -> None:
         self.lines = [line.split() for line in text.splitlines()]
         self.problem = " ".join(next((line[1:] for line in self.lines if line[0] == "problem"), []))
         self.losses = sum(line[0] == "lost" for line in self.lines)
+        self.missing = sum(int(line[1]) for line in self.lines if line[0] == "missing")
         self.registers = {int(line[1]): int(line[2]) for line in self.lines if line[0] == "register"}
         self.samples = [
             Sample(*map(int, line[1:4]), (int(line[4]), int(line[5]), int(line[6])), float(line[7]))
@@ -256,11 +262,12 @@ class Run:
 @pytest.fixture(scope="module")
 def sensors(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("sensors")
-    drivers = [MAIN / f"{name}.cpp" for name in ("clock", "imu", "lsm6", "lsm6ds3", "lsm6dso", "qma7981")]
-    flags = ["-std=c++17", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
-    include = ["-I", MAIN, "-I", firmware.COMPONENT / "include"]
     target = folder / "sensors"
-    firmware.checked([firmware.tool("g++"), *flags, *include, STUBS / "sensors.cpp", *drivers, "-o", target], folder)
+    include = ["-I", MAIN, "-I", firmware.COMPONENT / "include"]
+    sources = [STUBS / "sensors.cpp", *DRIVERS]
+    firmware.checked(
+        [firmware.tool("g++"), "-std=c++17", *firmware.SANITIZED, *include, *sources, "-o", target], folder
+    )
     return target
 
 
@@ -320,6 +327,8 @@ def test_samples_that_are_lost_leave_a_gap_of_their_number(sensors: Path, chip: 
     kept = chip != "QMA7981" and pause_ms < 2000  # its FIFO holds more than two seconds
     assert len(places) == (0 if kept else 1)
     assert told.losses == (1 if chip != "QMA7981" and not kept else 0)
+    steps = [b.number - a.number for a, b in itertools.pairwise(told.samples)]
+    assert told.missing == sum(steps) - len(steps)
     for before, after in places:
         assert after.number - before.number == pytest.approx(after.which - before.which, abs=1)
     assert max(s.late for s in told.samples) < 1.0  # also of those that had waited in the FIFO
@@ -365,11 +374,103 @@ def test_a_sensor_is_found_by_what_it_says_it_is(sensors: Path, chip: str) -> No
     facts = CHIPS[chip]
     assert run(sensors, chip).lines[0] == ["found", chip, str(facts.address)]
     assert run(sensors, chip, address=facts.other_address).lines[0] == ["found", chip, str(facts.other_address)]
-    assert run(sensors, chip, address=0x50).problem.startswith("no sensor answers on I2C")
-    assert run(sensors, chip, identity=0x11).problem.startswith("a device answers on I2C, but it is none")
+    for nowhere in (0, 0x07, 0x78):
+        assert run(sensors, chip, address=nowhere).problem.startswith("no sensor answers on I2C")
+
+
+@pytest.mark.parametrize("chip", CHIPS)
+def test_something_else_that_answers_is_told_with_its_address(sensors: Path, chip: str) -> None:
+    for address in (0x08, 0x68, 0x77):
+        told = run(sensors, chip, address=address)
+        assert told.problem.startswith("a device answers on I2C, but it is none of the sensors")
+        assert told.numbers("at") == [address]
+    told = run(sensors, chip, identity=0x11)
+    assert told.problem.startswith("a device answers on I2C, but it is none of the sensors")
+    assert told.numbers("at") == [CHIPS[chip].address]
 
 
 def test_the_ready_line_is_asked_for_only_where_there_is_one(sensors: Path) -> None:
     assert run(sensors, "QMA7981", line=0).registers[0x17] == 0
     with_line = run(sensors, "QMA7981", line=1).registers
     assert (with_line[0x17], with_line[0x1A]) == (0x10, 0x10)
+
+
+# --- the task that reads them -----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module", params=[-1, 7], ids=["polled", "data-ready line"])
+def sampling(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """With and without a data-ready line."""
+    settings = f"CONFIG_GYROVAE_READY_GPIO={request.param}\n"
+    folder = sdkconfig(tmp_path_factory.mktemp("sampling"), settings, USB)
+    include = [option for path in (folder, *INCLUDE) for option in ("-I", path)]
+    sources = [STUBS / "sampling.cpp", MAIN / "sampling.cpp", *DRIVERS]
+    command = [firmware.tool("g++"), "-std=c++17", *firmware.SANITIZED, *include, *sources]
+    firmware.checked([*command, "-o", folder / "sampling"], folder)
+    return folder / "sampling"
+
+
+LATE = "samples lost, the sensor was read too late:"
+
+
+def notices(told: Run) -> list[tuple[str, int, str]]:
+    """Level, number and text of what the task says, in its order."""
+    return [(line[1], int(line[2]), " ".join(line[3:])) for line in told.lines if line[0] == "notice"]
+
+
+def taken(told: Run) -> list[list[int]]:
+    """Number and counts of the samples that reached the app."""
+    return [[int(value) for value in line[1:]] for line in told.lines if line[0] == "taken"]
+
+
+@pytest.mark.parametrize("chip", CHIPS)
+def test_a_sensor_is_read_without_a_word(sampling: Path, chip: str) -> None:
+    told = run(sampling, chip, seconds=10, off=0.03)
+    assert notices(told) == []
+    numbers = [number for number, *_ in taken(told)]
+    assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+    assert len(numbers) > 1500
+
+
+@pytest.mark.parametrize("chip", CHIPS)
+def test_samples_that_are_lost_are_counted_and_told(sampling: Path, chip: str) -> None:
+    told = run(sampling, chip, seconds=14, hold_after=4, hold_ms=5000)
+    steps = [b[0] - a[0] for a, b in itertools.pairwise(taken(told))]
+    missing = sum(steps) - len(steps)
+    assert missing > 400
+    assert notices(told) == [("W", missing, LATE)]
+
+
+def test_a_device_that_is_no_sensor_is_told_with_its_address(sampling: Path) -> None:
+    told = run(sampling, "QMA7981", seconds=3, address=0x68)
+    problem = "a device answers on I2C, but it is none of the sensors that this firmware was built for; its address:"
+    assert set(notices(told)) == {("E", 0x68, problem)}
+    told = run(sampling, "QMA7981", seconds=3, address=0)
+    assert {text.split(":")[0] for _, _, text in notices(told)} == {"no sensor answers on I2C"}
+
+
+def test_another_sensor_on_the_bus_does_not_take_the_place_of_one_that_is_away(sampling: Path) -> None:
+    told = run(sampling, "QMA7981", seconds=12, other=0x6A, away_after=5, away_ms=3000)
+    assert [line[1] for line in told.lines if line[0] == "sensor"] == ["QMA7981"]
+    assert {text for _, _, text in notices(told)} == {"I2C: nobody"}
+    samples = taken(told)
+    assert all(counts[1] == -counts[0] - 1 and counts[2] == 1000 for _, *counts in samples)
+    gap = max(range(1, len(samples)), key=lambda i: samples[i][0] - samples[i - 1][0])
+    assert samples[gap][0] - samples[gap - 1][0] > 500
+    assert len(samples) - gap > 500  # it is read again
+
+
+def test_a_device_that_comes_back_as_another_one_is_not_used(sampling: Path) -> None:
+    told = run(sampling, "QMA7981", seconds=8, identity_after=5, identity_then=0x11, away_after=5, away_ms=500)
+    assert notices(told)[-1][2] == "another device than the sensor answers at its address on I2C"
+
+
+def test_a_data_ready_line_without_edges_is_told_once(sampling: Path) -> None:
+    told = run(sampling, "QMA7981", seconds=10, edges=0)
+    line = ("W", 7, "samples come, but no edge on the data-ready GPIO")
+    connected = "#define CONFIG_GYROVAE_READY_GPIO 7\n" in (sampling.parent / "sdkconfig.h").read_text()
+    assert notices(told).count(line) == connected
+    late = [number for _, number, text in notices(told) if text == LATE]
+    assert bool(late) == connected
+    for chip in ("LSM6DS3", "LSM6DSO"):  # needs none
+        assert notices(run(sampling, chip, seconds=10, edges=0)) == []

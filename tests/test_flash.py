@@ -144,7 +144,8 @@ def test_it_is_written_by_the_command(tmp_path: Path) -> None:
 
 def test_what_does_not_fit_the_partition_is_refused(tmp_path: Path) -> None:
     large = dataclasses.replace(bundle(), model=bytes(SIZE))
-    with pytest.raises(GyrovaeError, match=f"does not fit the partition; expected at most {SIZE:,} bytes"):
+    says = f"does not fit the partition; expected at most {SIZE:,} bytes, .*\nTrain a smaller network"
+    with pytest.raises(GyrovaeError, match=says):
         write_image(large, tmp_path / "detector.bin")
     assert not list(tmp_path.iterdir())
 

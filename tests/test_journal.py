@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -189,6 +190,55 @@ def test_two_collections_do_not_write_to_one_file(tmp_path: Path) -> None:
         Journal(path, append=True)
     first.close()
     Journal(path, append=True).close()
+
+
+@pytest.mark.parametrize("text", [None, "x,y,z\n1,2,3\n", '# {"journal": 1\nx,y,z,segment\n1,2,3,0\n'])
+def test_what_cannot_be_continued_is_not_kept_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str | None
+) -> None:
+    path = written(tmp_path / "r.csv")
+    first = Journal(path, append=text is None, overwrite=text is not None)
+    if text is not None:
+        path.write_text(text)
+    ours: set[int] = set()
+    open_, close = os.open, os.close
+
+    def opened(name: object, *more: Any, **others: Any) -> int:
+        file = open_(name, *more, **others)  # type: ignore[arg-type]
+        ours.update([file] if name == path else [])
+        return file
+
+    def closed(file: int) -> None:
+        ours.discard(file)
+        close(file)
+
+    monkeypatch.setattr(os, "open", opened)
+    monkeypatch.setattr(os, "close", closed)
+    with pytest.raises(GyrovaeError):
+        Journal(path, append=True)
+    assert not ours
+    first.close()
+
+
+def test_what_another_collection_adds_before_it_is_through_is_earlier(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ends between the opening of the file and its lock."""
+    import fcntl
+
+    path = written(tmp_path / "r.csv")
+    lock = fcntl.flock
+
+    def after_the_other(file: int, how: int) -> None:
+        with path.open("a") as other:
+            other.write("7.0,8.0,9.0,2\n")
+        lock(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", after_the_other)
+    journal = Journal(path, append=True)
+    journal.close()
+    assert journal.earlier is not None
+    assert (len(journal.earlier), journal.segment) == (len(ROWS) + 1, 2)
 
 
 @pytest.mark.parametrize(

@@ -223,13 +223,16 @@ def test_an_event_is_two_alarms_of_three_windows(detector: Any) -> None:
     assert (monitor.alarms, monitor.events) == (5, 1)
 
 
-def test_the_vote_goes_on_over_a_gap_and_begins_anew_after_a_boot(detector: Any) -> None:
+def test_the_vote_begins_anew_behind_a_gap_and_after_a_boot(detector: Any) -> None:
+    """As in `evaluate`, and on the device."""
     monitor = started(detector)
-    first, second = monitor.take([*samples(0, 64, 200), *samples(70, 134, 200)], 0.0)
-    assert (first.event, second.event) == (False, True)
+    found = monitor.take([*samples(0, 64, 200), *samples(70, 134, 200), *samples(134, 198, 200)], 0.0)
+    assert [decision.event for decision in found] == [False, False, True]
+    found = monitor.take([*samples(198, 262, 200), *samples(300, 428, 200)], 0.0)
+    assert [(decision.event, decision.begins) for decision in found] == [(True, False), (False, False), (True, True)]
     after = monitor.take([BOOT, banner(boot=9), *samples(0, 128, 200)], 0.0)
     assert [(decision.event, decision.begins) for decision in after] == [(False, False), (True, True)]
-    assert monitor.events == 2
+    assert monitor.events == 3
 
 
 def test_a_threshold_of_its_own(detector: Any) -> None:
@@ -574,10 +577,23 @@ def detecting(**changes: Any) -> Banner:
     return banner(mode="detect", model="compiled", spec="cd" * 32, window=64, hop=64, **changes)
 
 
-def test_verdicts_of_the_device() -> None:
-    monitor = Monitor()
+def streaming(**changes: Any) -> Banner:
+    """What a device with a detector answers to `stream`."""
+    return dataclasses.replace(detecting(**{"next": 1088, **changes}), mode="stream")
+
+
+def reading(detector: Any = None, **settings: Any) -> Monitor:
+    """Of a device that has answered to `stream`."""
+    monitor = Monitor(detector, **settings)
     monitor.connected(0.0)
-    assert monitor.commands() == [b"detect\n"]
+    assert monitor.commands() == [b"stream\ndetect\n"]
+    assert monitor.take([streaming()], 0.0) == []
+    assert monitor.commands() == monitor.notes() == []
+    return monitor
+
+
+def test_verdicts_of_the_device() -> None:
+    monitor = reading()
     (decision,) = monitor.take([detecting(threshold=1.2), verdict(17, score=1.25, threshold=1.2, alarm=True)], 5.0)
     assert decision == Decision(
         window=0,
@@ -607,29 +623,80 @@ def test_in_words() -> None:
     assert in_words(Reason("z", 2.25, 4.5, "quieter", 0.04)) == "z 2.2-4.5 Hz quieter: 4 %"
 
 
+@pytest.mark.parametrize(
+    ("window", "kept"),
+    [
+        (0, [BOOT, Status("info", "golden windows passed: 6"), "boot"]),  # since a boot
+        (1234, ["answer", Status("info", "calibration on site: 16 of 60 windows"), "answer"]),  # since the last reader
+    ],
+)
+def test_what_a_device_said_before_it_was_read_is_no_news(window: int, kept: list[Any]) -> None:
+    """It keeps the first 16 KiB of what it says to nobody; an event among them was long ago."""
+    said = {"boot": detecting(), "answer": detecting(next=64 * window)}
+    events = [said[one] if isinstance(one, str) else one for one in kept]
+    events += [verdict(window + i, alarm=5 < i < 9, event=5 < i < 9) for i in range(240)]
+    monitor = Monitor()
+    monitor.connected(0.0)
+    assert monitor.take(events, 0.1) == []
+    assert (monitor.made, monitor.alarms, monitor.events) == (0, 0, 0)
+    now = {"next": 53_000_000}
+    (decision,) = monitor.take([streaming(**now), detecting(**now), verdict(828_126)], 0.2)
+    assert (decision.window, decision.number) == (0, 64 * 828_126 + 63)
+    assert monitor.lost_windows == 0
+    assert monitor.notes()[-1] == "left out 240 verdicts from before the device was read"
+    monitor.connected(60.0)  # unplugged for a while
+    assert monitor.commands()[-1] == b"stream\ndetect\n"
+    assert monitor.take([verdict(828_127 + i, alarm=True, event=True) for i in range(40)], 60.1) == []
+    now = {"next": 53_012_800}
+    found = monitor.take([streaming(**now), detecting(**now), *(verdict(828_300 + i) for i in range(100))], 60.2)
+    assert len(found) == 100, "while it is read nothing is left out"
+    assert (monitor.made, monitor.alarms, monitor.lost_windows) == (101, 0, 0)
+    assert monitor.notes() == ["left out 40 verdicts from before the device was read"]
+
+
+def test_a_device_that_hears_nothing_is_believed_after_a_while() -> None:
+    """A recorded conversation that is played again, or a line that goes one way only: nothing of it is lost."""
+    monitor = Monitor()
+    monitor.connected(10.0)
+    assert monitor.take([detecting(), verdict(0, event=True), verdict(1, event=True)], 10.1) == []
+    assert monitor.take([verdict(2)], 12.9) == []
+    assert [one.number for one in monitor.take([], 13.0)] == [63, 127, 191]
+    assert [one.number for one in monitor.take([verdict(3)], 13.1)] == [255]
+    assert (monitor.made, monitor.events, monitor.lost_windows, monitor.notes()) == (4, 1, 0, [])
+
+
+def test_a_boot_while_it_is_read_leaves_nothing_out() -> None:
+    monitor = reading()
+    found = monitor.take([detecting(), verdict(17), BOOT, detecting(boot=8), verdict(0), verdict(1)], 1.0)
+    assert [one.number for one in found] == [1151, 63, 127]
+
+
 def test_a_device_without_a_detector() -> None:
     monitor = Monitor()
     monitor.connected(0.0)
+    answer = banner(next=5)
     with pytest.raises(GyrovaeError, match="the device has no detector"):
-        monitor.take([Status("error", "there is no detector"), banner()], 0.0)
+        monitor.take([answer, Status("error", "there is no detector"), answer], 0.0)
 
 
 def test_a_device_whose_detector_does_not_fit() -> None:
+    with pytest.raises(GyrovaeError, match="the device does not detect: the detector was made for another sample rate"):
+        reading().take([Status("error", "the detector was made for another sample rate"), streaming()], 0.0)
+
+
+def test_an_error_of_before_says_nothing_of_the_detector() -> None:
     monitor = Monitor()
     monitor.connected(0.0)
-    idle = dataclasses.replace(detecting(), mode="stream")
-    with pytest.raises(GyrovaeError, match="the device does not detect: the detector was made for another sample rate"):
-        monitor.take([Status("error", "the detector was made for another sample rate"), idle], 0.0)
+    old = [streaming(next=0), *samples(0, 100), Status("error", "I2C: the sensor does not answer 1"), *samples(101, 9)]
+    assert len(monitor.take([*old, streaming(), detecting(), verdict(17)], 0.0)) == 1
 
 
 def test_a_device_that_streams_is_told_to_detect() -> None:
-    monitor = Monitor()
-    monitor.connected(0.0)
-    idle = dataclasses.replace(detecting(), mode="stream")
-    monitor.take([idle, *samples(0, 100)], 0.0)
-    assert monitor.commands() == [b"detect\n"] * 2
+    monitor = reading()
+    monitor.take([streaming(), *samples(0, 100)], 0.0)
+    assert monitor.commands() == [b"detect\n"]
     with pytest.raises(GyrovaeError, match="it stays in stream mode"):
-        monitor.take([idle] * 3, 0.0)
+        monitor.take([streaming()] * 3, 0.0)
 
 
 def test_the_stock_firmware_gives_no_verdicts() -> None:
@@ -638,9 +705,7 @@ def test_the_stock_firmware_gives_no_verdicts() -> None:
 
 
 def test_a_model_beside_a_device_that_decides(detector: Any) -> None:
-    monitor = Monitor(detector, on_device=True)
-    monitor.connected(0.0)
-    assert monitor.commands() == [b"detect\n"]
+    monitor = reading(detector, on_device=True)
     assert len(monitor.take([detecting(), verdict(0)], 0.0)) == 1
     assert "another one than --model" in monitor.notes()[0]
 
@@ -648,8 +713,11 @@ def test_a_model_beside_a_device_that_decides(detector: Any) -> None:
 def test_settings_that_cannot_be(detector: Any) -> None:
     with pytest.raises(GyrovaeError, match="for what this computer decides"):
         Monitor(hop=32)
-    with pytest.raises(GyrovaeError, match="the threshold is not usable"):
-        Monitor(detector, threshold=math.nan)
+    for threshold in (math.nan, 0.0, "1.5"):
+        with pytest.raises(GyrovaeError, match="the threshold is not usable; expected above 0"):
+            Monitor(detector, threshold=threshold)  # type: ignore[arg-type]
+    with pytest.raises(GyrovaeError, match="the hop is not usable; expected a whole number, received '32'"):
+        Monitor(detector, hop="32")  # type: ignore[arg-type]
     with pytest.raises(GyrovaeError, match="who is to decide"):
         Monitor(on_device=False)
 
@@ -663,7 +731,9 @@ _EVENTS = st.one_of(
     st.builds(StockSample, *[st.floats(-1e6, 1e6)] * 3, st.integers(0, 50)),
     st.builds(StockFigures, st.floats(), st.floats()),
     st.builds(StockSampled, *[st.integers(0, WRAP - 1)] * 2),
-    st.sampled_from([BOOT, banner(), banner(boot=8), detecting(), Status("error", "no"), verdict(3), verdict(2**31)]),
+    st.sampled_from(
+        [BOOT, banner(), banner(boot=8), banner(next=9), detecting(), Status("error", "no"), verdict(3), verdict(2**31)]
+    ),
     st.just("connected"),
 )
 

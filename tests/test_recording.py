@@ -435,7 +435,11 @@ def test_meta_json_beside_or_up_to_two_folders_above_gives_rate_and_units(file):
     assert Recording.read(path).rate_hz == 62.5
     (path.parent / "meta.json").write_text('{"sample_rate_hz": 59, "units": 3}')
     assert (Recording.read(path).rate_hz, Recording.read(path).units) == (59.0, "m/s^2")
-    assert Recording.read(path, rate_hz=100).rate_hz == 100.0
+    assert Recording.read(path, rate_hz=59.5).rate_hz == 59.5
+    message = "r.csv: its rate is not the given one; expected 100 Hz (given), received 59 Hz (stated in meta.json)"
+    assert refusal(path, rate_hz=100) == message
+    timed = file("time_ms,x,y,z\n" + "".join(f"{10 * i},1,2,3\n" for i in range(9)))
+    assert Recording.read(timed, rate_hz=100).rate_hz == 100.0  # its times speak for it
     assert Recording.read(file('# {"rate_hz": 7}\nx,y,z\n1,2,3\n')).rate_hz == 7.0
 
 
@@ -579,7 +583,8 @@ def test_a_recording_must_fit_a_detector():
         (100.0, "m/s^2", "a was recorded at another rate than the detector was made for; expected 200 Hz, "
          "received 100 Hz\nRecord at that rate. If its clock is at fault, remove the column of times, and give "
          "--rate-hz (rate_hz in Python)."),
-        (200.0, "rad/s", "a is in other units than the detector was made for; expected m/s^2, received rad/s"),
+        (200.0, "rad/s", "a is in other units than the detector was made for; expected m/s^2, received rad/s\n"
+         "Give recordings in those units. (Columns that are called x (g), y (g), z (g) become m/s^2.)"),
     ]:  # fmt: skip
         with pytest.raises(GyrovaeError) as caught:
             check_fits(Recording(np.zeros((1, 3)), rate_hz, ((0, 1),), "a", units), 200.0, "m/s^2")

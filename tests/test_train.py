@@ -487,7 +487,10 @@ def test_a_dataset_that_changed_or_went_away(copy: Path) -> None:
     with pytest.raises(GyrovaeError, match=r"is not the dataset that .* expected digest 0000000000000000"):
         Run.load(copy).load_dataset()
     shutil.rmtree(copy.parent / "dataset")
-    with pytest.raises(GyrovaeError, match=r"there is no .*dataset"):
+    message = (
+        r"there is no .*dataset, the dataset that .*run was trained on\nMove or copy the run together with its dataset"
+    )
+    with pytest.raises(GyrovaeError, match=message):
         Run.load(copy).load_dataset()
 
 

@@ -157,13 +157,41 @@ def test_a_record_is_json_and_repeats() -> None:
 
 
 @settings(deadline=None, max_examples=30)
-@given(values=st.lists(st.floats(0, 1e6), min_size=1, max_size=30), rate=st.floats(1e-3, 1e5))
+@given(values=st.lists(st.floats(0, 1e6), min_size=1, max_size=30), rate=st.floats(1e-3, 67_500))
 def test_whatever_the_scores_every_figure_is_a_number(values: list[float], rate: float) -> None:
     scores = np.array(values)
     found = choose_vote(scores, zeros(len(values)), blocks_of(len(values), 3), rate, hop_s=1.28)
     json.dumps(found.to_dict(), allow_nan=False)
     assert 0 < found.low <= found.threshold <= found.high
     assert 0 <= found.events_low <= found.events_per_day <= found.events_high
+
+
+def test_a_vote_has_no_more_events_than_its_alarms_alone() -> None:
+    """Few scores, of which the tail of a vote may foresee anything."""
+    rng = np.random.default_rng(5)
+    for count in (60, 200, 1000):
+        scores = rng.lognormal(0, 0.4, count)
+        place, blocks = zeros(count), blocks_of(count, 8)
+        for threshold in np.quantile(scores, [0.5, 0.9, 0.99]) * 1.01:
+            single, *others = (
+                vote_at(scores, place, blocks, float(threshold), hop_s=1.28, vote=choice)
+                for choice in ((1, 1), (2, 2), (2, 3), (3, 5), (5, 8))
+            )
+            for one in others:
+                assert one.events_per_day <= single.events_per_day
+                assert one.events_low <= single.events_low
+                assert one.events_high <= single.events_high
+
+
+def test_more_events_than_are_possible() -> None:
+    scores, place = np.random.default_rng(6).lognormal(0, 0.4, 1000), zeros(1000)
+    with pytest.raises(GyrovaeError, match=r"so many false alarms a day; expected at most 67,500, .* received 1e\+06"):
+        choose_vote(scores, place, blocks_of(1000, 8), 1e6, hop_s=1.28)
+    found = choose_vote(scores, place, blocks_of(1000, 8), 60_000, hop_s=1.28)
+    assert found.events_per_day < 30_000
+    (told,) = (text for text in found.warnings if "were asked for" in text)
+    assert told.startswith("60,000 false alarms a day were asked for, and ")
+    assert told.endswith("no threshold is set so low that more than 20 % of normal windows exceed it.")
 
 
 def test_what_is_not_usable_is_refused() -> None:

@@ -118,10 +118,13 @@ void run(void *) {
   if (problem) app.say(Level::kError, problem);
   if (!watched) app.say(Level::kWarning, "the watchdog does not watch the app");
   if (const char *wrong = gyrovae::storage::open()) app.say(Level::kError, wrong);
+  // The driver of I2C has words of its own for each transfer that fails, and a search is made of those: ours say enough.
+  esp_log_level_set("i2c.master", ESP_LOG_NONE);
   if (const char *wrong = gyrovae::sampling::start()) app.say(Level::kError, wrong);
   gyrovae::app::Sensor sensor = kNoSensor;
   while (!gyrovae::sampling::opened(sensor, 100)) {
     tell_notices();
+    listen();
     esp_task_wdt_reset();
   }
   app.start(kBoard, sensor, GYROVAE_FIRMWARE_VERSION, boot);

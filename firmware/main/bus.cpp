@@ -11,6 +11,7 @@ namespace gyrovae::bus {
 namespace {
 
 constexpr int kTimeoutMs = 50;   // the longest read takes 21 at 100 kHz
+constexpr int kProbeMs = 5;      // a byte takes 0.1, and 112 addresses are asked
 constexpr int kMostDevices = 4;  // addresses that the sensors may have
 
 struct Connection {
@@ -62,6 +63,10 @@ const char *write(uint8_t address, uint8_t place, uint8_t value) {
   return words(i2c_master_transmit(handle, bytes, sizeof bytes, kTimeoutMs));
 }
 
+bool answers(uint8_t address) {
+  return i2c_master_probe(wires, address, kProbeMs) == ESP_OK;
+}
+
 void wait_ms(uint32_t time) {
   const TickType_t ticks = pdMS_TO_TICKS(time);
   vTaskDelay(ticks > 0 ? ticks : 1);
@@ -69,7 +74,7 @@ void wait_ms(uint32_t time) {
 
 }  // namespace
 
-const imu::Bus kBus = {read, write, wait_ms, esp_timer_get_time};
+const imu::Bus kBus = {read, write, answers, wait_ms, esp_timer_get_time};
 
 const char *open() {
   i2c_master_bus_config_t config = {};

@@ -15,7 +15,7 @@ void Clock::start(double rate_hz, bool has_fifo) {
   has_fifo_ = has_fifo;
 }
 
-void Clock::batch(int64_t now_us, int count, bool lost, bool more) {
+uint32_t Clock::batch(int64_t now_us, int count, bool lost, bool more) {
   const double now = static_cast<double>(now_us), took = count * period_us_;
   first_ = next_;
   if (!begun_) {
@@ -23,9 +23,10 @@ void Clock::batch(int64_t now_us, int count, bool lost, bool more) {
     last_us_ = now - took;
   }
   double behind = now - (last_us_ + took);
+  uint32_t missing = 0;
   if (lost || !has_fifo_) {
     const double periods = behind / period_us_ + kLate;
-    uint32_t missing = periods > 0.0 ? static_cast<uint32_t>(periods) : 0;
+    missing = periods > 0.0 ? static_cast<uint32_t>(periods) : 0;
     if (lost && missing == 0) missing = 1;
     first_ += missing;
     last_us_ += missing * period_us_;
@@ -36,6 +37,7 @@ void Clock::batch(int64_t now_us, int count, bool lost, bool more) {
   before_us_ = last_us_ + (pull > -0.5 * period_us_ ? pull : -0.5 * period_us_);
   last_us_ = before_us_ + took;
   next_ = first_ + static_cast<uint32_t>(count);
+  return missing;
 }
 
 uint32_t Clock::t_us(int i) const {

@@ -13,8 +13,9 @@ class Clock {
   // time tells.
   void start(double rate_hz, bool has_fifo);
   // `count` samples (at least 1) were read at `now_us`; `lost`: some before them were lost, as many as the time says;
-  // `more`: there are more to be read, and so it says nothing about when the last of these was taken.
-  void batch(int64_t now_us, int count, bool lost, bool more);
+  // `more`: there are more to be read, and so it says nothing about when the last of these was taken. How many were
+  // lost before them.
+  uint32_t batch(int64_t now_us, int count, bool lost, bool more);
   // Of sample `i` of the latest batch.
   uint32_t number(int i) const { return first_ + static_cast<uint32_t>(i); }
   uint32_t t_us(int i) const;

@@ -6,12 +6,13 @@ namespace {
 
 constexpr int64_t kSettling = 100'000, kMeasuring = 2'000'000, kSilence = 1'000'000;  // us
 constexpr double kMostOff = 0.1;                                                      // of the nominal rate
-constexpr double kMostApart = 1.25;  // ratio of wanted and nearest rate
+constexpr double kMostApart = 1.25;                           // ratio of wanted and nearest rate
+constexpr uint8_t kFirstAddress = 0x08, kLastAddress = 0x77;  // I2C keeps the others for itself
 
 }  // namespace
 
 const char *find(const Bus &bus, const Driver *const *drivers, int count, Device &device) {
-  const char *problem = "no sensor answers on I2C: look at its power, at SDA and SCL, and at the pins in menuconfig";
+  device = {};
   for (int i = 0; i < count; i++) {
     for (const uint8_t address : drivers[i]->addresses) {
       uint8_t identity = 0;
@@ -20,10 +21,23 @@ const char *find(const Bus &bus, const Driver *const *drivers, int count, Device
         device = {drivers[i], address};
         return nullptr;
       }
-      problem = "a device answers on I2C, but it is none of the sensors that this firmware was built for";
+      device.address = address;
     }
   }
-  return problem;
+  for (uint8_t address = kFirstAddress; !device.address && address <= kLastAddress; address++) {
+    if (bus.answers(address)) device.address = address;
+  }
+  if (!device.address) {
+    return "no sensor answers on I2C: look at its power, at SDA and SCL, and at the pins in menuconfig";
+  }
+  return "a device answers on I2C, but it is none of the sensors that this firmware was built for; its address:";
+}
+
+const char *open(const Bus &bus, const Device &device, const Settings &settings, app::Sensor &sensor) {
+  uint8_t identity = 0;
+  if (const char *problem = bus.read(device.address, device.driver->identity_at, &identity, 1)) return problem;
+  if (!device.driver->known(identity)) return "another device than the sensor answers at its address on I2C";
+  return device.driver->open(bus, device.address, settings, sensor);
 }
 
 const char *measure(const Bus &bus, const Device &device, app::Sensor &sensor) {

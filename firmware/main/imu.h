@@ -15,6 +15,7 @@ constexpr int kMostBatch = 32;
 struct Bus {
   const char *(*read)(uint8_t address, uint8_t first, uint8_t *bytes, size_t count);
   const char *(*write)(uint8_t address, uint8_t place, uint8_t value);
+  bool (*answers)(uint8_t address);  // whether anything is there
   void (*wait_ms)(uint32_t time);
   int64_t (*now_us)();
 };
@@ -53,8 +54,12 @@ struct Device {
   uint8_t address;
 };
 
-// The first of some types that answers. Null, or what is wrong.
+// The first of some types that answers. Null, or what is wrong; then the driver is null, and the address that of
+// something else that answers, or 0.
 const char *find(const Bus &bus, const Driver *const *drivers, int count, Device &device);
+
+// Sets up a device that was found, if it is still the same. Null, or what is wrong.
+const char *open(const Bus &bus, const Device &device, const Settings &settings, app::Sensor &sensor);
 
 // How fast an open sensor really is by our clock, to sensor.rate_hz: its own clock is off by some per cent, and by more
 // something is wrong. Takes two seconds.

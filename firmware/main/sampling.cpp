@@ -28,6 +28,7 @@ constexpr TickType_t kLineWait = pdMS_TO_TICKS(50);  // longer than a sample tak
 constexpr int64_t kSecond = 1'000'000;
 constexpr int kMostErrors = 5;         // in a row, then the sensor is opened anew
 constexpr int64_t kSilence = kSecond;  // without a sample, the same
+constexpr int kMostQuiet = 20;         // samples in a row without an edge on the data-ready line, then it is said
 
 const imu::Driver *const kDrivers[] = {
 #if CONFIG_GYROVAE_SENSOR_QMA7981
@@ -50,16 +51,21 @@ StaticTask_t memory;
 TaskHandle_t task = nullptr;
 std::atomic<bool> going{false};
 
-// Something that is said at most once a second, with how often it happened.
+// Something that is said at most once a second, with how often it happened or with a number of its own.
 class Seldom {
  public:
-  void happened(wire::Level level, const char *text) {
-    count_++;
-    level_ = level, text_ = text;
+  void happened(wire::Level level, const char *text, uint32_t times = 1) {
+    count_ += static_cast<int32_t>(times);
+    level_ = level, text_ = text, fact_ = 0;
+  }
+  // `fact`: 0 where there is none.
+  void found(wire::Level level, const char *text, int32_t fact) {
+    happened(level, text);
+    fact_ = fact;
   }
   void tell(int64_t now) {
     if (count_ == 0 || now - told_ < kSecond) return;
-    const Notice notice = {level_, text_, count_};
+    const Notice notice = {level_, text_, fact_ ? fact_ : count_};
     if (xQueueSend(notices, &notice, 0) != pdTRUE) return;  // again later
     told_ = now, count_ = 0;
   }
@@ -67,7 +73,7 @@ class Seldom {
  private:
   wire::Level level_ = wire::Level::kWarning;
   const char *text_ = "";
-  int32_t count_ = 0;
+  int32_t count_ = 0, fact_ = 0;
   int64_t told_ = -kSecond;
 };
 
@@ -98,20 +104,23 @@ const char *listen() {
   return works ? nullptr : "the data-ready line cannot be used";
 }
 
-// Tries until a sensor is open, and says why it is not.
-void open(imu::Device &device, app::Sensor &sensor, bool measured) {
+// Tries until a sensor is open, and says why it is not. One that was open before is not looked for again: another
+// sensor on the bus has other counts.
+void open(imu::Device &device, app::Sensor &sensor, bool before) {
   for (;;) {
     esp_task_wdt_reset();
-    const char *problem = imu::find(bus::kBus, kDrivers, sizeof kDrivers / sizeof *kDrivers, device);
+    const char *problem = nullptr;
+    if (!before) problem = imu::find(bus::kBus, kDrivers, sizeof kDrivers / sizeof *kDrivers, device);
+    const int32_t other = problem ? device.address : 0;
     app::Sensor found = {};
-    if (!problem) problem = device.driver->open(bus::kBus, device.address, kSettings, found);
     esp_task_wdt_reset();
-    if (!problem && !measured) problem = imu::measure(bus::kBus, device, found);
+    if (!problem) problem = imu::open(bus::kBus, device, kSettings, found);
+    if (!problem && !before) problem = imu::measure(bus::kBus, device, found);
     if (!problem) {
-      if (!measured) sensor = found;
+      if (!before) sensor = found;
       return;
     }
-    errors.happened(wire::Level::kError, problem);
+    errors.found(wire::Level::kError, problem, other);
     tell();
     bus::recover();
     vTaskDelay(pdMS_TO_TICKS(kRetryMs));
@@ -129,14 +138,23 @@ void pass(const imu::Batch &batch, const imu::Clock &clock) {
   }
 }
 
-void wait(const imu::Device &device) {
+// Whether it was not in vain: false where the data-ready line did not say that there is a sample.
+bool wait(const imu::Device &device) {
   if (device.driver->has_fifo) {
     vTaskDelay(pdMS_TO_TICKS(kFifoMs));
   } else if (kSettings.ready_line) {
-    ulTaskNotifyTake(pdTRUE, kLineWait);
+    return ulTaskNotifyTake(pdTRUE, kLineWait) != 0;
   } else {
     vTaskDelay(1);
   }
+  return true;
+}
+
+// Whether it could be said.
+bool say_quiet() {
+  const Notice notice = {wire::Level::kWarning, "samples come, but no edge on the data-ready GPIO",
+                         CONFIG_GYROVAE_READY_GPIO};
+  return xQueueSend(notices, &notice, 0) == pdTRUE;
 }
 
 void run(void *) {
@@ -156,8 +174,9 @@ void run(void *) {
   imu::Clock clock;
   clock.start(sensor.rate_hz, device.driver->has_fifo);
   imu::Batch batch;
-  bool gap = false;
-  int failures = 0;
+  bool failed = false, lost = false;  // since the samples before
+  bool edge = true, quiet_said = false;
+  int failures = 0, quiet = 0;
   int64_t heard = esp_timer_get_time();
   for (;;) {
     esp_task_wdt_reset();
@@ -166,18 +185,21 @@ void run(void *) {
     if (problem) {
       errors.happened(wire::Level::kError, problem);
       failures++;
-      gap = true;
+      failed = true;
     } else {
       failures = 0;
-      if (batch.lost) {
-        losses.happened(wire::Level::kWarning, "samples lost, the sensor was read too late:");
-        gap = true;
-      }
+      if (batch.lost && !lost) lost = true, heard = now;  // there were some, if not for long
       if (batch.count) {
-        clock.batch(now, batch.count, gap, batch.more);
-        gap = false;
+        const uint32_t missing = clock.batch(now, batch.count, failed || lost, batch.more);
+        // What an error has cost, the error says.
+        if (missing && !failed) {
+          losses.happened(wire::Level::kWarning, "samples lost, the sensor was read too late:", missing);
+        }
+        failed = lost = false;
         heard = now;
         pass(batch, clock);
+        quiet = edge ? 0 : quiet + 1;
+        if (quiet >= kMostQuiet && !quiet_said) quiet_said = say_quiet();
       }
     }
     if (!problem && now - heard > kSilence) {
@@ -189,10 +211,10 @@ void run(void *) {
       bus::recover();
       open(device, sensor, true);
       failures = 0;
-      gap = true;
+      failed = true;
       heard = esp_timer_get_time();
     }
-    if (problem || !batch.more) wait(device);
+    if (problem || !batch.more) edge = wait(device);
   }
 }
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from gyrovae_tf.arguments import number
 from gyrovae_tf.device.monitor import Decision
 from gyrovae_tf.errors import GyrovaeError, check_same_kind
 
@@ -65,7 +66,8 @@ class Log:
 
     def _append(self, line: bytes) -> None:
         if self._file is None:
-            self._file = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)
+            own = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)  # of one system each
+            self._file = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT | own, 0o666)
         before = os.fstat(self._file)
         ordinary = stat.S_ISREG(before.st_mode)
         if ordinary and before.st_size:
@@ -116,7 +118,8 @@ class Command:
         if not words or not command.strip():
             raise GyrovaeError("there is no command to run", expected="as in 'notify-send \"fan 3\"'")
         self._words: str | list[str] = command if shell else words
-        self._shell, self._timeout_s = shell, timeout_s
+        self._shell = shell
+        self._timeout_s = number(timeout_s, "the command's time is not usable", "above 0 seconds", lambda s: s > 0)
         self._name = command if len(command) <= 60 else command[:57] + "..."
         self._notes: deque[str] = deque()
         self._running: list[tuple[threading.Thread, subprocess.Popen[bytes]]] = []

@@ -20,7 +20,7 @@ from gyrovae_tf.device.ledger import Ledger
 from gyrovae_tf.device.port import BAUD, GoneError, Port, reopen
 from gyrovae_tf.device.sequence import Row
 from gyrovae_tf.device.stopping import stopped_by
-from gyrovae_tf.device.stream import Stream
+from gyrovae_tf.device.stream import Stream, told_instead
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.recording import Recording
 from gyrovae_tf.spec import check_window
@@ -251,6 +251,8 @@ class _Run:
 
     def _unanswered(self) -> GyrovaeError:
         """Nothing that was received makes sense: in which way."""
+        if instead := told_instead(self.stream.words, f"a banner within {_ANSWER_S:g} s"):
+            return instead
         counts, problem = self.stream.lines, f"{self._name}: no device of ours answers within {_ANSWER_S:g} s"
         if not self._text:
             return GyrovaeError(
@@ -276,6 +278,8 @@ def _finished(run: _Run, journal: Journal, accept_anyway: bool, window: int) -> 
     whole = Recording.read(journal.path)
     facts = run.ledger.facts() | {"ended": run.ended}
     recording = _part(whole, 0 if journal.earlier is None else len(journal.earlier), facts)
+    if len(recording) < facts["samples"]:  # the disk did not take the latest ones
+        facts |= {"samples": len(recording), "seconds": facts["seconds"] * len(recording) / facts["samples"]}
     earlier = 0 if journal.earlier is None else count_windows(journal.earlier, window)
     judgement = judge(recording, window=window, earlier=earlier)
     problem, path = run.problem, journal.path
@@ -291,7 +295,8 @@ def _finished(run: _Run, journal: Journal, accept_anyway: bool, window: int) -> 
         problem = GyrovaeError(
             f"not good enough to train on: {'; '.join(flaw.reason for flaw in refused)}; what was collected is kept in "
             f"{path}",
-            remedy=f"{refused[0].remedy} To keep it as it is: --accept-anyway.",
+            remedy=f"{refused[0].remedy} To use it all the same, rename that file; --accept-anyway keeps the next "
+            "one's name.",
         )
     return Collected(path, recording, whole, judgement, facts, run.ended, problem)
 

@@ -56,6 +56,11 @@ class Journal:
         self._synced: float | None = None
         if append and overwrite:
             raise GyrovaeError("--append and --overwrite exclude each other")
+        if self.path.suffix.lower() == ".parquet" or str(path) == "-":
+            raise GyrovaeError(
+                f"what is collected is written as CSV, to a file that is called so: {path} is no name for it",
+                remedy=f"Give another name, as in {self.path.with_name('normal.csv')}",
+            )
         if self.path.is_dir():
             raise GyrovaeError(
                 f"{path} is a folder",
@@ -75,12 +80,17 @@ class Journal:
             with tempfile.TemporaryFile(dir=self.path.parent):
                 pass
             if append:
-                self._continue()
+                with contextlib.ExitStack() as refused:
+                    refused.callback(self.close)
+                    self._continue()
+                    refused.pop_all()
         except OSError as error:
             raise self._failed(error) from error
 
     def _continue(self) -> None:
         """Open a file that is there, and drop a last line that was cut."""
+        self._open()  # first: another collection may write until it is locked
+        assert self._file is not None
         with self.path.open("rb") as file:
             first, second = file.readline(), file.readline()
         if not first.startswith(JOURNAL):
@@ -98,8 +108,6 @@ class Journal:
         self.head = json_object(first.lstrip(b"# "), f"{self.path}: the first line")
         if self._header == HEADER:
             self.earlier = Recording.read(self.path)
-        self._file = os.open(self.path, os.O_RDWR | os.O_APPEND | getattr(os, "O_BINARY", 0))
-        self._lock()
         raw = self.path.read_bytes().rstrip(b"\0")
         whole = raw.rfind(b"\n") + 1
         os.ftruncate(self._file, whole)
@@ -139,8 +147,7 @@ class Journal:
         with replacing(self.path) as temporary:
             temporary.write_bytes(self._head + data)
         try:
-            self._file = os.open(self.path, os.O_RDWR | os.O_APPEND | getattr(os, "O_BINARY", 0))
-            self._lock()
+            self._open()
         except OSError as error:
             raise self._failed(error) from error
         self._start = len(self._head)
@@ -159,12 +166,12 @@ class Journal:
                 os.ftruncate(self._file, before + kept.rfind(b"\n") + 1)
             raise self._failed(error) from error
 
-    def _lock(self) -> None:
-        """Let no other collection write to the same file."""
+    def _open(self) -> None:
+        """Open the file, and let no other collection write to it."""
+        self._file = os.open(self.path, os.O_RDWR | os.O_APPEND | getattr(os, "O_BINARY", 0))
         if os.name == "posix":
             import fcntl
 
-            assert self._file is not None
             try:
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

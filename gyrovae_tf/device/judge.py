@@ -237,7 +237,8 @@ def _flaws(made: Judgement, bad_lines: float, earlier: int, recording: Recording
         it = "with this the file" if earlier else "it"
         few = f"{it} gives only {many(made.windows + earlier, 'window')} of {made.window} samples, too few to train on"
         leaky = made.lost is not None and made.lost > _LOST[0] * made.samples
-        remedy = "Mend what loses samples, then record longer." if leaky else "Record longer, or go on with --append."
+        remedy = "Record longer, or go on with --append." if made.windows else "Record longer."
+        remedy = "Mend what loses samples, then record longer." if leaky else remedy
         yield Flaw("windows", not made.windows, few if made.windows else none, remedy)
 
 

@@ -16,13 +16,9 @@ from numpy.typing import NDArray
 from gyrovae_tf.device.wire import WRAP, Banner, Sample, StockSample
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.signal.frontend import to_counts
-from gyrovae_tf.spec import Spec
+from gyrovae_tf.spec import LSB_TOLERANCE, RATE_TOLERANCE, Spec
 from gyrovae_tf.stockspec import StockSpec
 
-RATE_TOLERANCE = 0.02
-"""How far a sensor may be off its detector's rate: crystals differ by a per cent or two. As in the firmware."""
-LSB_TOLERANCE = 1e-3
-"""How far its count may be off the detector's. As in the firmware."""
 _MEASURED_TOLERANCE = 0.05  # of a rate that only the samples tell
 _STOCK_UNITS = "m/s^2"
 _PATIENCE_S = 2.0  # of samples: how long a banner is waited for, and how much of it tells a rate
@@ -67,6 +63,8 @@ class Windows:
         if not 1 <= hop <= _LONGEST_HOP:
             raise GyrovaeError("the hop is not usable", expected=f"1 to {_LONGEST_HOP:,} samples", received=hop)
         self.window, self.hop = window, hop
+        self.anew = True
+        """Whether no window has ended since the latest gap."""
         self._dtype = dtype
         self._samples: deque[Sample3] = deque(maxlen=window)
         self.gap()
@@ -75,6 +73,7 @@ class Windows:
         """Samples are missing here: no window spans this place. The next one begins with the next sample."""
         self._samples.clear()
         self._missing = self.window
+        self.anew = True
 
     @property
     def waiting(self) -> bool:
@@ -124,6 +123,8 @@ class Ended(NamedTuple):
     number: int | None
     """Of its last sample; None from the stock firmware."""
     t_us: int | None
+    anew: bool = False
+    """Whether it is the first one behind a gap."""
 
 
 @dataclass
@@ -201,7 +202,10 @@ class Intake:
     def _push(self, xyz: Sample3, number: int | None, t_us: int | None) -> Ended | None:
         self.traffic.samples += 1
         window = self.windows.push(xyz)
-        return None if window is None else Ended(window, number, t_us)
+        if window is None:
+            return None
+        anew, self.windows.anew = self.windows.anew, False
+        return Ended(window, number, t_us, anew)
 
     def _jump(self, number: int) -> bool:
         """A number that is not the next: whether its sample is to be taken."""

@@ -15,14 +15,18 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from gyrovae_tf.arguments import number, whole
 from gyrovae_tf.device import wire
-from gyrovae_tf.device.live import RATE_TOLERANCE, Ended, Intake, Rate, Traffic, Windows
+from gyrovae_tf.device.live import Ended, Intake, Rate, Traffic, Windows
 from gyrovae_tf.device.stockconsole import Pace, StockReason, verdict
+from gyrovae_tf.device.stream import check_version
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.signal import frontend
 from gyrovae_tf.signal.profile import means
 from gyrovae_tf.signal.score import reasons, vote
+from gyrovae_tf.spec import RATE_TOLERANCE
 from gyrovae_tf.stockbundle import StockBundle
+from gyrovae_tf.wording import many
 
 if TYPE_CHECKING:
     from gyrovae_tf.runtime import Detector
@@ -32,6 +36,7 @@ Source = Literal["device", "host"]
 Reason: TypeAlias = wire.Reason | StockReason
 _MOST_ASKED = 3  # times that a device is told a mode
 _AGAIN_S = 1.0  # until a device that has not said who it is is asked again
+_UNHEARD_S = 3.0  # until one that has not answered is taken for one that hears nothing
 _MOST_LOST_WINDOWS = 100_000
 _LONGEST_VOTE = 64
 _SPOILT = 10  # windows, from the first on, in which the first figure alone is too low
@@ -134,8 +139,8 @@ class Monitor:
                 received="a device that decides itself",
                 remedy="Give --model without --on-device; or calibrate the device on site for a threshold of its own.",
             )
-        if not (math.isfinite(threshold) and threshold > 0):
-            raise GyrovaeError("the threshold is not usable", expected="above 0", received=threshold)
+        hop = None if hop is None else whole(hop, "the hop is not usable", 1)
+        threshold = number(threshold, "the threshold is not usable", "above 0", lambda found: found > 0)
         bundle = None if detector is None else detector.bundle
         self._levels = bundle.calibration if isinstance(bundle, StockBundle) else None
         if self.source == "device" and self._levels is not None:
@@ -178,6 +183,8 @@ class Monitor:
         self._event = False
         self._asked = 0
         self._asked_at = 0.0
+        self._opened_at = 0.0
+        self._stale: list[wire.Banner | wire.Verdict] | None = None  # until the device answers: perhaps of long ago
         self._error = ""  # the device's last word of error
         self._expected: int | None = None  # number of the device's next window
 
@@ -191,8 +198,9 @@ class Monitor:
         self.traffic.connections += 1
         self._restart()
         self.protocol = None
+        self._stale = [] if self.source == "device" else None
         self._ask()
-        self._asked_at = now
+        self._asked_at = self._opened_at = now
 
     def tick(self, now: float) -> None:
         """Time passes: a device that has not said who it is is asked again."""
@@ -218,7 +226,25 @@ class Monitor:
 
         `GyrovaeError` when the device, its sensor or its detector is none that can be monitored so.
         """
+        if self._stale is not None and now - self._opened_at >= _UNHEARD_S:
+            kept, self._stale = self._stale, None
+            events = [*kept, *events]
         return [decision for event in events for decision in self._take(event, now)]
+
+    def _answered(self, event: wire.Banner | wire.Verdict) -> bool:
+        """Whether the device says this now: while nobody reads, it keeps the first 16 KiB of what it says.
+
+        It is told to stream, and then to detect: what it has kept holds no banner of a stream but that of a boot.
+        """
+        if self._stale is None:
+            return True
+        self._stale.append(event)
+        if isinstance(event, wire.Banner) and event.mode == "stream" and event.next:
+            old = sum(isinstance(one, wire.Verdict) for one in self._stale)
+            if old:
+                self._note(f"left out {many(old, 'verdict')} from before the device was read", again=True)
+            self._stale, self._error = None, ""
+        return False
 
     def _take(self, event: wire.Event, now: float) -> Iterable[Decision]:
         if self._levels is not None and isinstance(event, wire.Sample | wire.Verdict | wire.Banner):
@@ -247,13 +273,15 @@ class Monitor:
         elif isinstance(event, wire.Verdict):
             self.protocol = "gyrovae"
             if self._intake is None:
-                return [self._verdict(event, now)]
+                return [self._verdict(event, now)] if self._answered(event) else []
             if now - self._asked_at >= _AGAIN_S:  # verdicts that wait in a port say nothing of what it has heard since
                 self._asked_at = now
                 self._ask()
         elif isinstance(event, wire.Banner):
             self.protocol = "gyrovae"
-            self._banner(event)
+            check_version(event)
+            if self._answered(event):
+                self._banner(event)
         elif isinstance(event, wire.Status):
             self._error = event.text if event.level == "error" else self._error
             self._note(f"the device says: {event.text}", again=True)
@@ -291,16 +319,11 @@ class Monitor:
             self._note("the device goes on deciding itself: it does not hear `stream`; leave out --model to read it")
 
     def _command(self) -> bytes:
-        return wire.command_line("stream" if self.source == "host" else "detect")
+        if self.source == "host":
+            return wire.command_line("stream")
+        return wire.command_line("stream") * (self._stale is not None) + wire.command_line("detect")
 
     def _banner(self, banner: wire.Banner) -> None:
-        if banner.version != wire.VERSION:
-            raise GyrovaeError(
-                "the device speaks another version of the protocol",
-                expected=wire.VERSION,
-                received=banner.version,
-                remedy="Use a gyrovae-tf and a firmware of the same version.",
-            )
         if self.banner is not None and self.banner.boot != banner.boot:  # its ROM's words were lost
             self._boots("the device has booted")
         self.banner = banner
@@ -372,6 +395,8 @@ class Monitor:
         if ended is None:
             return []
         assert self.detector is not None
+        if ended.anew:
+            self._recent.clear()  # as in `evaluate` and on the device: no vote spans a gap
         hz, wanted_hz = self.rate_hz, self.detector.bundle.spec.rate_hz
         if hz is not None and not abs(hz / wanted_hz - 1) <= RATE_TOLERANCE:
             self._note(f"samples come at {hz:.4g} Hz; the model was made for {wanted_hz:g} Hz")

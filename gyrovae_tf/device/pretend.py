@@ -17,15 +17,15 @@ from numpy.typing import NDArray
 
 from gyrovae_tf.device import wire
 from gyrovae_tf.device.link import Line
-from gyrovae_tf.device.live import RATE_TOLERANCE
 from gyrovae_tf.device.simulate import Machine, simulate
 from gyrovae_tf.errors import GyrovaeError
-from gyrovae_tf.recording import Recording, read_all
+from gyrovae_tf.recording import Recording
 from gyrovae_tf.signal import frontend
 from gyrovae_tf.signal.score import reasons, vote
-from gyrovae_tf.spec import Spec
+from gyrovae_tf.spec import LSB_TOLERANCE, RATE_TOLERANCE, Spec
 from gyrovae_tf.stockbundle import StockBundle
 from gyrovae_tf.stockspec import RATE_HZ, UNITS, WINDOW
+from gyrovae_tf.streaming import read_all
 from gyrovae_tf.version import VERSION
 
 if TYPE_CHECKING:
@@ -293,11 +293,11 @@ class Device:
 
 
 def _misfit(banner: wire.Banner, spec: Spec) -> str:
-    """Why a detector with this spec does not fit the sensor, or nothing; tolerances as in the firmware's app.cpp."""
+    """Why a detector with this spec does not fit the sensor, or nothing; as `Core::misfit` in the firmware."""
     if spec.units != banner.units:
         return f"the detector is for {spec.units}, the sensor gives {banner.units}"
-    if abs(spec.rate_hz / banner.rate_hz - 1) > 0.02:
+    if not abs(banner.rate_hz / spec.rate_hz - 1) <= RATE_TOLERANCE:
         return f"the detector is for {spec.rate_hz:g} Hz, the sensor gives {banner.rate_hz:g} Hz"
-    if abs(spec.lsb / banner.lsb - 1) > 1e-3:
+    if not abs(banner.lsb / spec.lsb - 1) <= LSB_TOLERANCE:
         return f"the detector is for counts of {spec.lsb:g}, the sensor's are {banner.lsb:g}"
     return ""

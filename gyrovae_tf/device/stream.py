@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence as Many
 from dataclasses import dataclass, field
 
 from gyrovae_tf.device.sequence import Row, Sequence, StockSequence, Tally
@@ -157,13 +158,7 @@ class Stream:
             self._waiting, self._unanswered = [], True
 
     def _greeted(self, banner: Banner, now: float) -> None:
-        if banner.version != VERSION:
-            raise GyrovaeError(
-                "the device speaks another version of the protocol",
-                expected=VERSION,
-                received=banner.version,
-                remedy="Flash the firmware that belongs to this gyrovae-tf, or install the one that belongs to it.",
-            )
+        check_version(banner)
         before, self.banner = self.banner, banner
         if before is not None:
             _check_same(before, banner)
@@ -183,6 +178,34 @@ class Stream:
             # Of the same boot after all, and behind what is known: a copy of what came long ago.
             if not self._sequence.add(sample, now):
                 self.tally.repeated += 1
+
+
+def check_version(banner: Banner) -> None:
+    """Refuse a device that speaks another version of the protocol."""
+    if banner.version != VERSION:
+        raise GyrovaeError(
+            "the device speaks another version of the protocol",
+            expected=VERSION,
+            received=banner.version,
+            remedy="Flash the firmware that belongs to this gyrovae-tf, or install the one that belongs to it.",
+        )
+
+
+def told_instead(words: Many[Status], expected: str) -> GyrovaeError | None:
+    """A device's words and what it did not say in, the refusal that tells its own reason out; None without one.
+
+    That is its latest error, or else its latest warning: a device without a sensor says nothing else.
+    """
+    for level in ("error", "warning"):
+        found = [word.text for word in words if word.level == level]
+        if found:
+            return GyrovaeError(
+                f"the device says: {found[-1]}",
+                expected=expected,
+                received="none",
+                remedy="See to what it says, and try again.",
+            )
+    return None
 
 
 def _check_same(before: Banner, now: Banner) -> None:

@@ -6,10 +6,11 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from gyrovae_tf.arguments import number, whole
 from gyrovae_tf.device.monitor import Decision, Monitor
 from gyrovae_tf.device.port import BAUD, GoneError, Port, reopen
 from gyrovae_tf.device.watched import Watched
-from gyrovae_tf.device.wire import Event, Parser
+from gyrovae_tf.device.wire import Banner, Event, Parser
 
 _WAIT_S = 0.05  # for bytes
 _AGAIN_S = 0.5  # from one try to open to the next
@@ -24,8 +25,8 @@ class Line:
 
     def __init__(self, name: str, baud: int = BAUD) -> None:
         """Open it; `GyrovaeError` when it cannot be at first."""
-        self._name, self._baud = name, baud
-        self._port: Port | None = Port(name, baud)
+        self._name, self._baud = name, whole(baud, "the baud rate is not usable", 1)
+        self._port: Port | None = Port(name, self._baud)
         self._identity = self._port.identity
         self._tried = 0.0
         self.opened = 1
@@ -83,6 +84,10 @@ def watch(
     `decided` and the `listeners` get each decision, `told` what a person should know, `tick` is called between two
     readings. `GyrovaeError` as from `Monitor.take`.
     """
+    if seconds is not None:
+        seconds = number(seconds, "the seconds to watch are not usable", "above 0", lambda found: found > 0)
+    if windows is not None:
+        windows = whole(windows, "the number of windows is not usable", 1)
     monitor, parser, opened, silence = watched.monitor, Parser(watched.lines), 0, _Silence()
     until = None if seconds is None else time.monotonic() + seconds
     while not stop() and (until is None or time.monotonic() < until):
@@ -104,8 +109,9 @@ def watch(
         silence.hear(chunk or b"", events, watched.lines.text)
         if connected and (complaint := silence.complaint(_patience_s(monitor))):
             told(f"{watched.port}: {complaint}")
-        for event in events:  # one by one: what ends the monitoring must not take with it what was decided before
-            for decision in monitor.take([event], time.time()):
+        # One by one: what ends the monitoring must not take with it what was decided before. Time passes without, too.
+        for some in [[event] for event in events] or [[]]:
+            for decision in monitor.take(some, time.time()):
                 watched(decision)
                 decided(decision)
                 for listener in listeners:
@@ -153,9 +159,12 @@ class _Silence:
         return f"nothing has come for {patience_s:g} s: does the firmware run, and is this its port?"
 
 
+def patience_s(least_s: float, banner: Banner) -> float:
+    """The least patience in seconds and a device in; how long it may say nothing while it detects: three windows."""
+    return max(least_s, 3 * max(banner.window, banner.hop) / banner.rate_hz)
+
+
 def _patience_s(monitor: Monitor) -> float:
     """How long a device may say nothing: one that decides speaks but once a window."""
     banner = monitor.banner
-    if monitor.source == "host" or banner is None:
-        return SILENCE_S
-    return max(SILENCE_S, 3 * banner.hop / banner.rate_hz)
+    return SILENCE_S if monitor.source == "host" or banner is None else patience_s(SILENCE_S, banner)

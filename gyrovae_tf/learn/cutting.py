@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gyrovae_tf.errors import GyrovaeError
-from gyrovae_tf.recording import Recording
+from gyrovae_tf.recording import Recording, too_short
 from gyrovae_tf.signal import frontend
 
 _BLOCKS = 8  # parts of the timeline, each with its own training and validation stretch
@@ -120,29 +120,6 @@ def _origins(recordings: Sequence[Segmented], window: int, hop: int) -> NDArray[
         longest = max(stop - start for recording in recordings for start, stop in recording.segments)
         raise too_short(window, longest, max(map(len, recordings)))
     return np.concatenate(origins).astype(np.int64)
-
-
-def too_short(window: int, longest: int, most: int | None = None) -> GyrovaeError:
-    """A window's length and the most samples that there are without a gap in, what is wrong with these out.
-
-    `most`: of the recording that has most, gaps or not, where that is known.
-    """
-    if most is not None and most >= window:
-        return GyrovaeError(
-            f"too few samples for one window of {window}: gaps cut the recording into short stretches, as its times "
-            "repeat, go back or jump, or its segments are short",
-            expected=f"at least {window} samples without a gap",
-            received=f"{longest} at the most, of {most} in all",
-            remedy="Record longer without gaps. If its clock is at fault, remove the column of times, or call it what "
-            "is no time, such as note, and give --rate-hz (rate_hz in Python).",
-        )
-    return GyrovaeError(
-        f"too few samples for one window of {window}",
-        expected=f"at least {window} samples without a gap",
-        received=f"{longest} at the most",
-        remedy="Record longer, without gaps (times that repeat or jump are gaps). With a smaller --window in "
-        "preprocess fewer samples do.",
-    )
 
 
 def _split(

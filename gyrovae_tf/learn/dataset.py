@@ -367,11 +367,11 @@ def preprocess(
     known = surveyed(sources, rate_hz, crew, progress)
     check_alike([recording.stream for recording in known])
     origins, held_back, training = divided(known, window, hop, validation_share)
-    lsb = size_of_count(known) if lsb is None else lsb
+    given, lsb = lsb, size_of_count(known) if lsb is None else lsb
     spec = None if unfinished is None else unfinished.spec
     if spec is None:
         spec = fitted(known, origins[training], window, lsb, crew, progress)
-    notes = notes_on(known, lsb, spec.lsb)
+    notes = notes_on(known, lsb, spec.lsb, given=given)
     chosen = {"train": training, "validation": held_back}
     tasks = [task for part in chosen for task in portions(part, known, origins, chosen[part], shard_windows)]
     expected = {part: origins[mask] for part, mask in chosen.items()}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from gyrovae_tf.errors import atomic_write
 from gyrovae_tf.learn.markup import check_page, data_table, document, escaped, mark, refusals, small_print, verdict
 from gyrovae_tf.ranking import RISING, Device, Status
+from gyrovae_tf.wording import score
 
 if TYPE_CHECKING:
     from gyrovae_tf.scoring import Scored
@@ -99,7 +100,7 @@ def cells(device: Device) -> list[str]:
         f"{100 * device.alarm_rate:.1f}&#160;%",
         f"{device.events:,}",
         f"{100 * device.in_events:.1f}&#160;%",
-        *(f"{value:.2f}" for value in (device.median, device.upper)),
+        *(score(value) for value in (device.median, device.upper)),
         "" if device.trend is None else f"{device.trend:.2f}",
         f"{device.hours:,.2f}",
         f"{device.windows:,}",
@@ -118,7 +119,7 @@ def _curve(device: Device) -> str:
     alarm = _y(1.0)
     return (
         f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" style="width: {_WIDTH}px" role="img" '
-        f'aria-label="score over time, highest {device.highest:.2f}">'
+        f'aria-label="score over time, highest {score(device.highest)}">'
         f'<g stroke="var(--grid)" stroke-width="{max(step - 0.5, 0.5):.1f}">{bars}</g>'
         f'<line x1="0" y1="{alarm:.1f}" x2="{_WIDTH}" y2="{alarm:.1f}" stroke="var(--alarm)" stroke-dasharray="3 3" />'
         f'<polyline points="{line}" fill="none" stroke="var(--normal)" stroke-width="1.5" /></svg>'

@@ -59,18 +59,27 @@ def checks(data: Dataset, bundle: Bundle) -> list[Check]:
                 "Preprocess the recordings again to have them checked.",
             )
         )
-    else:
-        found += [
-            _repeats(data.validation_windows),
-            _limit(data.validation_windows),
-            _motion(data.validation_windows, data.spec.lsb, data.spec.units),
-        ]
-    return [*found, _extremes(data), _drift(data)]
+    return [*found, *_samples(data), _extremes(data), _drift(data)]
+
+
+def _samples(data: Dataset) -> list[Check]:
+    """The checks of what the sensor gave."""
+    windows = data.validation_windows
+    if windows is None:
+        meaning = (
+            "This dataset holds images only: repeated samples, clipping and resolution cannot be checked. "
+            "Preprocess the recordings again to have them checked."
+        )
+        return [Check("samples", "not kept", "look", meaning)]
+    return [_repeats(windows), _limit(windows), _motion(windows, data.spec.lsb, data.spec.units)]
 
 
 def doubts(data: Dataset, rate: float = 0.01) -> tuple[str, ...]:
     """A dataset, before any training, and a rate of false alarms in; what should be known of it out: see `foreseen`."""
-    return tuple(text for text in (*data.notes, *_units(data), *foreseen(data, rate)) if text)
+    odd = [
+        f"{check.name}: {check.value}. {check.meaning}" for check in _samples(data.excerpt()) if check.status != "good"
+    ]
+    return tuple(text for text in (*data.notes, *_units(data), *odd, *foreseen(data, rate)) if text)
 
 
 def _units(data: Dataset) -> list[str]:
@@ -154,16 +163,18 @@ def _limit(windows: NDArray[np.int16]) -> Check:
 def _motion(windows: NDArray[np.int16], lsb: float, units: str) -> Check:
     about = windows - windows.mean(axis=1, keepdims=True)
     size = np.sqrt(np.square(about).mean(axis=(0, 1)))
-    coarse = [AXES[axis] for axis in range(3) if size[axis] < _COARSE]
-    more = (
-        f" On {', '.join(coarse)} that is only a few counts of {lsb:g} {units}: choose a smaller range if there is one."
-        if coarse
-        else ""
-    )
+    dead = [AXES[axis] for axis in range(3) if not size[axis]]
+    coarse = [AXES[axis] for axis in range(3) if 0 < size[axis] < _COARSE]
+    more = ""
+    if dead:
+        more += f" {', '.join(dead)} {'reads' if len(dead) == 1 else 'read'} the same all the time: see to the sensor."
+    if coarse:
+        few = ", ".join(coarse)
+        more += f" On {few} that is only a few counts of {lsb:g} {units}: choose a smaller range if there is one."
     return Check(
         "size of the motion",
         ", ".join(f"{AXES[axis]} {size[axis] * lsb:.3g}" for axis in range(3)) + f" {units}",
-        "look" if coarse else "good",
+        "look" if coarse or dead else "good",
         f"Root mean square about each window's mean.{more}",
     )
 

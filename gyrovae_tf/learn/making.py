@@ -23,14 +23,15 @@ from gyrovae_tf.parts import PLAN, Parts
 from gyrovae_tf.recording import Recording, listed
 from gyrovae_tf.scoring import stamp
 from gyrovae_tf.signal import frontend
-from gyrovae_tf.spec import Spec
+from gyrovae_tf.spec import LSB_TOLERANCE, Spec
 from gyrovae_tf.workers import Results, Work, check_jobs, results
 
 FITTED = 1 << 22
 """Samples of training windows that the front end's statistics are of, at the most; evenly spaced windows then."""
 SPEC = "spec.json"
-_SAME_COUNT = 1e-3  # as firmware/components/gyrovae/app.cpp compares the sensor's with the detector's
 _NAMED = 5  # recordings
+_LEAST_MOVES = 4  # counts from the lowest to the highest sample of a window: any sensor's noise alone is more
+_OUTLIER = 100  # times the largest sample of the middle window: a sensor of 16 g has 16 times gravity at the most
 _WORTH = 32 << 20  # bytes of files that other processes are started for, and that are not kept in memory
 Progress = Callable[[int, int, str], None]
 """Called with (done, total, what): for a progress bar."""
@@ -70,11 +71,13 @@ def size_of_count(known: Sequence[Surveyed]) -> float | None:
     states none is taken for one of the same sensor.
     """
     stated = _stated(known)
-    alike = bool(stated) and max(stated) <= (1 + _SAME_COUNT) * min(stated)
+    alike = bool(stated) and max(stated) <= (1 + LSB_TOLERANCE) * min(stated)
     return stated[0] if alike else None
 
 
-def notes_on(known: Sequence[Surveyed], found: float | None, lsb: float) -> tuple[str, ...]:
+def notes_on(
+    known: Sequence[Surveyed], found: float | None, lsb: float, *, given: float | None = None
+) -> tuple[str, ...]:
     """Recordings, a count's size that was given or found, if any, and the one that is taken in; what is odd out."""
     notes = []
     units = known[0].stream.facts.units
@@ -88,6 +91,13 @@ def notes_on(known: Sequence[Surveyed], found: float | None, lsb: float) -> tupl
             f"{why}, so {lsb:g} {units} is taken, by the range of the motion. A detector runs on devices alone that "
             'measure in the same counts: if it is to run on one, give its size with --lsb ("lsb" in the first line of '
             "what collect writes from that device)."
+        )
+    others = sorted({size for size in stated if given is not None and abs(size - given) > LSB_TOLERANCE * given})
+    if others:
+        sizes = ", ".join(f"{size:g}" for size in others[:_NAMED])
+        notes.append(
+            f"One count is {given:g} {units}, as given, though recordings say {sizes} {units}: a device that measures "
+            "in those counts refuses the detector."
         )
     faults = [recording.stream.source for recording in known if recording.stream.facts.metadata.get("fault")]
     if faults:
@@ -170,8 +180,10 @@ def fitted(
             progress(len(seen), len(tasks), "samples, second look")
     facts = known[0].stream.facts
     if lsb is None:
-        lsb = frontend.lsb_of([np.array([part.largest_trained for part in seen.values()])])
+        largest = max(part.largest_trained for part in seen.values())
+        lsb = frontend.lsb_of([np.array([largest])])
         windows = [frontend.to_counts(seen.pop(number).windows, lsb) for number in range(len(tasks))]
+        _check_outlier(windows, lsb, largest, facts.units)
     else:
         _check_range(max(part.largest for part in seen.values()), lsb, facts.units)
         windows = [seen.pop(number).windows for number in range(len(tasks))]
@@ -187,6 +199,20 @@ def fitted(
     return spec
 
 
+def _check_outlier(windows: Sequence[NDArray[np.int16]], lsb: float, largest: float, units: str) -> None:
+    """Refuse a count's size, chosen by the largest sample, where that is no motion: little is left of what is."""
+    middle, moves = np.median(
+        [(np.abs(window).max(), np.ptp(window, axis=0).max()) for part in windows for window in part.astype(np.int32)],
+        axis=0,
+    )
+    if moves < _LEAST_MOVES and largest > _OUTLIER * middle * lsb:
+        raise GyrovaeError(
+            f"a sample of {largest:g} {units} is far beyond all others, so that {lsb:g} {units} would be taken for one "
+            "count of the sensor, in which the motion is lost",
+            remedy="Is it a fault of the recording? Leave that sample out, or give the sensor's own count with --lsb.",
+        )
+
+
 def _check_range(largest: float, lsb: float, units: str) -> None:
     """Refuse a count's size in which the recordings would not fit int16: it cannot be that of their sensor."""
     if largest > 32768.5 * lsb:
@@ -194,7 +220,8 @@ def _check_range(largest: float, lsb: float, units: str) -> None:
             f"the recordings do not fit int16 counts of {lsb:g} {units} (lsb)",
             expected=f"samples up to {32768 * lsb:g}",
             received=f"{largest:g}",
-            remedy="Give the sensor's own count with --lsb, in the units of the recordings.",
+            remedy="Give the sensor's own count with --lsb, in the units of the recordings, or leave out samples that "
+            "no sensor of that count can have measured.",
         )
 
 

@@ -19,12 +19,11 @@ from numpy.typing import NDArray
 from gyrovae_tf.chunks import is_url
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn.baseline import Mahalanobis, log_band_energies
-from gyrovae_tf.learn.cutting import too_short
 from gyrovae_tf.learn.dataset import Progress
 from gyrovae_tf.learn.learnt import marks
 from gyrovae_tf.learn.stock_data import counts_of
 from gyrovae_tf.parts import Part, Parts, completed
-from gyrovae_tf.recording import Recording, Source, check_alike, check_fits
+from gyrovae_tf.recording import Recording, Source, check_alike, check_fits, too_short
 from gyrovae_tf.scoring import LONG_BYTES, SHARD_ROWS, stamp
 from gyrovae_tf.shards import Job, Shard, detector_for, divide, identity, windows_of
 from gyrovae_tf.stockdetector import StockScores
@@ -304,7 +303,7 @@ def _joined(job: Job, kind: str, bunches: Sequence[Bunch], found: Mapping[str, P
     full = [part for _, part in parts if len(part["shard"])]
     if not full:
         streams = [shard.stream for shard in shards if shard.stream is not None]
-        longest, most = max(map(_longest, streams)), max(stream.facts.rows for stream in streams)
+        longest, most = max(stream.longest() for stream in streams), max(stream.facts.rows for stream in streams)
         raise _of(kind, too_short(job.bundle.spec.window, longest, most))
     columns = {name: np.concatenate([part[name] for part in full]) for name in full[0]}
     recording = np.concatenate(
@@ -322,19 +321,6 @@ def _joined(job: Job, kind: str, bunches: Sequence[Bunch], found: Mapping[str, P
         shards=shards,
         counts=tuple(np.concatenate(counts).tolist()),
     )
-
-
-def _longest(stream: Stream) -> int:
-    """The most samples without a gap."""
-    longest = began = 0
-    for start in _starts(stream):
-        longest, began = max(longest, start - began), start
-    return max(longest, stream.facts.rows - began)
-
-
-def _starts(stream: Stream) -> Iterator[int]:
-    for piece in stream.pieces():
-        yield from piece.starts()
 
 
 class _Bar:

@@ -15,7 +15,7 @@ from gyrovae_tf.learn.verdict import Verdict, asked, found, percent
 from gyrovae_tf.learn.views import SEES, in_words
 from gyrovae_tf.signal.score import Reason
 from gyrovae_tf.spec import AXES
-from gyrovae_tf.wording import many
+from gyrovae_tf.wording import many, score
 
 _FOUND: dict[Status, str] = {"good": "found", "look": "in part", "bad": "missed"}
 _PIXEL_LIMIT, _DEVIATION_LIMIT = 4.0, 6.0
@@ -200,7 +200,7 @@ def _roc(figures: Figures) -> str:
 
 def _worst(figures: Figures) -> str:
     items = "\n".join(
-        f"<li><b>{escaped(e.kind)}</b>{_made_up(e, figures)} scores <b>{e.score:.2f}</b> in {escaped(e.source)} at "
+        f"<li><b>{escaped(e.kind)}</b>{_made_up(e, figures)} scores <b>{score(e.score)}</b> in {escaped(e.source)} at "
         f"{e.start_s:.1f} s.<br />{_seen_by(e)}<br />"
         f'<span class="why">{_reasons(e.reasons)}</span></li>'
         for e in figures.worst
@@ -277,7 +277,7 @@ def _example(number: int, example: Example, figures: Figures) -> str:
     state = " open" if number < _OPEN else ""
     return (
         f'<details class="card"{state}><summary><b>{escaped(example.kind)}</b>{_made_up(example, figures)}: a typical '
-        f"window, score {example.score:.2f}</summary>\n<p>{escaped(example.source)} at {example.start_s:.1f} s. "
+        f"window, score {score(example.score)}</summary>\n<p>{escaped(example.source)} at {example.start_s:.1f} s. "
         f"{_seen_by(example)} Bands: {_reasons(example.reasons)}.</p>\n"
         f'<div class="pictures">{"".join(pairs)}</div></details>'
     )

@@ -79,9 +79,19 @@ class Run:
     def load_dataset(self) -> Dataset:
         """The dataset that it was trained on; `GyrovaeError` when that has moved or changed."""
         check_frontend({"frontend": self.frontend}, POWER, self.path)
+        self.check_there()
         dataset = Dataset.load(self.dataset)
         self.check_dataset(dataset.digest)
         return dataset
+
+    def check_there(self) -> None:
+        """Refuse a run whose dataset is gone: it was left behind, or removed."""
+        if not self.dataset.exists():
+            raise GyrovaeError(
+                f"there is no {self.dataset}, the dataset that {self.path} was trained on",
+                remedy="Move or copy the run together with its dataset, or preprocess the same recordings with the "
+                "same options again, there.",
+            )
 
     def check_dataset(self, digest: str) -> None:
         """Refuse a dataset whose digest is not that of the one that it was trained on."""

@@ -175,6 +175,7 @@ def calibrate(
 def load_dataset(run: Run) -> StockDataset:
     """A run in, the stock dataset that it was trained on out; `GyrovaeError` when that has moved or changed."""
     check_frontend({"frontend": run.frontend}, STOCK, run.path)
+    run.check_there()
     data = StockDataset.load(run.dataset)
     run.check_dataset(data.digest)
     return data

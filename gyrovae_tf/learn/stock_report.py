@@ -253,10 +253,7 @@ def _device(seen: _Seen) -> str:
         ["model, in RAM", f"{len(bundle.model):,} bytes"],
         ["multiply-accumulates", f"{bundle.metrics.get('macs', 0):,}"],
         ["operators", escaped(", ".join(bundle.ops))],
-        [
-            "tensor arena",
-            "not measured" if bundle.arena is None else f"{bundle.arena.suggested_bytes:,} of {ARENA_BYTES:,}",
-        ],
+        ["tensor arena", arena],
         ["model's SHA-256", bundle.model_sha256],
     ]
     lines = edits(bundle.spec.constants)

@@ -94,6 +94,12 @@ def choose_vote(
     if not (math.isfinite(events_per_day) and events_per_day > 0):
         raise GyrovaeError("the rate of false alarms is not usable", expected="above 0 a day", received=events_per_day)
     _check(scores, stretches, blocks, hop_s)
+    if events_per_day > DAY_S / hop_s:
+        raise GyrovaeError(
+            "there cannot be so many false alarms a day",
+            expected=f"at most {DAY_S / hop_s:,.0f}, as many as windows",
+            received=f"{events_per_day:g}",
+        )
     reference = scores * (exponential(scores, _REFERENCE_RATE) / max(float(np.median(scores)), 1e-9))
     best: tuple[float, int] | None = None
     for k, n in menu:
@@ -106,7 +112,8 @@ def choose_vote(
         raise GyrovaeError("no votes to choose from")
     threshold = chosen.threshold(events_per_day)
     reach = chosen.reach(lambda drawn: math.log(drawn.threshold(events_per_day)), seed)
-    return _vote(chosen, vote, threshold, reach, repeats, seed, events_per_day)
+    single = _excursions(scores, stretches, blocks, (1, 1), hop_s)
+    return _vote(chosen, single, vote, threshold, reach, repeats, seed, events_per_day)
 
 
 def vote_at(
@@ -121,7 +128,8 @@ def vote_at(
     seed: int = 0,
 ) -> Vote:
     """The same with a threshold and a vote in: the events a day to expect, and the delay."""
-    return _vote(_excursions(scores, stretches, blocks, vote, hop_s), vote, threshold, 0.0, repeats, seed, None)
+    found, single = (_excursions(scores, stretches, blocks, each, hop_s) for each in (vote, (1, 1)))
+    return _vote(found, single, vote, threshold, 0.0, repeats, seed, None)
 
 
 def phases(stretches: Labels, step: int) -> tuple[NDArray[np.intp], Labels]:
@@ -261,8 +269,19 @@ def _check(scores: Floats, stretches: Labels, blocks: Labels, hop_s: float) -> N
         raise GyrovaeError("the time between windows is not usable", expected="above 0 s", received=hop_s)
 
 
+def _events(found: _Excursions, threshold: float, days: float, seed: int) -> tuple[float, float, float]:
+    """Events a day to expect, and their interval."""
+    events = found.events(threshold)
+    spread = found.reach(lambda drawn: math.log(max(drawn.events(threshold), _LEAST_EVENTS)), seed)
+    low, high = events * math.exp(-spread), events * math.exp(spread)
+    # What was not seen in the whole time may still happen three times as often as once in it (rule of three).
+    high = max(high, 3 / days) if events * days < 1 else high
+    return events, low, min(high, DAY_S / found.hop_s)
+
+
 def _vote(
     found: _Excursions,
+    single: _Excursions,
     vote: tuple[int, int],
     threshold: float,
     reach: float,
@@ -270,13 +289,16 @@ def _vote(
     seed: int,
     asked: float | None,
 ) -> Vote:
-    events, days = found.events(threshold), sum(found.days) / repeats
-    spread = found.reach(lambda drawn: math.log(max(drawn.events(threshold), _LEAST_EVENTS)), seed)
-    low, high = events * math.exp(-spread), events * math.exp(spread)
-    # What was not seen in the whole time may still happen three times as often as once in it (rule of three).
-    high = max(high, 3 / days) if events * days < 1 else high
-    high = min(high, DAY_S / found.hop_s)
+    days = sum(found.days) / repeats
+    # Each event has a run of alarms to itself: there are no more of them than of those, which are seen more often.
+    both = (_events(each, threshold, days, seed) for each in (found, single))
+    events, low, high = map(min, *both)
     warnings = []
+    if asked is not None and asked > found.rate()[0]:
+        warnings.append(
+            f"{figure(asked)} false alarms a day were asked for, and {figure(events)} are to be expected: no threshold "
+            f"is set so low that more than {100 * TAIL_SHARE:.0f} % of normal windows exceed it."
+        )
     expected = (events if asked is None else asked) * days
     if found.longest < vote[0]:
         warnings.append(f"No stretch without a gap has the {many(vote[0], 'window')} that an event takes.")

@@ -2,7 +2,7 @@
 // a pretended flash, NVS, memory that outlives a crash, serial port and sensor, which are files of the folder it runs
 // in: flash.bin is the partition, nvs.bin and rtc.bin are kept, commands.txt is what the host says, script.bin holds
 // windows and what the model makes of them (tests/emulated_device.py). Arguments are key=value; what the device says
-// goes to standard output.
+// goes to standard output, and what it does about ESP-IDF's words and when it begins to look for a sensor to steps.txt.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -37,7 +37,7 @@ std::map<std::string, std::string> arguments;
 std::vector<int> play;  // windows, over and over
 bool going = false;
 uint32_t given = 0;
-size_t listened = 0;
+size_t listened = 0, early = 0;
 
 std::string file(const char *name) {
   std::ifstream stream(name, std::ios::binary);
@@ -57,6 +57,10 @@ void end(int code) {
 const std::string &commands() {
   static const std::string said = file("commands.txt");
   return said;
+}
+
+void step(const std::string &text) {
+  std::ofstream("steps.txt", std::ios::app) << text << '\n';
 }
 
 const std::string &script() {
@@ -125,6 +129,9 @@ void write(const char *line, size_t bytes) {
 
 size_t read(char *bytes, size_t most) {
   size_t count = 0;
+  // Before there is a sensor, one command.
+  const std::string said = arguments["early"].empty() ? "" : arguments["early"] + "\n";
+  while (!going && count < most && early < said.size()) bytes[count++] = said[early++];
   while (going && count < most && listened < commands().size()) bytes[count++] = commands()[listened++];
   return count;
 }
@@ -138,10 +145,13 @@ int take_dropped() {
 namespace gyrovae::sampling {
 
 const char *start() {
+  step("sampling");
   return nullptr;
 }
 
 bool opened(app::Sensor &sensor, uint32_t) {
+  static int asked = 0;
+  if (asked++ < std::atoi(arguments["late"].c_str())) return false;
   sensor = {"script", "m/s^2", std::atof(arguments["rate_hz"].c_str()), std::atof(arguments["lsb"].c_str()),
             -32768,   32767};
   return true;
@@ -157,7 +167,10 @@ bool next(wire::Sample &sample, uint32_t) {
   if (given == static_cast<uint32_t>(std::atoi(arguments["windows"].c_str()) * window)) end(0);
   const int place = static_cast<int>(given) % (window * static_cast<int>(play.size()));
   const int from = play[static_cast<size_t>(place / window)] * window + place % window;
-  sample = {given, 5000 * given, {}};
+  // From this window on the numbers are others: some samples are missing in front of it.
+  const bool after = arguments.count("gap") && static_cast<int>(given) / window >= std::atoi(arguments["gap"].c_str());
+  const uint32_t number = given + (after ? 7 : 0);
+  sample = {number, 5000 * number, {}};
   std::memcpy(sample.counts, script().data() + sizeof(Head) + sizeof sample.counts * static_cast<size_t>(from),
               sizeof sample.counts);
   given++;
@@ -184,7 +197,9 @@ esp_err_t esp_task_wdt_add(TaskHandle_t) {
 esp_err_t esp_task_wdt_reset() {
   return ESP_OK;
 }
-void esp_log_level_set(const char *, esp_log_level_t) {}
+void esp_log_level_set(const char *tag, esp_log_level_t level) {
+  step(std::string(tag) + " " + std::to_string(level));
+}
 uint32_t esp_random() {
   return 77;
 }

@@ -1,11 +1,11 @@
 #include "gyrovae/app.h"
 
+#include "gyrovae/tolerances.h"
+
 namespace gyrovae::app {
 
 namespace {
 
-constexpr double kRateTolerance = 0.02;   // crystals of sensors differ by a per cent or two
-constexpr double kLsbTolerance = 1e-3;
 constexpr int kStepsApart = 2;            // a golden output may differ by so many: kernels round differently
 constexpr float kScoreTolerance = 0.01f;  // a golden score may differ by so much of it
 constexpr uint32_t kWindowsAWord = 16;    // a calibration says how far it is every so many windows
@@ -38,29 +38,33 @@ void Core::install(const Detector &detector, const Model &model, wire::Source so
   vote_ = score::Vote(detector.tables->vote_alarms, detector.tables->vote_windows);
 }
 
-const char *Core::misfit() const {
-  if (!detector_) return "there is no detector: flash one (gyrovae-tf flash-image), or compile one in";
-  if (!near(sensor_.rate_hz, detector_->tables->rate_hz, kRateTolerance)) {
-    return "the detector was made for another sample rate than the sensor's";
+bool Core::misfit() {
+  if (!detector_) {
+    say(wire::Level::kError, "there is no detector: flash one (gyrovae-tf flash-image), or compile one in");
+    return true;
   }
-  if (!near(sensor_.lsb, detector_->tables->lsb, kLsbTolerance)) {
-    return "the detector was made for another range or type of sensor: a count is not the same";
+  const Tables &tables = *detector_->tables;
+  wire::Line line;
+  wire::status(line, wire::Level::kError);
+  if (!near(sensor_.rate_hz, tables.rate_hz, kRateTolerance)) {
+    line.text("the detector was made for another sample rate than the sensor's: ").decimal(tables.rate_hz, 3);
+    line.text(" Hz, and it gives ").decimal(sensor_.rate_hz, 3).text(" Hz");
+  } else if (!near(sensor_.lsb, tables.lsb, kLsbTolerance)) {
+    line.text("the detector was made for another range or type of sensor: a count of ").decimal(tables.lsb, 9);
+    line.text(", and it gives one of ").decimal(sensor_.lsb, 9);
+  } else {
+    return false;
   }
-  return nullptr;
+  send(line.end());
+  return true;
 }
 
 void Core::begin(wire::Mode mode) {
-  if (mode == wire::Mode::kDetect) {
-    if (const char *problem = misfit()) {
-      say(wire::Level::kError, problem);
-      mode = wire::Mode::kStream;
-    }
-  }
+  if (mode == wire::Mode::kDetect && misfit()) mode = wire::Mode::kStream;
   mode_ = mode;
   begun_++;
   restart_ = true;
   fit_windows_ = 0;
-  vote_.reset();
   answer();
 }
 
@@ -75,9 +79,10 @@ bool Core::take(const wire::Sample &sample) {
 }
 
 bool Core::restarted() {
-  const bool restart = restart_;
+  if (!restart_) return false;
   restart_ = false;
-  return restart;
+  vote_.reset();  // as on the PC, where no vote spans a gap
+  return true;
 }
 
 // The score of a window whose model has run.
@@ -153,7 +158,30 @@ void Core::receive(char byte) {
   if (commands_.add(byte, command)) obey(command);
 }
 
+uint32_t Core::windows_in(uint32_t minutes) const {
+  return static_cast<uint32_t>(60.0 * minutes * sensor_.rate_hz / hop_);
+}
+
+void Core::calibrate(uint32_t minutes) {
+  begin(wire::Mode::kDetect);
+  if (mode_ != wire::Mode::kDetect) return;
+  if (windows_in(minutes) < site::kLeastWindows) {
+    while (windows_in(minutes) < site::kLeastWindows) minutes++;
+    wire::Line line;
+    wire::status(line, wire::Level::kError).text("too few windows: at least ").number(site::kLeastWindows);
+    return send(line.text(" are needed, calibrate for minutes: ").number(minutes).end());
+  }
+  fit_windows_ = windows_in(minutes);
+  fit_.start();
+  say(wire::Level::kInformation, "calibration on site: keep the machine running as it normally does; windows",
+      static_cast<int32_t>(fit_windows_));
+}
+
 void Core::obey(const wire::Command &command) {
+  // No banner: a host would take it for that of a sensor. Nor is anything done; who means it asks again.
+  if (!(sensor_.rate_hz > 0.0)) {
+    return say(wire::Level::kWarning, "the sensor is not open yet, and no command is followed before");
+  }
   switch (command.word) {
     case wire::Word::kStream:
       return begin(wire::Mode::kStream);
@@ -161,15 +189,8 @@ void Core::obey(const wire::Command &command) {
       return begin(wire::Mode::kDetect);
     case wire::Word::kInfo:
       return answer();
-    case wire::Word::kCalibrate: {
-      begin(wire::Mode::kDetect);
-      if (mode_ != wire::Mode::kDetect) return;
-      const double windows = 60.0 * command.minutes * sensor_.rate_hz / hop_;
-      fit_windows_ = windows > 1.0 ? static_cast<uint32_t>(windows) : 1;
-      fit_.start();
-      return say(wire::Level::kInformation, "calibration on site: keep the machine running as it normally does; windows",
-                 static_cast<int32_t>(fit_windows_));
-    }
+    case wire::Word::kCalibrate:
+      return calibrate(static_cast<uint32_t>(command.minutes));
     case wire::Word::kForget:
       site_ = {};
       fit_windows_ = 0;

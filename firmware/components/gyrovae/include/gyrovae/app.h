@@ -13,7 +13,7 @@ namespace gyrovae::app {
 
 struct Sensor {
   const char *name, *units;  // printable ASCII without quotes and backslashes
-  double rate_hz, lsb;
+  double rate_hz, lsb;  // a rate of 0: it is not open yet
   int16_t least, most;  // counts
 };
 
@@ -59,7 +59,7 @@ class Core {
   void install(const Detector &detector, const Model &model, wire::Source source, int32_t hop, const site::Site &site);
   // Whether a sample is to become part of a window; in mode stream it is sent.
   bool take(const wire::Sample &sample);
-  // Whether windows begin anew with the sample that was taken.
+  // Whether windows begin anew with the sample that was taken, and the vote with them.
   bool restarted();
   // A window's images are in the model's input and its profiles in their place.
   void detect(const wire::Sample &last, const Workplace &place, uint32_t frontend_us);
@@ -71,8 +71,11 @@ class Core {
   uint32_t now_us() const { return board_.now_us(); }
 
  private:
-  const char *misfit() const;
+  // Whether there is no detector, or one that does not fit the sensor; says so.
+  bool misfit();
   void obey(const wire::Command &command);
+  uint32_t windows_in(uint32_t minutes) const;
+  void calibrate(uint32_t minutes);
   void answer();
   void fit(float score);
   void send(const wire::Line &line) { board_.write(line.data(), line.size()); }

@@ -1,0 +1,35 @@
+"""Words of counts, figures and scores."""
+
+from __future__ import annotations
+
+import pytest
+
+from gyrovae_tf.wording import figure, many, score
+
+
+@pytest.mark.parametrize(("count", "text"), [(0, "0 gaps"), (1, "1 gap"), (1200, "1,200 gaps")])
+def test_counts(count: int, text: str) -> None:
+    assert many(count, "gap") == text
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [(0.0, "0"), (0.0001, "under 0.01"), (0.0123, "0.012"), (1.25, "1.2"), (9.9, "9.9"), (67500.4, "67,500")],
+)
+def test_figures(number: float, text: str) -> None:
+    assert figure(number) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "text"),
+    [
+        (0.994, 2, "0.99"),
+        (0.9977, 2, "0.99"),
+        (1.0, 2, "1.00"),
+        (0.99996, 3, "0.999"),
+        (1.004, 2, "1.00"),
+        (12.3, 2, "12.30"),
+    ],
+)
+def test_a_score_below_the_alarm_is_not_rounded_up_to_it(value: float, digits: int, text: str) -> None:
+    assert score(value, digits) == text
