@@ -104,7 +104,7 @@ def score(
 
 
 def _text(done: Scored) -> str:
-    from gyrovae_tf.wording import many
+    from gyrovae_tf.wording import many, one_line
 
     rows = [["device", "", "windows", "alarms", "events", "median", "upper", "trend", "mostly"]]
     for device in done.devices[:_SHOWN]:
@@ -122,7 +122,8 @@ def _text(done: Scored) -> str:
         f"{done.kernels})",
         "upper: what one window in twenty exceeds; trend: the median of the last third over that of the first.",
     ]
-    notes += [f"not scored: {' '.join(reason.split())}" for reason in list(done.refused.values())[:_SHOWN]]
+    notes += [f"note: {text}" for text in done.notes]
+    notes += [f"not scored: {one_line(reason)}" for reason in list(done.refused.values())[:_SHOWN]]
     if len(done.refused) > _SHOWN:
         notes.append(f"and {len(done.refused) - _SHOWN:,} more recordings that could not be scored")
     return "\n".join([*lines, "", *(line for note in notes for line in textwrap.wrap(note, WIDTH))])

@@ -122,7 +122,7 @@ def _evaluation_table(result: Evaluation, *, delay: bool) -> str:
     notes.append(_kernels_note(result))
     warnings = result.promise.trust.warnings if result.promise.trust else ()
     notes += [f"false alarms cannot be promised: {text}" for text in warnings]
-    notes += result.overlaps
+    notes += result.notes
     parts = [table(rows), "", *(line for note in notes for line in textwrap.wrap(note, WIDTH))]
     if result.comparison is not None:
         parts += ["", *_comparison(result.comparison, result.kernels)]

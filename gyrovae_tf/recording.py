@@ -24,14 +24,17 @@ import dataclasses
 import functools
 import itertools
 import json
+import math
 import os
 import stat
+import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gyrovae_tf.csvtable import (
     FLATTENED,
@@ -55,6 +58,9 @@ RESERVED = ("rate_hz", "units", "lsb")
 _LARGEST_META = 16 << 20  # bytes
 _SLOWEST, _FASTEST = 2, 20_000  # Hz
 _GIVE = "Give it with --rate-hz (rate_hz in Python)."
+_LIKE_G = (0.92, 1.08)  # g: what a sensor's offset and scale may be off
+_MOST_PULL = 200.0  # m/s^2 on average: what a shaft's sensor may feel
+_NAMED = 5  # recordings
 _LIKELY = (4, 4000)  # Hz, where nothing says in what times are: what slower and faster ones look like is another unit
 
 
@@ -284,6 +290,39 @@ def check_fits(known: Described, rate_hz: float, units: str) -> None:
             received=known.units,
             remedy="Give recordings in those units. (Columns that are called x (g), y (g), z (g) become m/s^2.)",
         )
+
+
+def pull_of(windows: NDArray[Any]) -> float:
+    """Windows [k, N, 3] in, the magnitude of the mean of all their samples out: gravity, where nothing else pulls."""
+    return float(np.linalg.norm(windows.mean(axis=(0, 1), dtype=np.float64)))
+
+
+def odd_pulls(pulls: Sequence[tuple[str, float]], units: str, what: str = "recordings") -> tuple[str, ...]:
+    """Recordings with the magnitude of their mean acceleration, and its units, in; what is odd in that out.
+
+    Gravity tells whether what is called m/s^2 is in g, or in counts of a sensor. Nothing is said of other units.
+    """
+    found = []
+    for low, high, why, remedy in (
+        (
+            *_LIKE_G,
+            "as gravity is in g",
+            'If it is in g, say so in the names of the columns, "x (g),y (g),z (g)": the device measures in m/s^2.',
+        ),
+        (
+            *(_MOST_PULL, math.inf),
+            "where gravity is 9.8",
+            "If these are counts of the sensor, multiply them by what one is in m/s^2: that is what the device "
+            "measures in.",
+        ),
+    ):
+        odd = [(name, pull) for name, pull in pulls if units == "m/s^2" and low < pull < high]
+        if odd:
+            names = ", ".join(name for name, _ in odd[:_NAMED]) + (", ..." if len(odd) > _NAMED else "")
+            where = f" in {len(odd)} of {len(pulls)} {what} ({names})" if len(odd) < len(pulls) else ""
+            mean = statistics.median(pull for _, pull in odd)
+            found.append(f"The mean acceleration{where} is {mean:,.2f} m/s^2, {why}. {remedy}")
+    return tuple(found)
 
 
 def too_short(window: int, longest: int, most: int | None = None, *, source: str = "") -> GyrovaeError:

@@ -25,7 +25,7 @@ from gyrovae_tf.chunks import is_url, optional
 from gyrovae_tf.errors import GyrovaeError, readable
 from gyrovae_tf.parts import Part, Parts, completed
 from gyrovae_tf.ranking import Device, Tally, ranked
-from gyrovae_tf.recording import too_short
+from gyrovae_tf.recording import odd_pulls, too_short
 from gyrovae_tf.shards import Job, Shard, detector_of, divide, identity, lent, score_shard
 from gyrovae_tf.spec import AXES
 from gyrovae_tf.stockbundle import StockBundle, load_bundle
@@ -66,6 +66,8 @@ class Scored:
     """Samples from one window to the next."""
     kernels: str
     """What ran the model: a name of `runtime.KERNELS`."""
+    notes: tuple[str, ...] = ()
+    """What is odd about the recordings."""
 
     @property
     def windows_per_s(self) -> float:
@@ -78,6 +80,7 @@ class Scored:
         return {
             "scores": str(self.path),
             **{name: getattr(self, name) for name in names},
+            "notes": list(self.notes),
             "devices": [device.to_dict() for device in self.devices],
         }
 
@@ -121,7 +124,7 @@ def score_recordings(
     names = find_recordings(recordings)
     if not names:
         raise GyrovaeError("no recordings", expected="at least one file", received="none")
-    plan = {"schema_version": 1, "job": identity(job), "shard_rows": shard_rows, "long_bytes": long_bytes}
+    plan = {"schema_version": 2, "job": identity(job), "shard_rows": shard_rows, "long_bytes": long_bytes}
     refused: dict[int, GyrovaeError] = {}
     sizes: list[list[Any] | None] = []
     for number, name in enumerate(names):
@@ -147,6 +150,7 @@ def score_recordings(
             progress(index + 1, len(long), "long recordings, first look")
     shards.sort()
     counts: dict[str, int] = {}
+    pulls: dict[int, float] = {}
     scored = 0
     started = time.monotonic()
     with lent(job, detector):
@@ -156,6 +160,8 @@ def score_recordings(
                 refused.setdefault(shard.recording, found)
             else:
                 counts[shard.file] = len(found["start"])
+                if counts[shard.file]:
+                    pulls.setdefault(shard.recording, float(found["pull"][0]))
                 scored += 0 if kept_from_before else counts[shard.file]
             if progress:
                 speed = scored / max(time.monotonic() - started, 1e-9)
@@ -185,6 +191,9 @@ def score_recordings(
         bundle=known,
         hop=hop,
         kernels=job.kernels,
+        notes=odd_pulls(
+            [(names[number], pull) for number, pull in sorted(pulls.items()) if number not in refused], known.spec.units
+        ),
     )
 
 

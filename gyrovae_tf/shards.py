@@ -117,7 +117,9 @@ def score_shard(job: Job, shard: Shard) -> Part:
     lead = (calibration.vote_windows - 1) * job.hop
     found: dict[str, list[NDArray[Any]]] = {name: [] for name in ("segment", "start", "score", "reason")}
     detector = detector_for(job)
+    means = np.zeros(3)
     for batch in windows_of(job, shard, max(shard.first - lead, 0)):
+        means += batch.windows.mean(axis=1, dtype=np.float64).sum(axis=0)
         scores = detector.score_windows(batch.windows)
         if isinstance(scores, Scores) and isinstance(spec, Spec):
             top = top_reasons(scores.deviation, spec)
@@ -127,12 +129,18 @@ def score_shard(job: Job, shard: Shard) -> Part:
             found[name].append(values)
     part = {name: np.concatenate(values) if values else np.zeros(0) for name, values in found.items()}
     part |= judged(part["score"], part["segment"], part.pop("reason").reshape(-1, 5), calibration)
+    step = spec.lsb if isinstance(spec, Spec) else 1.0
+    pull = np.linalg.norm(means) / max(len(part["start"]), 1) * step
     own = part["start"] >= shard.first
     part = {name: values[own] for name, values in part.items()}
     part |= {name: part[name].astype(np.int64) for name in ("segment", "start")}
     device = facts.metadata.get("device")
     text = device if isinstance(device, str) else ""
-    return part | {"rate_hz": np.array([facts.rate_hz]), "device": np.frombuffer(text.encode(), np.uint8)}
+    return part | {
+        "rate_hz": np.array([facts.rate_hz]),
+        "pull": np.array([pull]),
+        "device": np.frombuffer(text.encode(), np.uint8),
+    }
 
 
 def judged(

@@ -17,3 +17,9 @@ def score(value: float, digits: int = 2) -> str:
     """A score in, so many digits of it out; one below the alarm is never rounded up to it."""
     text = f"{value:.{digits}f}"
     return f"0.{'9' * digits}" if value < 1 <= float(text) else text
+
+
+def one_line(text: str) -> str:
+    """A message of one line or two in, both as sentences of one line out."""
+    *first, last = (" ".join(part.split()) for part in text.splitlines() or [""])
+    return " ".join([*(f"{part.removesuffix('.')}." for part in first), last])

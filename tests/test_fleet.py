@@ -411,7 +411,7 @@ def test_a_model_that_fails_stops_no_other(made: list[str], table: Path, tmp_pat
     done = fleet(table, tmp_path / "out")
     assert made == ["one", "bad", "../odd", "two"]
     assert done.failed == {
-        "bad": "too few samples Record longer.",
+        "bad": "too few samples. Record longer.",
         "gone": f"cannot read {tmp_path / 'gone.csv'}: no such file",
     }
     assert done.made == 3
@@ -583,7 +583,7 @@ def test_the_command(made: list[str], table: Path, tmp_path: Path) -> None:
     assert lines[2].split() == ["bad", "no", "model", "bad"]
     assert "a model a device; 3 made in" in done.stdout
     assert "2 could not be made." in done.stdout
-    assert "no model for bad: too few samples Record longer." in done.stdout
+    assert "no model for bad: too few samples. Record longer." in done.stdout
     settings_of = json.loads((tmp_path / "out" / "fleet.json").read_text())["settings"]
     assert settings_of["options"]["epochs"] == 3
     (tmp_path / "bad.csv").write_text("good")

@@ -429,7 +429,8 @@ def test_a_bundle_of_odd_files(tiny: Tiny, tmp_path: Path, name: str, kind: str)
 def test_a_run_of_odd_files(tiny: Tiny, tmp_path: Path, name: str, kind: str) -> None:
     run = tiny.copy(tmp_path / "in")
     make_odd(tmp_path / "in" / name, kind)
-    refuse(tmp_path / "out", "export", run, "--format", "dynamic")
+    words = ("export", run, "--format", "dynamic") if name.startswith("run/") else ("quantize", run, "--mode", "ptq")
+    refuse(tmp_path / "out", *words)
 
 
 def make_odd(path: Path, kind: str) -> None:

@@ -59,21 +59,21 @@ def test_what_hardly_moves_has_no_mark(changes: int, told: bool) -> None:
 @pytest.mark.parametrize("first", [0, 1, 8, 16])
 def test_the_same_motion_cut_elsewhere(first: int) -> None:
     learnt = Learnt.of([windows(MOTION)])
-    assert learnt.share(marks(windows(MOTION, hop=64, first=first))) > (0.99 if first == 0 else 0.85)
+    assert learnt.share(windows(MOTION, hop=64, first=first)) > (0.99 if first == 0 else 0.85)
 
 
 def test_other_motion() -> None:
     other = np.random.default_rng(1).integers(-300, 300, (6000, 3)).astype(np.int16)
     learnt = Learnt.of([windows(MOTION)])
-    assert learnt.share(marks(windows(other))) == 0
-    assert learnt.share(marks(windows(np.concatenate([MOTION[:3000], other[:3000]])))) == pytest.approx(0.5, abs=0.02)
+    assert learnt.share(windows(other)) == 0
+    assert learnt.share(windows(np.concatenate([MOTION[:3000], other[:3000]]))) == pytest.approx(0.5, abs=0.02)
 
 
 @pytest.mark.parametrize("chance", [0.05, 0.3])
 def test_a_sensor_that_hardly_sees_anything(chance: float) -> None:
     """Noise of one count, now and then."""
     one, other = ((np.random.default_rng(seed).random((60_000, 3)) < chance).astype(np.int16) for seed in (1, 2))
-    assert Learnt.of([windows(one)]).share(marks(windows(other))) == 0
+    assert Learnt.of([windows(one)]).share(windows(other)) == 0
 
 
 def test_blocks_are_one() -> None:
@@ -87,8 +87,8 @@ def test_blocks_are_one() -> None:
 def test_nothing_that_moves_is_nothing_learnt() -> None:
     learnt = Learnt.of([np.zeros((4, 128, 3), np.int16)])
     assert len(learnt.marks) == 0
-    assert learnt.share(marks(windows(MOTION))) == 0
-    assert learnt.share(marks(np.zeros((4, 128, 3), np.int16))) == 0
+    assert learnt.share(windows(MOTION)) == 0
+    assert learnt.share(np.zeros((4, 128, 3), np.int16)) == 0
 
 
 def test_of_very_many_windows_the_least_marks_are_kept() -> None:
@@ -98,8 +98,8 @@ def test_of_very_many_windows_the_least_marks_are_kept() -> None:
     learnt = Learnt.of([every[:50_000], every[50_000:]])
     assert not learnt.whole
     assert learnt.marks.tolist() == sorted(marks(every).tolist())[:65_536]
-    assert learnt.share(marks(every)) == 1
-    assert learnt.share(marks(windows(MOTION, size=32, hop=1))) == 0
+    assert learnt.share(every) == 1
+    assert learnt.share(windows(MOTION, size=32, hop=1)) == 0
 
 
 @pytest.mark.parametrize("count", [3, 70])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import importlib.util
 import json
 import multiprocessing
@@ -296,6 +297,19 @@ def test_other_work_is_not_gone_on_with(bundle: Bundle, fleet: Path, tmp_path: P
 
 
 # --- recordings that cannot be scored
+
+
+def test_recordings_that_may_be_in_g_are_told(bundle: Bundle, tmp_path: Path) -> None:
+    """All their windows are alarms, and nothing is wrong with the machine."""
+    known = simulate(TINY_MACHINE, seconds=20, seed=1)
+    for name, factor in (("a.csv", 1.0), ("b.csv", 1 / 9.80665)):
+        dataclasses.replace(known, samples=known.samples * factor, lsb=None).write(tmp_path / name)
+    done = score_recordings(bundle, [tmp_path / "a.csv", tmp_path / "b.csv"], tmp_path / "s.csv")
+    (told,) = done.notes
+    assert told.startswith(f"The mean acceleration in 1 of 2 recordings ({tmp_path / 'b.csv'}) is ")
+    assert "as gravity is in g. If it is in g, say so in the names of the columns" in told
+    assert done.to_dict()["notes"] == [told]
+    assert score_recordings(bundle, [tmp_path / "a.csv"], tmp_path / "t.csv").notes == ()
 
 
 def test_what_cannot_be_scored_is_left_out_whole_and_told(bundle: Bundle, fleet: Path, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gyrovae_tf.wording import figure, many, score
+from gyrovae_tf.wording import figure, many, one_line, score
 
 
 @pytest.mark.parametrize(("count", "text"), [(0, "0 gaps"), (1, "1 gap"), (1200, "1,200 gaps")])
@@ -33,3 +33,15 @@ def test_figures(number: float, text: str) -> None:
 )
 def test_a_score_below_the_alarm_is_not_rounded_up_to_it(value: float, digits: int, text: str) -> None:
     assert score(value, digits) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("", ""),
+        ("no such file", "no such file"),
+        ("too few; expected 9\nRecord  longer.", "too few; expected 9. Record longer."),
+    ],
+)
+def test_a_message_in_one_line(text: str, line: str) -> None:
+    assert one_line(text) == line

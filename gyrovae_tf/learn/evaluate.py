@@ -23,7 +23,7 @@ from gyrovae_tf.learn.learnt import learnt_by, overlaps
 from gyrovae_tf.learn.measured import Way, measure
 from gyrovae_tf.learn.promise import Promise, promise
 from gyrovae_tf.learn.stock_console import Console, console_of
-from gyrovae_tf.recording import Recording
+from gyrovae_tf.recording import Recording, odd_pulls
 from gyrovae_tf.scoring import LONG_BYTES, SHARD_ROWS
 from gyrovae_tf.shards import Job, detector_of, lent
 from gyrovae_tf.signal.score import vote
@@ -98,13 +98,15 @@ class Evaluation:
     learnt: dict[str, float] | None = None
     """"normal" and each kind -> share of its windows that lie in motion that the detector was trained or calibrated on:
     on these its figures flatter. Without overlap 0; None where it is not known what was learnt."""
+    odd_units: tuple[str, ...] = ()
+    """Why recordings may not be in the m/s^2 that they are taken for."""
     console: Console | None = None
     """Figures and alarm levels as the stock firmware prints them; None of detectors for ours."""
 
     @property
-    def overlaps(self) -> tuple[str, ...]:
-        """What is to be said of test recordings that the detector was trained on."""
-        return overlaps(self.learnt)
+    def notes(self) -> tuple[str, ...]:
+        """What is odd about the test recordings: they were trained on, or may be in other units."""
+        return (*overlaps(self.learnt), *self.odd_units)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready values; `auroc` maps each kind to the int8 model's figure, `delay_s` to `Group.delay_s`, the mean
@@ -135,6 +137,7 @@ class Evaluation:
             "vote": list(self.vote),
             "hop": self.hop,
             "learnt": self.learnt,
+            "notes": list(self.notes),
             "runtime": self.kernels,
             "threshold_runtime": self.threshold_kernels,
             "precision": self.precision,
@@ -207,7 +210,7 @@ def evaluate(
             classical,
             Way(jobs, scheduler, parts, shard_rows, long_bytes),
             progress,
-            marked=learnt is not None,
+            learnt=learnt,
         )
     scores = {kind: one.score for kind, one in found.items()}
     distances = {kind: one.distance for kind, one in found.items() if one.distance is not None}
@@ -234,9 +237,8 @@ def evaluate(
         threshold_kernels=bundle.metrics.get("runtime"),
         precision=detector.model.precision,
         comparison=compared(detector, seen, progress) if isinstance(detector, runtime.Detector) and compare else None,
-        learnt=None
-        if learnt is None
-        else {kind: learnt.share(one.marks) for kind, one in found.items() if one.marks is not None},
+        learnt=None if learnt is None else {kind: one.learnt or 0.0 for kind, one in found.items()},
+        odd_units=odd_pulls([(kind, one.pull) for kind, one in found.items()], bundle.spec.units, "kinds of motion"),
         console=console_of(detector.bundle.calibration, printed) if isinstance(detector, StockDetector) else None,
     )
 

@@ -32,6 +32,7 @@ from gyrovae_tf.learn.options import Options
 from gyrovae_tf.scoring import stamp
 from gyrovae_tf.spec import check_window
 from gyrovae_tf.streaming import find_recordings
+from gyrovae_tf.wording import one_line
 from gyrovae_tf.workers import check_jobs, results
 
 SCHEMA_VERSION = 1
@@ -264,7 +265,7 @@ def _task(wanted: Wanted, settings: Settings) -> Task:
 
 
 def _failed(wanted: Wanted, error: GyrovaeError) -> Model:
-    return Model(wanted.name, wanted.folder, wanted.devices, failed=" ".join(str(error).split()))
+    return Model(wanted.name, wanted.folder, wanted.devices, failed=one_line(str(error)))
 
 
 def _put(outcome: Outcome, work: Path, root: Path) -> None:

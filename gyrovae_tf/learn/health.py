@@ -13,6 +13,7 @@ from gyrovae_tf.learn.dataset import Dataset
 from gyrovae_tf.learn.promise import promise
 from gyrovae_tf.learn.rows import spread
 from gyrovae_tf.learn.trust import TOO_FEW, foreseen
+from gyrovae_tf.recording import odd_pulls, pull_of
 from gyrovae_tf.spec import AXES, PIXEL
 
 Status = Literal["good", "look", "bad"]
@@ -25,10 +26,7 @@ _COARSE = 8.0  # counts of motion below which the sensor's steps show
 _CLIPPED = 0.02
 _DRIFTED = 1.0  # standard deviations
 _LOOKED_AT = 256  # windows of a recording: enough for a mean
-_RECORDINGS = 200  # that are looked at ...
-_NAMED = 5  # ... and named
-_LIKE_G = 0.08  # g: what a sensor's offset and scale may be off
-_MOST_PULL = 200.0  # m/s^2 on average: what a shaft's sensor may feel
+_RECORDINGS = 200  # that are looked at
 
 
 @dataclass(frozen=True)
@@ -82,38 +80,17 @@ def doubts(data: Dataset, rate: float = 0.01) -> tuple[str, ...]:
     return tuple(text for text in (*data.notes, *_units(data), *odd, *foreseen(data, rate)) if text)
 
 
-def _units(data: Dataset) -> list[str]:
+def _units(data: Dataset) -> tuple[str, ...]:
     """Why recordings may not be in the m/s^2 that they are taken for, by what gravity is in them."""
-    if data.train_windows is None or data.spec.units != "m/s^2":
-        return []
-    pulls = {}
+    if data.train_windows is None:
+        return ()
+    pulls = []
     recordings = np.unique(data.train_origins[:, 0])
     for index in recordings[spread(len(recordings), _RECORDINGS)].tolist():
         mine = np.flatnonzero(data.train_origins[:, 0] == index)
         windows = data.train_windows[mine[spread(len(mine), _LOOKED_AT)]]
-        pulls[index] = float(np.linalg.norm(windows.mean(axis=(0, 1), dtype=np.float64))) * data.spec.lsb
-    found = []
-    for odd, what, remedy in (
-        (
-            {index: pull for index, pull in pulls.items() if abs(pull - 1) < _LIKE_G},
-            "as gravity is in g",
-            'If it is in g, say so in the names of the columns, "x (g),y (g),z (g)": the device measures in m/s^2.',
-        ),
-        (
-            {index: pull for index, pull in pulls.items() if pull > _MOST_PULL},
-            "where gravity is 9.8",
-            "If these are counts of the sensor, multiply them by what one is in m/s^2: that is what the device "
-            "measures in.",
-        ),
-    ):
-        if odd:
-            mean = float(np.median(list(odd.values())))
-            names = ", ".join(data.sources[index] for index in list(odd)[:_NAMED]) + (
-                ", ..." if len(odd) > _NAMED else ""
-            )
-            where = f" in {len(odd)} of {len(pulls)} recordings ({names})" if len(odd) < len(pulls) else ""
-            found.append(f"The mean acceleration{where} is {mean:,.2f} m/s^2, {what}. {remedy}")
-    return found
+        pulls.append((data.sources[index], pull_of(windows) * data.spec.lsb))
+    return odd_pulls(pulls, data.spec.units)
 
 
 def _amount(data: Dataset, bundle: Bundle) -> Check:

@@ -78,10 +78,16 @@ class Learnt:
             known = known[:_MOST]
         return cls(known, whole)
 
-    def share(self, windows: NDArray[np.int64]) -> float:
-        """`marks` of windows in, the share of them that were learnt out; 0 where none can be told."""
-        telling = windows[windows < (_NONE if self.whole else self.marks[-1] + 1)]
-        return float(np.isin(telling, self.marks).mean()) if len(telling) else 0.0
+    def count(self, windows: NDArray[np.integer[Any]]) -> tuple[int, int]:
+        """int16 windows [k, N, 3] in; how many of them were learnt, and of how many that can be told, out."""
+        found = marks(windows)
+        telling = found[found < (_NONE if self.whole else self.marks[-1] + 1)]
+        return int(np.isin(telling, self.marks).sum()), len(telling)
+
+    def share(self, windows: NDArray[np.integer[Any]]) -> float:
+        """int16 windows [k, N, 3] in, the share of them that were learnt out; 0 where none can be told."""
+        known, telling = self.count(windows)
+        return known / telling if telling else 0.0
 
     def save(self, path: Path) -> None:
         """Write it to a file."""

@@ -20,12 +20,13 @@ from gyrovae_tf.chunks import is_url
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn.baseline import Mahalanobis, log_band_energies
 from gyrovae_tf.learn.dataset import Progress
-from gyrovae_tf.learn.learnt import marks
+from gyrovae_tf.learn.learnt import Learnt
 from gyrovae_tf.learn.stock_data import counts_of
 from gyrovae_tf.parts import Part, Parts, completed
 from gyrovae_tf.recording import Recording, Source, check_alike, check_fits, too_short
 from gyrovae_tf.scoring import LONG_BYTES, SHARD_ROWS, stamp
 from gyrovae_tf.shards import Job, Shard, detector_for, divide, identity, windows_of
+from gyrovae_tf.spec import Spec
 from gyrovae_tf.stockdetector import StockScores
 from gyrovae_tf.streaming import BATCH, Stream, sources_of
 from gyrovae_tf.workers import check_jobs, cores, results
@@ -68,8 +69,10 @@ class Measured:
     """[k] changes from one window to the next where there is a gap, or another recording begins."""
     distance: NDArray[np.float64] | None
     """[k] of the baseline; None without one."""
-    marks: NDArray[np.int64] | None
-    """[k] as `learnt.marks` has them; None where they were not asked for."""
+    pull: float
+    """Magnitude of the mean of its windows, in units of the detector: what gravity is in them."""
+    learnt: float | None
+    """Share of them that were learnt; None where it is not known what was."""
     stock: StockScores | None
     """What a detector for the stock firmware finds."""
     shards: tuple[Shard, ...]
@@ -96,24 +99,24 @@ def measure(
     way: Way,
     progress: Progress | None,
     *,
-    marked: bool = False,
+    learnt: Learnt | None = None,
 ) -> dict[str, Measured]:
     """A detector's job, recordings (or paths, folders, patterns, URLs) of each kind and a baseline in; `Measured` out.
 
-    With `marked` windows have their marks, by which those are known that were learnt.
+    `learnt` is what is known of what the detector learnt.
     `GyrovaeError`, which names the kind, when recordings are of another rate or other units than the detector or each
     other, or too short for a window.
     """
     if way.jobs is not None:
         check_jobs(way.jobs)
     sources = {kind: sources_of(recordings) for kind, recordings in kinds.items()}
-    parts = _parts(job, sources, classical, way, marked=marked)
+    parts = _parts(job, sources, classical, learnt, way)
     bunches = {kind: _bunches(shards, way) for kind, shards in _divided(job, sources, way, progress).items()}
     every = [(kind, bunch) for kind, mine in bunches.items() for bunch in mine]
     workers = way.workers(much=sum(bunch.rows for _, bunch in every) // job.hop > _MANY_WINDOWS)
     alone = workers["scheduler"] is None and min(workers["jobs"], len(every)) == 1
     bar = None if progress is None else _Bar(progress, bunches, alone=alone)
-    work = (job, classical, marked, bar.moved if bar and alone else None)
+    work = (job, classical, learnt, bar.moved if bar and alone else None)
     found: dict[str, Part] = {}
     tasks = [bunch for _, bunch in every]
     with closing(completed(measure_bunch, work, tasks, parts, **workers)) as done:  # a refusal ends the workers
@@ -124,7 +127,7 @@ def measure(
             found[bunch.file] = part
             if bar:
                 bar.moved(bunch, bunch.rows)
-    measured = {kind: _joined(job, kind, mine, found) for kind, mine in bunches.items()}
+    measured = {kind: _joined(job, kind, mine, found, learnt is not None) for kind, mine in bunches.items()}
     if parts is not None:
         parts.remove()
     return measured
@@ -150,32 +153,35 @@ Moved = Callable[[Bunch, int], None]
 """Called with a bunch and the rows of it that are done."""
 
 
-def measure_bunch(shared: tuple[Job, Mahalanobis | None, bool, Moved | None], bunch: Bunch) -> Part:
+def measure_bunch(shared: tuple[Job, Mahalanobis | None, Learnt | None, Moved | None], bunch: Bunch) -> Part:
     """What shards share and some of them in; what there is of each of their windows out.
 
-    That is the number of its shard in the bunch, its segment there, the score, the baseline's distance, its mark where
-    they are to be marked, and what else `StockScores` holds.
+    That is the number of its shard in the bunch, its segment there, the score, the baseline's distance, and what else
+    `StockScores` holds; and, of all of them, the sum of their means, and how many were learnt of how many.
     """
-    job, classical, marked, moved = shared
+    job, classical, learnt, moved = shared
     detector = detector_for(job)
     found: list[Part] = []
+    means, known = np.zeros(3), np.zeros(2, np.int64)
     for windows, columns, done in _gathered(job, bunch):
         scores = detector.score_windows(windows)
         columns["score"] = scores.score
+        means += windows.mean(axis=1, dtype=np.float64).sum(axis=0)
         counts = windows
         if isinstance(scores, StockScores):
             columns |= {name: getattr(scores, name) for name in _STOCK}
             counts = counts_of(windows)
         if classical is not None:
             columns["distance"] = classical.distance(log_band_energies(counts))
-        if marked:
-            columns["mark"] = marks(counts)
+        if learnt is not None:
+            known += learnt.count(counts)
         found.append(columns)
         if moved is not None:
             moved(bunch, done)
     if not found:
         return {"shard": np.zeros(0, np.int64)}
-    return {name: np.concatenate([columns[name] for columns in found]) for name in found[0]}
+    part = {name: np.concatenate([columns[name] for columns in found]) for name in found[0]}
+    return {**part, "means": means[None], "learnt": known[None]}
 
 
 def _gathered(job: Job, bunch: Bunch) -> Iterator[tuple[NDArray[Any], Part, int]]:
@@ -202,9 +208,8 @@ def _parts(
     job: Job,
     sources: Mapping[str, Sequence[Recording | str]],
     classical: Mahalanobis | None,
+    learnt: Learnt | None,
     way: Way,
-    *,
-    marked: bool,
 ) -> Parts | None:
     """The folder to keep in what is done, made or gone on with."""
     if way.parts is None:
@@ -214,10 +219,10 @@ def _parts(
         raise GyrovaeError("only what comes of recordings in files can be kept in parts")
     known = b"" if classical is None else b"".join(values.tobytes() for values in (classical.mean, classical.precision))
     plan = {
-        "schema_version": 1,
+        "schema_version": 2,
         "job": identity(job),
         "baseline": hashlib.sha256(known).hexdigest(),
-        "marked": marked,
+        "learnt": None if learnt is None else hashlib.sha256(learnt.marks.tobytes()).hexdigest(),
         "shard_rows": way.shard_rows,
         "recordings": [[kind, source, stamp(str(source))] for kind, source in named],
     }
@@ -296,7 +301,7 @@ def _bunches(shards: Sequence[Shard], way: Way) -> list[Bunch]:
     return [Bunch(tuple(mine)) for mine in bunches]
 
 
-def _joined(job: Job, kind: str, bunches: Sequence[Bunch], found: Mapping[str, Part]) -> Measured:
+def _joined(job: Job, kind: str, bunches: Sequence[Bunch], found: Mapping[str, Part], learnt: bool) -> Measured:
     """What came of a kind's bunches as one."""
     parts = [(bunch, found[bunch.file]) for bunch in bunches]
     shards = tuple(shard for bunch in bunches for shard in bunch.shards)
@@ -311,16 +316,24 @@ def _joined(job: Job, kind: str, bunches: Sequence[Bunch], found: Mapping[str, P
     )
     # Segments are numbered in each recording anew: here through all of them.
     borders = (np.diff(recording) != 0) | (np.diff(columns["segment"]) != 0)
+    known, telling = columns["learnt"].sum(axis=0).tolist()
     counts = [np.bincount(part["shard"].astype(np.int64), minlength=len(bunch.shards)) for bunch, part in parts]
     return Measured(
         score=columns["score"],
         segments=np.concatenate([[0], np.cumsum(borders)]).astype(np.int64),
         distance=columns.get("distance"),
-        marks=columns.get("mark"),
+        pull=float(np.linalg.norm(columns["means"].sum(axis=0))) / len(columns["score"]) * _step(job),
+        learnt=known / max(telling, 1) if learnt else None,
         stock=StockScores(columns["score"], *(columns[name] for name in _STOCK)) if "ratios" in columns else None,
         shards=shards,
         counts=tuple(np.concatenate(counts).tolist()),
     )
+
+
+def _step(job: Job) -> float:
+    """What one is in windows, in the detector's units."""
+    spec = job.bundle.spec
+    return spec.lsb if isinstance(spec, Spec) else 1.0
 
 
 class _Bar:

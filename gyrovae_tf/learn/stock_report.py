@@ -16,7 +16,7 @@ from gyrovae_tf.learn.evaluate import Recordings, auroc
 from gyrovae_tf.learn.figures import log_of
 from gyrovae_tf.learn.health import Status
 from gyrovae_tf.learn.layout import to_test_on
-from gyrovae_tf.learn.learnt import learnt_by, marks, overlaps
+from gyrovae_tf.learn.learnt import learnt_by, overlaps
 from gyrovae_tf.learn.markup import data_table, escaped, side_by_side, small_print, three
 from gyrovae_tf.learn.motion import NORMAL
 from gyrovae_tf.learn.page import shell
@@ -133,7 +133,7 @@ def _gather(
     scores = {kind: stock_scores(detector, part, progress, kind) for kind, part in windows.items()}
     bundle, known = detector.bundle, learnt_by(run.path)
     given = [kind for kind in (NORMAL, *kinds) if kind in kinds or normal]
-    learnt = None if known is None else {kind: known.share(marks(counts_of(windows[kind]))) for kind in given}
+    learnt = None if known is None else {kind: known.share(counts_of(windows[kind])) for kind in given}
     return _Seen(run, bundle, data, scores, not kinds, detector.model.kernels, promise(bundle), learnt)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from gyrovae_tf.learn.figures import Figures, Row
 from gyrovae_tf.learn.health import Check, Status
+from gyrovae_tf.learn.learnt import overlaps
 from gyrovae_tf.learn.motion import NAMES, NORMAL
 
 FOUND, PARTLY = 0.5, 0.1
@@ -48,8 +49,10 @@ def judge(figures: Figures, health: Sequence[Check]) -> Verdict:
     if faults:
         points.append(_kinds(faults, made_up=bool(figures.stand_ins)))
     points += _against_baseline(faults)
-    overlaps = figures.evaluation.overlaps if figures.evaluation else ()
-    points += [("bad", text[0].upper() + text[1:]) for text in overlaps]
+    known = figures.evaluation
+    learnt = overlaps(known.learnt) if known else ()
+    points += [("bad", text[0].upper() + text[1:]) for text in learnt]
+    points += [("look", text) for text in (known.odd_units if known else ())]
     doubts = [check for check in health if check.status != "good"]
     if doubts:
         names = ", ".join(dict.fromkeys(check.name for check in doubts))
@@ -78,20 +81,20 @@ def judge(figures: Figures, health: Sequence[Check]) -> Verdict:
             f"{_list(hard)}: the score hardly tells it from normal. Look at its images below; try a longer window, "
             "a higher sampling rate, or a sensor nearer to the fault."
         )
-    if figures.held_back or overlaps:
+    if figures.held_back or learnt:
         steps.append(
             "Evaluate on recordings that the training never saw, of another day if you can: "
             "gyrovae-tf report RUN --normal other_day.csv --anomaly KIND=fault.csv"
         )
     elif figures.stand_ins:
         steps.append("Record a real fault, however mild, and give it with --anomaly KIND=fault.csv.")
-    elif not strict and not hard and alarm_status == "good" and not overlaps:
+    elif not strict and not hard and alarm_status == "good" and not learnt:
         steps.append("Build the firmware's header: gyrovae-tf emit-header RUN -o nn_model.h")
     return Verdict(*_headline(figures, faults, alarm_status), tuple(points), tuple(steps))
 
 
 def _headline(figures: Figures, faults: Sequence[Row], alarms: Status) -> tuple[Status, str]:
-    if figures.evaluation and figures.evaluation.overlaps:
+    if figures.evaluation and overlaps(figures.evaluation.learnt):
         return "bad", UNTRIED
     missed = [row for row in faults if found(row) == "bad"]
     whole = all(found(row) == "good" for row in faults)
