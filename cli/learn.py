@@ -19,6 +19,7 @@ from .show import as_json, command, evaluation_table, modes_table, print_json, s
 _FOLDER = click.Path(path_type=Path)
 QUANTISATIONS = ("best", "ptq", "qat")
 FRONTENDS = ("power", "stock")
+_REPLACED = "{} held another dataset, which is replaced: a run that was trained on that can be quantised no more."
 DISTRIBUTIONS = ("mirrored", "multiworker")
 PRECISIONS = ("float32", "float16", "dynamic", "int8")
 """Those of the library; naming them here keeps NumPy out of --help, and a test compares."""
@@ -84,7 +85,7 @@ def preprocess(
     "gyrovae-tf[scale]".
 
     With --frontend stock the detector is for Seeed's unmodified firmware (gyro_anomaly_detection_nn): 256 samples at
-    200 Hz in m/s^2, with the constants that are compiled into it. It takes CSV files, and holds them in memory.
+    200 Hz in m/s^2, with the constants that are compiled into it. It holds its recordings in memory.
     """
     if not recordings and dataset is None:
         raise click.UsageError("no recordings: give files, or --dataset")
@@ -101,8 +102,10 @@ def preprocess(
         with progress_bar() as progress:
             from gyrovae_tf.learn import dataset as library
             from gyrovae_tf.learn.health import doubts
+            from gyrovae_tf.learn.stored import hashes_of
             from gyrovae_tf.workers import cores
 
+            before = hashes_of(output)
             made = library.preprocess(
                 recordings,
                 output,
@@ -114,6 +117,8 @@ def preprocess(
                 **options,
             )
             notes = doubts(made)
+            if before not in (None, hashes_of(output)):
+                notes = (*notes, _REPLACED.format(output))
     except KeyboardInterrupt:
         raise GyrovaeError(
             "stopped by Ctrl-C", remedy="What is done is kept: the same command goes on with --resume."

@@ -731,6 +731,19 @@ def test_preprocess_without_the_rest(here: Path) -> None:
     assert text.stderr == ""
 
 
+def test_a_dataset_that_is_replaced_by_another_is_told(here: Path) -> None:
+    """Runs that were trained on it need it."""
+    said = []
+    for rows in (6000, 6000, 7000):
+        (here / "a.csv").write_text(csv(rows))
+        made = json.loads(call("preprocess", "a.csv", "-o", "d", "--lsb", "0.01", "--json").stdout)
+        said.append([text for text in made["notes"] if "is replaced" in text])
+    assert said[:2] == [[], []]
+    assert said[2] == [
+        "d held another dataset, which is replaced: a run that was trained on that can be quantised no more."
+    ]
+
+
 def test_preprocess_of_a_dataset_folder(here: Path) -> None:
     """Only what its meta.json lists for training is read, with the window it recommends."""
     (here / "fan" / "normal").mkdir(parents=True)

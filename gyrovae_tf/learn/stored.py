@@ -34,6 +34,15 @@ def read_record(path: str | PathLike[str]) -> dict[str, Any]:
     return read_json(folder / MARKER, largest=_LARGEST_RECORD)
 
 
+def hashes_of(path: str | PathLike[str]) -> dict[str, Any] | None:
+    """A folder in, the hashes of the files of the dataset that is there out; None where none is that can be read."""
+    try:
+        hashes = read_record(path)["files"]
+    except (GyrovaeError, KeyError):
+        return None
+    return hashes if isinstance(hashes, dict) else None
+
+
 def write_dataset(
     path: str | PathLike[str], arrays: Mapping[str, NDArray[Any] | None], record: Mapping[str, Any]
 ) -> None:
