@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from gyrovae_tf.device.stopping import ENDING, stopped_by
 
@@ -50,7 +51,10 @@ _FILE = click.Path(path_type=Path)
 @click.option("--web", type=click.IntRange(0, 65535), metavar="PORT", help="A page for browsers on this computer.")
 @click.option("--web-bind", metavar="ADDRESS", default="127.0.0.1", help="For other computers; needs --web-token.")
 @click.option(
-    "--web-token", metavar="TOKEN", envvar="GYROVAE_WEB_TOKEN", help="What a browser must give: ?token=TOKEN."
+    "--web-token",
+    metavar="TOKEN",
+    envvar="GYROVAE_WEB_TOKEN",
+    help="What a browser must give: ?token=TOKEN. Or GYROVAE_WEB_TOKEN.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object a line.")
 def monitor(
@@ -134,8 +138,10 @@ def _listeners(
         page = Page(watched, web, bind=web_bind, token=web_token)
         made.append(page)
         click.echo(f"a page for browsers: {page.url}" + ("" if web_token is None else "?token=..."), err=True)
-    elif web_bind != "127.0.0.1" or web_token is not None:
-        raise click.UsageError(f"{'--web-token' if web_bind == '127.0.0.1' else '--web-bind'} is for --web PORT")
+    elif web_bind != "127.0.0.1":
+        raise click.UsageError("--web-bind is for --web PORT")
+    elif click.get_current_context().get_parameter_source("web_token") is ParameterSource.COMMANDLINE:
+        raise click.UsageError("--web-token is for --web PORT")
     if log is not None:
         made.append(Log(log))
     if execute is not None:

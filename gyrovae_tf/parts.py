@@ -34,8 +34,11 @@ class Parts:
         check_replaceable(folder, marker=PLAN)
         self.folder = folder
         if resume and (folder / PLAN).is_file():
-            if read_json(folder / PLAN, largest=1 << 30) == json.loads(json.dumps(plan)):
+            before, now = read_json(folder / PLAN, largest=1 << 30), json.loads(json.dumps(plan))
+            if before == now:
                 return
+            if before.get("schema_version") != now.get("schema_version"):
+                raise GyrovaeError(f"another version of gyrovae-tf began the work in {folder}", remedy=again)
             raise GyrovaeError(
                 f"the interrupted work in {folder} was another: other recordings, another detector or other options",
                 remedy=again,

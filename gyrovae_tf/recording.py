@@ -20,6 +20,7 @@ version (21b876c9) kept dt in the rows; such files are refused.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import itertools
@@ -125,7 +126,7 @@ class Recording:
 
         `rate_hz`, when given, is the recording's rate. It must agree with a rate stated in the file to 1 % and with
         one measured by its timestamps to 5 % (dt in whole ms: also to their resolution), or, where the file has
-        neither, to 1 % with that of the `meta.json` below. Without it the rate is the
+        neither, to 2 % with that of the `meta.json` below. Without it the rate is the
         stated one, else the measured one, else `sample_rate_hz` of a `meta.json` in the file's folder or up to two
         above, else None. That `meta.json` also gives the units where the format leaves them open (else m/s^2).
         Measured is the mean step within segments (of dt the median). A segment starts where a step is not positive or
@@ -349,12 +350,26 @@ def too_short(window: int, longest: int, most: int | None = None, *, source: str
     )
 
 
-def _check_rate(source: str, given: float, stated: float, where: str = "stated in the recording") -> None:
+def _check_folder_rate(source: str, given: float, path: Path) -> None:
+    """Refuse a given rate where the file says none, and a meta.json that can be read says another."""
+    rate, file = None, None
+    with contextlib.suppress(GyrovaeError):
+        rate, _, file = _folder_meta(path)
+    if rate is not None and not abs(given / rate - 1) <= RATE_TOLERANCE:
+        raise GyrovaeError(
+            f"{source}: its rate is not the given one",
+            expected=f"{given:g} Hz (given)",
+            received=f"{rate:g} Hz (stated in {file})",
+            remedy="Correct the rate, or that file.",
+        )
+
+
+def _check_rate(source: str, given: float, stated: float) -> None:
     if not abs(given - stated) <= 0.01 * stated:
         raise GyrovaeError(
             f"{source}: its rate is not the given one",
             expected=f"{given:g} Hz (given)",
-            received=f"{stated:g} Hz ({where})",
+            received=f"{stated:g} Hz (stated in the recording)",
         )
 
 
@@ -409,12 +424,11 @@ def settled(
             expected=f"{_SLOWEST} to {_FASTEST} Hz",
             remedy=f"Say what its times are in by the column's name, such as time_s, time_us or time_ns. {without}",
         )
-    alone = given and not (stated or measured)  # nothing in the file speaks for it or against it
-    if path is not None and (rate is None or units is None or alone):
-        folder_rate, folder_units = _folder_meta(path)
-        if given and alone and folder_rate:
-            _check_rate(source, given, folder_rate, "stated in meta.json")
+    if path is not None and (rate is None or units is None):
+        folder_rate, folder_units, _ = _folder_meta(path)
         rate, units = rate or folder_rate, units or folder_units
+    if path is not None and given and not (stated or measured):
+        _check_folder_rate(source, given, path)
     if rate is None and clock is not None and clock.unread is not None:
         raise GyrovaeError(
             f"{source}: nothing says its sample rate, as its column {clock.name} holds no times that can be read",
@@ -443,8 +457,8 @@ def _fits(measured: float, rate: float, slack_ms: float) -> bool:
     return 950 / measured <= 1000 / rate <= 1.05 * (1000 / measured + slack_ms)
 
 
-def _folder_meta(path: Path) -> tuple[float | None, str | None]:
-    """Rate in Hz and units of the nearest `meta.json` that states a rate: in the file's folder or up to two above."""
+def _folder_meta(path: Path) -> tuple[float | None, str | None, Path | None]:
+    """Rate in Hz, units and path of the nearest `meta.json` that states a rate: beside the file, or up to two above."""
     for folder in path.absolute().parents[:3]:
         candidate = folder / "meta.json"
         try:
@@ -454,8 +468,8 @@ def _folder_meta(path: Path) -> tuple[float | None, str | None]:
         if stat.S_ISREG(status.st_mode):
             found = _parse_meta(str(candidate), status.st_mtime_ns, status.st_size)
             if found[0] is not None:
-                return found
-    return None, None
+                return *found, candidate
+    return None, None, None
 
 
 @functools.lru_cache(maxsize=64)

@@ -253,6 +253,10 @@ def test_one_wild_sample_does_not_choose_the_count() -> None:
     with pytest.raises(GyrovaeError, match=r"do not fit int16 counts of 0.001 .*\n.*, or leave out samples"):
         preprocess([recording], window=64, lsb=0.001)
     assert preprocess([wild], window=64).spec.lsb < 1e-4
+    rests = noise([8000], largest=9.0)
+    samples = rests.samples.copy()
+    samples[np.arange(8000) % 1000 < 700] = 0  # a machine at rest most of the time, gravity taken out
+    assert preprocess([dataclasses.replace(rests, samples=samples)], window=64).spec.lsb < 1e-2
 
 
 def test_a_count_that_recordings_state_otherwise_is_told() -> None:

@@ -422,6 +422,14 @@ def test_recordings_that_may_be_in_g_are_told(tiny: Tiny, result: Evaluation) ->
     assert result.to_dict()["notes"] == []
 
 
+def test_a_folder_with_anomalies_is_no_normal_motion(tiny: Tiny, tmp_path: Path) -> None:
+    for name in ("normal", "anomaly/off"):
+        NORMAL.write(tmp_path / name / "a.csv")
+    with pytest.raises(GyrovaeError, match=r"holds recordings of anomalies .*\nGive .*normal, or, where"):
+        evaluate(tiny.run, normal=[tmp_path])
+    assert evaluate(tiny.run, normal=[tmp_path / "normal"]).groups["normal"].windows > 0
+
+
 def test_a_bundle_alone_does_not_know_what_was_learnt(tiny: Tiny, tmp_path: Path) -> None:
     alone = tiny.bundle.save(tmp_path / "alone.gyrovae")
     found = evaluate(alone, normal=[LEARNT])

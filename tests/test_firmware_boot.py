@@ -248,7 +248,8 @@ def test_a_sensor_may_be_off_its_detector_by_the_tolerance(
         assert said.banners[0]["mode"] == mode
 
 
-def test_the_vote_begins_anew_where_samples_are_missing(board: Board) -> None:
+def test_the_vote_goes_on_where_samples_are_missing(board: Board) -> None:
+    """Windows begin anew; a sensor that loses a sample now and then silences nothing."""
     board.flash(image(board.script.bundle))
     alarm, normal = int(np.argmax(board.script.scores)), board.normal()[0]
     play, gap = [alarm, alarm, alarm, normal, alarm, normal], 2
@@ -257,10 +258,8 @@ def test_the_vote_begins_anew_where_samples_are_missing(board: Board) -> None:
     said = board.boot(windows=len(play), play=play, gap=str(gap))
     assert [int(v[2]) for v in said.verdicts] == [63, 127, *(128 + 7 + 64 * i + 63 for i in range(len(play) - gap))]
     assert ["A" in v[6] for v in said.verdicts] == alarms.tolist()
-    events = ["E" in v[6] for v in said.verdicts]
-    assert events == [*vote(alarms[:gap], *needed), *vote(alarms[gap:], *needed)]
-    whole = board.boot(windows=len(play), play=play)
-    assert ["E" in v[6] for v in whole.verdicts] == vote(alarms, *needed).tolist() != events
+    assert ["E" in v[6] for v in said.verdicts] == vote(alarms, *needed).tolist()
+    assert any(vote(alarms, *needed)[gap : gap + needed[0] - 1]), "an event over the gap"
 
 
 def test_a_calibration_that_is_too_short_is_refused_at_once(

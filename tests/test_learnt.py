@@ -48,7 +48,7 @@ def test_the_order_of_axes_and_samples_counts() -> None:
     assert len(seen) == 4
 
 
-@pytest.mark.parametrize(("changes", "told"), [(0, False), (7, False), (8, True), (31, True)])
+@pytest.mark.parametrize(("changes", "told"), [(0, False), (15, False), (16, True), (31, True)])
 def test_what_hardly_moves_has_no_mark(changes: int, told: bool) -> None:
     """A sensor at rest repeats itself; that says nothing of where a window is from."""
     still = np.zeros((1, 32, 3), np.int16)
@@ -69,11 +69,26 @@ def test_other_motion() -> None:
     assert learnt.share(windows(np.concatenate([MOTION[:3000], other[:3000]]))) == pytest.approx(0.5, abs=0.02)
 
 
-@pytest.mark.parametrize("chance", [0.05, 0.3])
+@pytest.mark.parametrize("chance", [0.02, 0.05, 0.3])
 def test_a_sensor_that_hardly_sees_anything(chance: float) -> None:
     """Noise of one count, now and then."""
     one, other = ((np.random.default_rng(seed).random((60_000, 3)) < chance).astype(np.int16) for seed in (1, 2))
     assert Learnt.of([windows(one)]).share(windows(other)) == 0
+
+
+@pytest.mark.parametrize(("spread", "offset"), [(0.25, 0.25), (0.3, 0.3), (0.35, 0.25)])
+def test_a_sensor_whose_noise_is_a_count_on_one_axis(spread: float, offset: float) -> None:
+    one, other = np.zeros((2, 200_000, 3), np.int16)
+    for seed, samples in enumerate((one, other)):
+        samples[:, 0] = np.rint(np.random.default_rng(seed).normal(offset, spread, len(samples)))
+    assert Learnt.of([windows(one)]).share(windows(other)) < 0.01
+
+
+def test_a_few_windows_are_chance() -> None:
+    learnt = Learnt.of([windows(MOTION)])
+    assert learnt.count(windows(MOTION)[:4]) == (4, 4)
+    assert learnt.share(windows(MOTION)[:4]) == 0
+    assert learnt.share(windows(MOTION)[:5]) == 1
 
 
 def test_blocks_are_one() -> None:

@@ -435,9 +435,9 @@ def test_meta_json_beside_or_up_to_two_folders_above_gives_rate_and_units(file):
     assert Recording.read(path).rate_hz == 62.5
     (path.parent / "meta.json").write_text('{"sample_rate_hz": 59, "units": 3}')
     assert (Recording.read(path).rate_hz, Recording.read(path).units) == (59.0, "m/s^2")
-    assert Recording.read(path, rate_hz=59.5).rate_hz == 59.5
-    message = "r.csv: its rate is not the given one; expected 100 Hz (given), received 59 Hz (stated in meta.json)"
-    assert refusal(path, rate_hz=100) == message
+    assert Recording.read(path, rate_hz=60).rate_hz == 60.0
+    message = "r.csv: its rate is not the given one; expected 100 Hz (given), received 59 Hz (stated in "
+    assert refusal(path, rate_hz=100) == f"{message}{path.parent / 'meta.json'})\nCorrect the rate, or that file."
     timed = file("time_ms,x,y,z\n" + "".join(f"{10 * i},1,2,3\n" for i in range(9)))
     assert Recording.read(timed, rate_hz=100).rate_hz == 100.0  # its times speak for it
     assert Recording.read(file('# {"rate_hz": 7}\nx,y,z\n1,2,3\n')).rate_hz == 7.0

@@ -288,6 +288,12 @@ def test_other_work_is_not_gone_on_with(bundle: Bundle, fleet: Path, tmp_path: P
         score_recordings(bundle, [fleet / "well"], output, progress=stop)
     with pytest.raises(GyrovaeError, match=r"the interrupted work in .*s\.csv\.parts was another"):
         score_recordings(bundle, [fleet / "well"], output, hop=7, resume=True)
+    plan = tmp_path / "s.csv.parts" / "plan.json"
+    plan.write_text(json.dumps(json.loads(plan.read_text()) | {"schema_version": 1}))
+    with pytest.raises(
+        GyrovaeError, match=r"another version of gyrovae-tf began the work in .*s\.csv\.parts\nBegin anew"
+    ):
+        score_recordings(bundle, [fleet / "well"], output, resume=True)
     done = score_recordings(bundle, [fleet / "worn"], output)  # begins anew
     assert done.windows == len(rows(output)) > 0
     (tmp_path / "t.csv.parts").mkdir()

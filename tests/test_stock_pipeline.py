@@ -232,6 +232,8 @@ def test_what_is_for_our_firmware_refuses_a_stock_run(made: Made) -> None:
         gt.quantize(made.run)
     with pytest.raises(GyrovaeError, match="another front end"):
         gt.emit_header(made.run)
+    with pytest.raises(GyrovaeError, match="another front end"):
+        gt.export(made.run, precision="float32")
     with pytest.raises(GyrovaeError, match="was trained for Seeed's stock firmware"):
         stockheader.check_ours(made.run)
 

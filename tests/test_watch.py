@@ -409,13 +409,24 @@ def test_the_stock_firmware(start: Callable[..., subprocess.Popen[str]], tiny: T
     assert "the stock firmware: without numbers and checksums not every loss is seen" in told
 
 
+def test_a_token_of_the_environment_is_for_pages_alone(
+    start: Callable[..., subprocess.Popen[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GYROVAE_WEB_TOKEN", "abcdefgh12345678")
+    process = start("monitor", "--port", "/dev/none")
+    assert "cannot open /dev/none" in process.communicate(timeout=60)[1]
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         (["--port", "/dev/none"], "cannot open /dev/none: there is no such port"),
         (["--port", "x", "--hop", "3"], "--hop and --threshold are for --model"),
         (["--port", "x", "--web-bind", "0.0.0.0"], "--web-bind is for --web PORT"),
-        (["--port", "x", "--web-token", "abcdefgh12345678"], "--web-token is for --web PORT"),
+        (
+            ["--port", "x", "--web-token", "abcdefgh12345678"],
+            "--web-token is for --web PORT",
+        ),  # typed, not of the shell
         (["--port", "x", "--exec-shell"], "--exec-shell is for --exec CMD"),
         (["--port", "x", "--web", "0", "--web-bind", "0.0.0.0"], "whoever reaches 0.0.0.0 could read along"),
         (["--port", "x", "--mqtt", "http://a/b"], "the address of the MQTT broker"),

@@ -63,8 +63,6 @@ class Windows:
         if not 1 <= hop <= _LONGEST_HOP:
             raise GyrovaeError("the hop is not usable", expected=f"1 to {_LONGEST_HOP:,} samples", received=hop)
         self.window, self.hop = window, hop
-        self.anew = True
-        """Whether no window has ended since the latest gap."""
         self._dtype = dtype
         self._samples: deque[Sample3] = deque(maxlen=window)
         self.gap()
@@ -73,7 +71,6 @@ class Windows:
         """Samples are missing here: no window spans this place. The next one begins with the next sample."""
         self._samples.clear()
         self._missing = self.window
-        self.anew = True
 
     @property
     def waiting(self) -> bool:
@@ -123,8 +120,6 @@ class Ended(NamedTuple):
     number: int | None
     """Of its last sample; None from the stock firmware."""
     t_us: int | None
-    anew: bool = False
-    """Whether it is the first one behind a gap."""
 
 
 @dataclass
@@ -202,10 +197,7 @@ class Intake:
     def _push(self, xyz: Sample3, number: int | None, t_us: int | None) -> Ended | None:
         self.traffic.samples += 1
         window = self.windows.push(xyz)
-        if window is None:
-            return None
-        anew, self.windows.anew = self.windows.anew, False
-        return Ended(window, number, t_us, anew)
+        return None if window is None else Ended(window, number, t_us)
 
     def _jump(self, number: int) -> bool:
         """A number that is not the next: whether its sample is to be taken."""

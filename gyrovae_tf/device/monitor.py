@@ -184,7 +184,9 @@ class Monitor:
         self._asked = 0
         self._asked_at = 0.0
         self._opened_at = 0.0
-        self._stale: list[wire.Banner | wire.Verdict] | None = None  # until the device answers: perhaps of long ago
+        # What it says until it answers, and when it came: perhaps of long ago.
+        self._stale: list[tuple[wire.Event, float]] | None = None
+        self._refusal: GyrovaeError | None = None
         self._error = ""  # the device's last word of error
         self._expected: int | None = None  # number of the device's next window
 
@@ -224,23 +226,37 @@ class Monitor:
     def take(self, events: Iterable[wire.Event], now: float) -> list[Decision]:
         """Events and this computer's time (Unix seconds) in, what was decided by them out.
 
-        `GyrovaeError` when the device, its sensor or its detector is none that can be monitored so.
+        `GyrovaeError` when the device, its sensor or its detector is none that can be monitored so: at once, or, where
+        something was decided before, the next time.
         """
-        if self._stale is not None and now - self._opened_at >= _UNHEARD_S:
+        if self._refusal is not None:
+            raise self._refusal
+        due = [(event, now) for event in events]
+        # Either way: this computer's clock may be set back.
+        if self._stale is not None and abs(now - self._opened_at) >= _UNHEARD_S:
             kept, self._stale = self._stale, None
-            events = [*kept, *events]
-        return [decision for event in events for decision in self._take(event, now)]
+            due = [*kept, *due]
+        found: list[Decision] = []
+        for event, when in due:
+            try:
+                found += self._take(event, when)
+            except GyrovaeError as error:
+                if not found:
+                    raise
+                self._refusal = error
+                break
+        return found
 
-    def _answered(self, event: wire.Banner | wire.Verdict) -> bool:
+    def _answered(self, event: wire.Banner | wire.Verdict, now: float) -> bool:
         """Whether the device says this now: while nobody reads, it keeps the first 16 KiB of what it says.
 
         It is told to stream, and then to detect: what it has kept holds no banner of a stream but that of a boot.
         """
         if self._stale is None:
             return True
-        self._stale.append(event)
+        self._stale.append((event, now))
         if isinstance(event, wire.Banner) and event.mode == "stream" and event.next:
-            old = sum(isinstance(one, wire.Verdict) for one in self._stale)
+            old = sum(isinstance(one, wire.Verdict) for one, _ in self._stale)
             if old:
                 self._note(f"left out {many(old, 'verdict')} from before the device was read", again=True)
             self._stale, self._error = None, ""
@@ -273,18 +289,19 @@ class Monitor:
         elif isinstance(event, wire.Verdict):
             self.protocol = "gyrovae"
             if self._intake is None:
-                return [self._verdict(event, now)] if self._answered(event) else []
+                return [self._verdict(event, now)] if self._answered(event, now) else []
             if now - self._asked_at >= _AGAIN_S:  # verdicts that wait in a port say nothing of what it has heard since
                 self._asked_at = now
                 self._ask()
         elif isinstance(event, wire.Banner):
             self.protocol = "gyrovae"
             check_version(event)
-            if self._answered(event):
+            if self._answered(event, now):
                 self._banner(event)
         elif isinstance(event, wire.Status):
             self._error = event.text if event.level == "error" else self._error
-            self._note(f"the device says: {event.text}", again=True)
+            # Until it has said who it is it may answer each word by the same: once is enough.
+            self._note(f"the device says: {event.text}", again=self.banner is not None)
         else:
             self._boots("the device boots")
         return []
@@ -395,8 +412,6 @@ class Monitor:
         if ended is None:
             return []
         assert self.detector is not None
-        if ended.anew:
-            self._recent.clear()  # as in `evaluate` and on the device: no vote spans a gap
         hz, wanted_hz = self.rate_hz, self.detector.bundle.spec.rate_hz
         if hz is not None and not abs(hz / wanted_hz - 1) <= RATE_TOLERANCE:
             self._note(f"samples come at {hz:.4g} Hz; the model was made for {wanted_hz:g} Hz")

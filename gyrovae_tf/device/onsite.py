@@ -104,9 +104,10 @@ def _ended(banner: Banner, wanted: int, error: str) -> Banner:
 def forget(port: str, *, baud: int = BAUD) -> Banner:
     """A port in, the banner of the device, which goes back to its detector's own threshold, out."""
     with _Talk(port, baud) as talk:
-        mode = talk.answer("info").mode
+        talk.say("info")
+        known = talk.answer("stream", "stream")  # as in `calibrate`
+        mode = (talk.before or known).mode  # what it answered to the first word is the latest before this
         try:
-            known = talk.answer("stream", "stream")  # as in `calibrate`
             talk.say("forget")
             for event in talk.events(known):
                 if isinstance(event, Status) and event.level == "error":
@@ -125,6 +126,8 @@ class _Talk(contextlib.AbstractContextManager["_Talk"]):
         self._port = Port(port, whole(baud, "the baud rate is not usable", 1))
         self._parser = Parser()
         self._words: list[Status] = []  # of the device, since its latest answer
+        self.before: Banner | None = None
+        """The latest banner in front of an answer."""
 
     def __exit__(self, *_error: object) -> None:
         self._port.close()
@@ -152,6 +155,7 @@ class _Talk(contextlib.AbstractContextManager["_Talk"]):
                 if mode is None or (event.mode == mode and event.next > 0):
                     self._words.clear()
                     return event
+                self.before = event
         raise self._unclear("banner", _ANSWER_S)
 
     def events(self, known: Banner, stop: Callable[[], bool] = lambda: False) -> Iterator[Event]:

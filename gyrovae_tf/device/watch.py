@@ -90,6 +90,7 @@ def watch(
         windows = whole(windows, "the number of windows is not usable", 1)
     monitor, parser, opened, silence = watched.monitor, Parser(watched.lines), 0, _Silence()
     until = None if seconds is None else time.monotonic() + seconds
+    count = 0
     while not stop() and (until is None or time.monotonic() < until):
         chunk = line.read()
         connected = chunk is not None
@@ -116,7 +117,10 @@ def watch(
                 decided(decision)
                 for listener in listeners:
                     listener(decision)
-            if windows is not None and monitor.made >= windows:
+                count += 1
+                if count == windows:
+                    break
+            if count == windows:
                 break
         monitor.tick(time.time())
         for command in monitor.commands():
@@ -124,7 +128,7 @@ def watch(
         for note in [*monitor.notes(), *(note for listener in listeners for note in listener.notes())]:
             told(note)
         tick()
-        if windows is not None and monitor.made >= windows:
+        if count == windows:
             return
 
 

@@ -20,12 +20,11 @@ from gyrovae_tf.bundle import POWER, check_frontend, check_schema, replacing_fol
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn.cutting import cut as cut
 from gyrovae_tf.learn.cutting import divided
-from gyrovae_tf.learn.layout import training_part
+from gyrovae_tf.learn.layout import check_normal, training_part
 from gyrovae_tf.learn.making import (
     Crew,
     Unfinished,
     check_crew,
-    check_normal,
     fitted,
     identities,
     notes_on,
@@ -37,7 +36,7 @@ from gyrovae_tf.learn.preparing import Portion, changed, make, portions
 from gyrovae_tf.learn.rows import Rows, in_blocks, sha256_of, shard_of
 from gyrovae_tf.learn.stored import MARKER as MARKER
 from gyrovae_tf.learn.stored import read_record, shard_name, write_shards
-from gyrovae_tf.recording import Recording, check_alike
+from gyrovae_tf.recording import Recording, check_alike, listed
 from gyrovae_tf.spec import CELLS, PIXEL, WINDOW_MAX, WINDOW_MIN, Spec, check_window
 from gyrovae_tf.streaming import sources_of
 from gyrovae_tf.workers import check_jobs
@@ -353,6 +352,7 @@ def preprocess(
     shard_windows = arguments.whole(
         shard_windows, "the windows in a shard are not usable", 1, _LARGEST_SHARD, expected=f"1 to {_LARGEST_SHARD}"
     )
+    recordings = listed(recordings)
     check_normal(recordings)
     sources, crew = sources_of(recordings), Crew(jobs, scheduler)
     check_crew(crew, sources)

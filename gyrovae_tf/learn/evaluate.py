@@ -43,7 +43,8 @@ class Group:
     alarms: float
     """Share of them that score 1.0 or more."""
     events: int
-    """Alarms after voting: how often it began to hold that enough of the latest windows were alarms."""
+    """Alarms after voting: how often it began to hold that enough of the latest windows were alarms. The vote begins
+    anew behind a gap, which may be a day; a device that loses samples, and `monitor`, go on with it."""
     hours: float
     """Time that the windows cover."""
     votable: bool

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gyrovae_tf import tflite
-from gyrovae_tf.bundle import Bundle
+from gyrovae_tf.bundle import POWER, Bundle, check_frontend
 from gyrovae_tf.errors import GyrovaeError, atomic_write, check_same_kind
 from gyrovae_tf.learn.convert import PRECISIONS, to_precision
 from gyrovae_tf.learn.quantize import BUNDLE
@@ -54,6 +54,7 @@ def export(
     if precision not in PRECISIONS:
         raise GyrovaeError("unknown precision", expected=" or ".join(PRECISIONS), received=precision)
     run = run if isinstance(run, Run) else Run.load(run)
+    check_frontend({"frontend": run.frontend}, POWER, run.path)
     path = run.path / f"model_{precision}.tflite" if output is None else Path(output)
     check_same_kind(path, lambda head: head[4:8] == tflite.IDENTIFIER, ".tflite model")
     if precision == "int8" and (run.path / BUNDLE).exists():

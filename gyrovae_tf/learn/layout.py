@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from gyrovae_tf.bundle import read_json
 from gyrovae_tf.errors import GyrovaeError
-from gyrovae_tf.recording import Source
+from gyrovae_tf.recording import Recording, Source, listed
 
 _FAULT_SESSIONS = "normal_test_in_fault_sessions"
 
@@ -39,11 +39,23 @@ def to_test_on(
 ) -> tuple[Sequence[Source], dict[str, Sequence[Source]]]:
     """Recordings (or paths) of normal motion and by kind of anomaly, or a dataset instead, in; what to test on out."""
     if dataset is None:
+        check_normal(normal)
         return normal, dict(anomalies or {})
     if normal or anomalies:
         raise GyrovaeError("give either a dataset or recordings, not both")
     files, kinds = test_part(dataset)
     return files, dict(kinds)
+
+
+def check_normal(recordings: Iterable[Source] | Source) -> None:
+    """Refuse folders that hold recordings of anomalies, too: they would be taken for normal."""
+    for given in listed(recordings):
+        if not isinstance(given, Recording) and (Path(given) / "anomaly").is_dir():
+            raise GyrovaeError(
+                f"{given} holds recordings of anomalies (the folder anomaly), too",
+                expected="normal motion alone",
+                remedy=f"Give {Path(given) / 'normal'}, or, where {given} has a meta.json, --dataset {given}.",
+            )
 
 
 def normal_test_part(dataset: str | PathLike[str]) -> list[Path]:

@@ -21,8 +21,9 @@ from gyrovae_tf.learn import npz
 FILE = "learnt.npz"
 _WORTH = 0.01  # share of a motion's windows that is worth a word
 _SAMPLES = 32  # a power of two, and the shortest window's length at the most
-_CHANGES = 8  # of one sample to the next: a stretch in which hardly anything moves may well come again
+_CHANGES = 16  # of one sample to the next: a stretch in which hardly anything moves may well come again
 _MOST = 1 << 16  # marks kept
+_LEAST = 5  # windows
 _CHUNK = 1024  # windows hashed at once
 _NONE = np.iinfo(np.int64).max
 _AXES = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9], np.uint64)
@@ -85,9 +86,8 @@ class Learnt:
         return int(np.isin(telling, self.marks).sum()), len(telling)
 
     def share(self, windows: NDArray[np.integer[Any]]) -> float:
-        """int16 windows [k, N, 3] in, the share of them that were learnt out; 0 where none can be told."""
-        known, telling = self.count(windows)
-        return known / telling if telling else 0.0
+        """int16 windows [k, N, 3] in, `share_of` them out."""
+        return share_of(*self.count(windows))
 
     def save(self, path: Path) -> None:
         """Write it to a file."""
@@ -104,6 +104,11 @@ class Learnt:
         if known.dtype != np.int64 or known.ndim != 1 or not (whole or len(known)):
             raise GyrovaeError(f"{path} does not tell what was learnt", remedy=_REMEDY)
         return cls(known, whole)
+
+
+def share_of(known: int, telling: int) -> float:
+    """How many windows were learnt, of how many that can be told, in; their share out, 0 for a few: that is chance."""
+    return known / telling if known >= _LEAST else 0.0
 
 
 def learnt_by(run: Path) -> Learnt | None:

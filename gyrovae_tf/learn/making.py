@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,7 +20,7 @@ from gyrovae_tf.learn.preparing import ROWS, Portion, Stretch, Surveyed, look, s
 from gyrovae_tf.learn.rows import shard_of, spread
 from gyrovae_tf.learn.stored import MARKER, shard_name, write_npy
 from gyrovae_tf.parts import PLAN, Parts
-from gyrovae_tf.recording import Recording, listed
+from gyrovae_tf.recording import Recording
 from gyrovae_tf.scoring import stamp
 from gyrovae_tf.signal import frontend
 from gyrovae_tf.spec import LSB_TOLERANCE, Spec
@@ -30,8 +30,8 @@ FITTED = 1 << 22
 """Samples of training windows that the front end's statistics are of, at the most; evenly spaced windows then."""
 SPEC = "spec.json"
 _NAMED = 5  # recordings
-_LEAST_MOVES = 4  # counts from the lowest to the highest sample of a window: any sensor's noise alone is more
-_OUTLIER = 100  # times the largest sample of the middle window: a sensor of 16 g has 16 times gravity at the most
+_LEAST_MOVES = 4  # counts from the lowest to the highest sample of a window that moves: noise alone is more
+_OUTLIER = 100  # times the largest sample of the middle one: a sensor of 16 g has 16 times gravity at the most
 _WORTH = 32 << 20  # bytes of files that other processes are started for, and that are not kept in memory
 Progress = Callable[[int, int, str], None]
 """Called with (done, total, what): for a progress bar."""
@@ -51,17 +51,6 @@ class Crew(NamedTuple):
                 if isinstance(result, GyrovaeError):
                     raise result
                 yield number, result
-
-
-def check_normal(recordings: Iterable[Recording | str | PathLike[str]]) -> None:
-    """Refuse folders that hold recordings of anomalies, too: what is learnt of them would be taken for normal."""
-    for given in listed(recordings):
-        if not isinstance(given, Recording) and (Path(given) / "anomaly").is_dir():
-            raise GyrovaeError(
-                f"{given} holds recordings of anomalies (the folder anomaly), too",
-                expected="normal motion alone",
-                remedy=f"Give {Path(given) / 'normal'}, or, where {given} has a meta.json, --dataset {given}.",
-            )
 
 
 def size_of_count(known: Sequence[Surveyed]) -> float | None:
@@ -182,8 +171,8 @@ def fitted(
     if lsb is None:
         largest = max(part.largest_trained for part in seen.values())
         lsb = frontend.lsb_of([np.array([largest])])
+        _check_outlier([part.windows for part in seen.values() if len(part.windows)], lsb, largest, facts.units)
         windows = [frontend.to_counts(seen.pop(number).windows, lsb) for number in range(len(tasks))]
-        _check_outlier(windows, lsb, largest, facts.units)
     else:
         _check_range(max(part.largest for part in seen.values()), lsb, facts.units)
         windows = [seen.pop(number).windows for number in range(len(tasks))]
@@ -199,13 +188,14 @@ def fitted(
     return spec
 
 
-def _check_outlier(windows: Sequence[NDArray[np.int16]], lsb: float, largest: float, units: str) -> None:
+def _check_outlier(windows: Sequence[NDArray[Any]], lsb: float, largest: float, units: str) -> None:
     """Refuse a count's size, chosen by the largest sample, where that is no motion: little is left of what is."""
-    middle, moves = np.median(
-        [(np.abs(window).max(), np.ptp(window, axis=0).max()) for part in windows for window in part.astype(np.int32)],
-        axis=0,
-    )
-    if moves < _LEAST_MOVES and largest > _OUTLIER * middle * lsb:
+    moves = np.concatenate([np.ptp(part, axis=1).max(axis=1) for part in windows])
+    reach = np.concatenate([np.abs(part).max(axis=(1, 2)) for part in windows])
+    moving = moves > 0
+    if not moving.any():
+        return
+    if np.median(moves[moving]) < _LEAST_MOVES * lsb and largest > _OUTLIER * np.median(reach[moving]):
         raise GyrovaeError(
             f"a sample of {largest:g} {units} is far beyond all others, so that {lsb:g} {units} would be taken for one "
             "count of the sensor, in which the motion is lost",

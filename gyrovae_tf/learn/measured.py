@@ -20,7 +20,7 @@ from gyrovae_tf.chunks import is_url
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn.baseline import Mahalanobis, log_band_energies
 from gyrovae_tf.learn.dataset import Progress
-from gyrovae_tf.learn.learnt import Learnt
+from gyrovae_tf.learn.learnt import Learnt, share_of
 from gyrovae_tf.learn.stock_data import counts_of
 from gyrovae_tf.parts import Part, Parts, completed
 from gyrovae_tf.recording import Recording, Source, check_alike, check_fits, too_short
@@ -323,7 +323,7 @@ def _joined(job: Job, kind: str, bunches: Sequence[Bunch], found: Mapping[str, P
         segments=np.concatenate([[0], np.cumsum(borders)]).astype(np.int64),
         distance=columns.get("distance"),
         pull=float(np.linalg.norm(columns["means"].sum(axis=0))) / len(columns["score"]) * _step(job),
-        learnt=known / max(telling, 1) if learnt else None,
+        learnt=share_of(known, telling) if learnt else None,
         stock=StockScores(columns["score"], *(columns[name] for name in _STOCK)) if "ratios" in columns else None,
         shards=shards,
         counts=tuple(np.concatenate(counts).tolist()),

@@ -20,11 +20,10 @@ from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn.baseline import log_band_energies
 from gyrovae_tf.learn.cutting import cut_samples, divided
 from gyrovae_tf.learn.dataset import Progress, check_hop, check_share
-from gyrovae_tf.learn.layout import training_part
-from gyrovae_tf.learn.making import check_normal
+from gyrovae_tf.learn.layout import check_normal, training_part
 from gyrovae_tf.learn.rows import spread
 from gyrovae_tf.learn.stored import MARKER, load_npy, read_record, write_dataset
-from gyrovae_tf.recording import Recording
+from gyrovae_tf.recording import Recording, listed
 from gyrovae_tf.signal.frontend import to_counts
 from gyrovae_tf.signal.perturb import PERTURBATIONS
 from gyrovae_tf.signal.stock import stock_images, to_int8
@@ -157,6 +156,7 @@ def stock_preprocess(
         recordings, _ = training_part(dataset)
     hop = WINDOW // 4 if hop is None else hop
     hop, validation_share = check_hop(hop), check_share(validation_share)
+    recordings = listed(recordings)
     check_normal(recordings)
     known = read_all(recordings, rate_hz=rate_hz)
     _check_like_the_firmware(known)

@@ -65,6 +65,7 @@ void Core::begin(wire::Mode mode) {
   begun_++;
   restart_ = true;
   fit_windows_ = 0;
+  vote_.reset();
   answer();
 }
 
@@ -79,10 +80,9 @@ bool Core::take(const wire::Sample &sample) {
 }
 
 bool Core::restarted() {
-  if (!restart_) return false;
+  const bool restart = restart_;
   restart_ = false;
-  vote_.reset();  // as on the PC, where no vote spans a gap
-  return true;
+  return restart;
 }
 
 // The score of a window whose model has run.
