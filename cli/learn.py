@@ -265,7 +265,7 @@ def quantize(run: Path, as_json: bool, **options: Any) -> None:
     tells more of built-in changes of normal motion that was held back.
     """
     from gyrovae_tf.describe import is_stock_run
-    from gyrovae_tf.wording import figure
+    from gyrovae_tf.wording import figure, many
 
     if is_stock_run(run):
         stock.quantize(run, as_json, **options)
@@ -291,8 +291,6 @@ def quantize(run: Path, as_json: bool, **options: Any) -> None:
         return
     if len(metrics["modes"]) > 1:
         click.echo(modes_table(metrics["modes"], metrics["mode"]) + "\n")
-    from gyrovae_tf.wording import many
-
     rule = f"{many(vote['alarms'], 'alarm')} of {many(vote['windows'], 'window')}"
     false_events = figure(vote["events_per_day"])
     false_events += " false one" if false_events == "1" else " false ones"

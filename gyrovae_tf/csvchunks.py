@@ -169,8 +169,9 @@ class CsvChunks:
         if table.names is None and table.fields[-1] >= FLATTENED:
             return metadata, line, self._flat(table)
         motion, names = columns(table.rows(0, 1)), table.names
-        found = Layout(table.delimiter, names, int(table.fields[0]), units=motion.units, factor=motion.factor)
-        found = changed(found, clock=motion.clock)
+        found = Layout(
+            table.delimiter, names, int(table.fields[0]), units=motion.units, factor=motion.factor, clock=motion.clock
+        )
         if table.header is None:
             return metadata, line, found if found.width == 3 else changed(found, time=3)
         told = table.header._asdict()

@@ -293,9 +293,18 @@ def check_fits(known: Described, rate_hz: float, units: str) -> None:
         )
 
 
-def pull_of(windows: NDArray[Any]) -> float:
-    """Windows [k, N, 3] in, the magnitude of the mean of all their samples out: gravity, where nothing else pulls."""
-    return float(np.linalg.norm(windows.mean(axis=(0, 1), dtype=np.float64)))
+def sum_of_means(windows: NDArray[Any]) -> Floats:
+    """Windows [k, N, 3] in, the sum of their means [3] out: those of parts can be added up."""
+    total: Floats = windows.mean(axis=1, dtype=np.float64).sum(axis=0)
+    return total
+
+
+def pull_of(means: Floats, count: int, step: float) -> float:
+    """The sum of so many windows' means [3] and what one is in them in, the magnitude of the mean of all out.
+
+    That is gravity, where nothing else pulls.
+    """
+    return float(np.linalg.norm(means)) / max(count, 1) * step
 
 
 def odd_pulls(pulls: Sequence[tuple[str, float]], units: str, what: str = "recordings") -> tuple[str, ...]:

@@ -23,7 +23,7 @@ from gyrovae_tf.calibration import Calibration
 from gyrovae_tf.chunks import Mark
 from gyrovae_tf.errors import readable
 from gyrovae_tf.parts import Part
-from gyrovae_tf.recording import check_fits
+from gyrovae_tf.recording import check_fits, pull_of, sum_of_means
 from gyrovae_tf.signal.score import Reason, Scores, edges_hz, reasons, vote
 from gyrovae_tf.spec import AXES, BANDS, Spec
 from gyrovae_tf.stockbundle import StockBundle, StockCalibration
@@ -119,7 +119,7 @@ def score_shard(job: Job, shard: Shard) -> Part:
     detector = detector_for(job)
     means = np.zeros(3)
     for batch in windows_of(job, shard, max(shard.first - lead, 0)):
-        means += batch.windows.mean(axis=1, dtype=np.float64).sum(axis=0)
+        means += sum_of_means(batch.windows)
         scores = detector.score_windows(batch.windows)
         if isinstance(scores, Scores) and isinstance(spec, Spec):
             top = top_reasons(scores.deviation, spec)
@@ -129,8 +129,7 @@ def score_shard(job: Job, shard: Shard) -> Part:
             found[name].append(values)
     part = {name: np.concatenate(values) if values else np.zeros(0) for name, values in found.items()}
     part |= judged(part["score"], part["segment"], part.pop("reason").reshape(-1, 5), calibration)
-    step = spec.lsb if isinstance(spec, Spec) else 1.0
-    pull = np.linalg.norm(means) / max(len(part["start"]), 1) * step
+    pull = pull_of(means, len(part["start"]), step_of(job))
     own = part["start"] >= shard.first
     part = {name: values[own] for name, values in part.items()}
     part |= {name: part[name].astype(np.int64) for name in ("segment", "start")}
@@ -141,6 +140,12 @@ def score_shard(job: Job, shard: Shard) -> Part:
         "pull": np.array([pull]),
         "device": np.frombuffer(text.encode(), np.uint8),
     }
+
+
+def step_of(job: Job) -> float:
+    """What one is in windows, in the detector's units."""
+    spec = job.bundle.spec
+    return spec.lsb if isinstance(spec, Spec) else 1.0
 
 
 def judged(

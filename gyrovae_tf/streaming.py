@@ -283,7 +283,7 @@ def sources_of(recordings: Iterable[Source] | Source) -> list[Recording | str]:
             found.append(given)
             continue
         for name in _found(fspath(given)):
-            place = name if is_url(name) else os.path.abspath(name)  # noqa: PTH100  # links stay links
+            place = name if is_url(name) else os.path.abspath(name)  # noqa: PTH100  # resolve() would follow links
             if place not in known:
                 found.append(name)
                 known.add(place)

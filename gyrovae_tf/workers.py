@@ -64,13 +64,16 @@ def _attempt(work: Work, shared: Any, task: Any) -> Any:
 
 
 class _Spawn(multiprocessing.context.SpawnContext):
-    """Makes fresh processes and remembers them: all other children of this process are not the pool's to end."""
+    """Makes fresh processes and remembers them: all other children of this process are not the pool's to end.
+
+    `ProcessPoolExecutor` makes each of its own by calling `Process`, a class in the context that this stands for.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.made: list[multiprocessing.process.BaseProcess] = []
 
-    def Process(self, *args: Any, **options: Any) -> multiprocessing.process.BaseProcess:  # type: ignore[override]  # noqa: N802  # as it calls it
+    def Process(self, *args: Any, **options: Any) -> multiprocessing.process.BaseProcess:  # type: ignore[override]  # noqa: N802
         self.made.append(super().Process(*args, **options))
         return self.made[-1]
 

@@ -230,7 +230,7 @@ def test_a_device_with_long_windows_is_waited_for(monkeypatch: pytest.MonkeyPatc
             client.sendall(banner(mode="stream", **long))
             client.recv(100)
             client.sendall(banner(**long) + status_line("info", BEGUN))
-            time.sleep(1.0)
+            time.sleep(1.0)  # twice the least patience
             client.sendall(verdicts(WANTED) + banner(threshold=1.31, site_windows=WANTED, **long))
 
     assert Slow().calibrate().threshold == 1.31

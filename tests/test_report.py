@@ -252,6 +252,7 @@ def test_a_dataset_without_windows_still_has_its_normal_part(tiny: Tiny, tmp_pat
     assert list(made.summary["motions"]) == ["normal"]
     words = Page(made.path.read_text(encoding="utf-8")).text
     assert "holds images only" in words
+    assert words.count("holds images only: repeated samples") == 1
     assert "No abnormal motion to compare on." in words
     assert made.summary["verdict"]["headline"] == "False alarms are measured; whether faults are found is not"
     whole = report(tiny.run, tmp_path / "whole.html")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 
 from gyrovae_tf.arguments import whole
@@ -18,6 +19,7 @@ MINUTES = 5
 _MOST_MINUTES = 1440
 _ANSWER_S = 10.0
 _ASK_S = 1.0
+_SETTLED_S = 0.3
 # How the firmware says that it calibrates: app.cpp, Core::calibrate and Core::fit. The number is that of all windows.
 _CALIBRATES = re.compile(r"calibration on site: (?:keep .*; windows |\d+ of )(\d+)(?: windows)?")
 
@@ -104,9 +106,9 @@ def _ended(banner: Banner, wanted: int, error: str) -> Banner:
 def forget(port: str, *, baud: int = BAUD) -> Banner:
     """A port in, the banner of the device, which goes back to its detector's own threshold, out."""
     with _Talk(port, baud) as talk:
-        talk.say("info")
+        first = talk.settled(talk.answer("info"))
         known = talk.answer("stream", "stream")  # as in `calibrate`
-        mode = (talk.before or known).mode  # what it answered to the first word is the latest before this
+        mode = (talk.before or first).mode  # the latest that it said of itself before it was told to stream
         try:
             talk.say("forget")
             for event in talk.events(known):
@@ -126,6 +128,7 @@ class _Talk(contextlib.AbstractContextManager["_Talk"]):
         self._port = Port(port, whole(baud, "the baud rate is not usable", 1))
         self._parser = Parser()
         self._words: list[Status] = []  # of the device, since its latest answer
+        self._waiting: deque[Banner] = deque()
         self.before: Banner | None = None
         """The latest banner in front of an answer."""
 
@@ -148,15 +151,27 @@ class _Talk(contextlib.AbstractContextManager["_Talk"]):
             if time.monotonic() - asked > _ASK_S:
                 self.say(word)
                 asked = time.monotonic()
-            for event in self._heard():
-                if not isinstance(event, Banner):
-                    continue
-                check_version(event)
+            for event in self._banners():
                 if mode is None or (event.mode == mode and event.next > 0):
                     self._words.clear()
                     return event
                 self.before = event
         raise self._unclear("banner", _ANSWER_S)
+
+    def settled(self, banner: Banner) -> Banner:
+        """A banner in, the latest of those that follow it closely out: the first may be one that was kept."""
+        heard = time.monotonic()
+        while time.monotonic() - heard < _SETTLED_S:
+            for later in self._banners():
+                banner, heard = later, time.monotonic()
+        return banner
+
+    def _banners(self) -> Iterator[Banner]:
+        """Those that have come; what is not taken of them comes the next time."""
+        self._waiting += (event for event in self._heard() if isinstance(event, Banner))
+        while self._waiting:
+            check_version(self._waiting[0])
+            yield self._waiting.popleft()
 
     def events(self, known: Banner, stop: Callable[[], bool] = lambda: False) -> Iterator[Event]:
         """What it says, until `stop`; `GyrovaeError` when it is gone, or says no verdict and no banner for long."""

@@ -238,7 +238,7 @@ def evaluate(
         threshold_kernels=bundle.metrics.get("runtime"),
         precision=detector.model.precision,
         comparison=compared(detector, seen, progress) if isinstance(detector, runtime.Detector) and compare else None,
-        learnt=None if learnt is None else {kind: one.learnt or 0.0 for kind, one in found.items()},
+        learnt=None if learnt is None else {kind: one.learnt for kind, one in found.items()},
         odd_units=odd_pulls([(kind, one.pull) for kind, one in found.items()], bundle.spec.units, "kinds of motion"),
         console=console_of(detector.bundle.calibration, printed) if isinstance(detector, StockDetector) else None,
     )

@@ -13,7 +13,7 @@ from gyrovae_tf.learn.dataset import Dataset
 from gyrovae_tf.learn.promise import promise
 from gyrovae_tf.learn.rows import spread
 from gyrovae_tf.learn.trust import TOO_FEW, foreseen
-from gyrovae_tf.recording import odd_pulls, pull_of
+from gyrovae_tf.recording import odd_pulls, pull_of, sum_of_means
 from gyrovae_tf.spec import AXES, PIXEL
 
 Status = Literal["good", "look", "bad"]
@@ -45,19 +45,8 @@ def checks(data: Dataset, bundle: Bundle) -> list[Check]:
 
     Of a large dataset they are on an excerpt.
     """
-    found = [_amount(data, bundle)]
-    data = data.excerpt()
-    if data.validation_windows is None:
-        found.append(
-            Check(
-                "samples",
-                "not kept",
-                "look",
-                "This dataset holds images only: repeated samples, clipping and resolution cannot be checked. "
-                "Preprocess the recordings again to have them checked.",
-            )
-        )
-    return [*found, *_samples(data), _extremes(data), _drift(data)]
+    amount, data = _amount(data, bundle), data.excerpt()
+    return [amount, *_samples(data), _extremes(data), _drift(data)]
 
 
 def _samples(data: Dataset) -> list[Check]:
@@ -89,7 +78,7 @@ def _units(data: Dataset) -> tuple[str, ...]:
     for index in recordings[spread(len(recordings), _RECORDINGS)].tolist():
         mine = np.flatnonzero(data.train_origins[:, 0] == index)
         windows = data.train_windows[mine[spread(len(mine), _LOOKED_AT)]]
-        pulls.append((data.sources[index], pull_of(windows) * data.spec.lsb))
+        pulls.append((data.sources[index], pull_of(sum_of_means(windows), len(windows), data.spec.lsb)))
     return odd_pulls(pulls, data.spec.units)
 
 

@@ -23,10 +23,9 @@ from gyrovae_tf.learn.dataset import Progress
 from gyrovae_tf.learn.learnt import Learnt, share_of
 from gyrovae_tf.learn.stock_data import counts_of
 from gyrovae_tf.parts import Part, Parts, completed
-from gyrovae_tf.recording import Recording, Source, check_alike, check_fits, too_short
+from gyrovae_tf.recording import Recording, Source, check_alike, check_fits, pull_of, sum_of_means, too_short
 from gyrovae_tf.scoring import LONG_BYTES, SHARD_ROWS, stamp
-from gyrovae_tf.shards import Job, Shard, detector_for, divide, identity, windows_of
-from gyrovae_tf.spec import Spec
+from gyrovae_tf.shards import Job, Shard, detector_for, divide, identity, step_of, windows_of
 from gyrovae_tf.stockdetector import StockScores
 from gyrovae_tf.streaming import BATCH, Stream, sources_of
 from gyrovae_tf.workers import check_jobs, cores, results
@@ -71,8 +70,8 @@ class Measured:
     """[k] of the baseline; None without one."""
     pull: float
     """Magnitude of the mean of its windows, in units of the detector: what gravity is in them."""
-    learnt: float | None
-    """Share of them that were learnt; None where it is not known what was."""
+    learnt: float
+    """Share of them that were learnt; 0, too, where it is not known what was."""
     stock: StockScores | None
     """What a detector for the stock firmware finds."""
     shards: tuple[Shard, ...]
@@ -127,7 +126,7 @@ def measure(
             found[bunch.file] = part
             if bar:
                 bar.moved(bunch, bunch.rows)
-    measured = {kind: _joined(job, kind, mine, found, learnt is not None) for kind, mine in bunches.items()}
+    measured = {kind: _joined(job, kind, mine, found) for kind, mine in bunches.items()}
     if parts is not None:
         parts.remove()
     return measured
@@ -166,7 +165,7 @@ def measure_bunch(shared: tuple[Job, Mahalanobis | None, Learnt | None, Moved | 
     for windows, columns, done in _gathered(job, bunch):
         scores = detector.score_windows(windows)
         columns["score"] = scores.score
-        means += windows.mean(axis=1, dtype=np.float64).sum(axis=0)
+        means += sum_of_means(windows)
         counts = windows
         if isinstance(scores, StockScores):
             columns |= {name: getattr(scores, name) for name in _STOCK}
@@ -301,7 +300,7 @@ def _bunches(shards: Sequence[Shard], way: Way) -> list[Bunch]:
     return [Bunch(tuple(mine)) for mine in bunches]
 
 
-def _joined(job: Job, kind: str, bunches: Sequence[Bunch], found: Mapping[str, Part], learnt: bool) -> Measured:
+def _joined(job: Job, kind: str, bunches: Sequence[Bunch], found: Mapping[str, Part]) -> Measured:
     """What came of a kind's bunches as one."""
     parts = [(bunch, found[bunch.file]) for bunch in bunches]
     shards = tuple(shard for bunch in bunches for shard in bunch.shards)
@@ -322,18 +321,12 @@ def _joined(job: Job, kind: str, bunches: Sequence[Bunch], found: Mapping[str, P
         score=columns["score"],
         segments=np.concatenate([[0], np.cumsum(borders)]).astype(np.int64),
         distance=columns.get("distance"),
-        pull=float(np.linalg.norm(columns["means"].sum(axis=0))) / len(columns["score"]) * _step(job),
-        learnt=share_of(known, telling) if learnt else None,
+        pull=pull_of(columns["means"].sum(axis=0), len(columns["score"]), step_of(job)),
+        learnt=share_of(known, telling),
         stock=StockScores(columns["score"], *(columns[name] for name in _STOCK)) if "ratios" in columns else None,
         shards=shards,
         counts=tuple(np.concatenate(counts).tolist()),
     )
-
-
-def _step(job: Job) -> float:
-    """What one is in windows, in the detector's units."""
-    spec = job.bundle.spec
-    return spec.lsb if isinstance(spec, Spec) else 1.0
 
 
 class _Bar:

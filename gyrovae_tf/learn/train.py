@@ -39,7 +39,7 @@ from gyrovae_tf.learn.run import (
     run_of,
     sha256_of,
 )
-from gyrovae_tf.learn.stock_data import StockDataset, counts_of, features
+from gyrovae_tf.learn.stock_data import StockDataset, counts_of
 from gyrovae_tf.learn.stored import read_record as read_dataset
 from gyrovae_tf.learn.vae import BRANCHES, VAE, Architecture, export_graph
 from gyrovae_tf.spec import PIXEL
@@ -221,13 +221,14 @@ def _material(data: Dataset | StockDataset, options: Options) -> _Material:
             notes={"validated_on": len(held_back)} if fewer else {},
         )
     seen = stock_model.material(data)
+    known, kept = (counts_of(windows) for windows in (data.train_windows, data.validation_windows))
     return _Material(
         lambda first_epoch: _batches(seen.train, options, first_epoch),
         tf.data.Dataset.from_tensor_slices(seen.validation).batch(256),
         seen.train[0],
         seen.validation[0],
-        (features(data.train_windows), features(data.validation_windows)),
-        (counts_of(data.train_windows), counts_of(data.validation_windows)),
+        (baseline.log_band_energies(known), baseline.log_band_energies(kept)),
+        (known, kept),
         blind_rows=UNDEFINED_ROWS,
         finish=lambda model: stock_model.fold(model, seen.standard),
     )

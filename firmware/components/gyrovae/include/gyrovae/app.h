@@ -59,7 +59,7 @@ class Core {
   void install(const Detector &detector, const Model &model, wire::Source source, int32_t hop, const site::Site &site);
   // Whether a sample is to become part of a window; in mode stream it is sent.
   bool take(const wire::Sample &sample);
-  // Whether windows begin anew with the sample that was taken, and the vote with them.
+  // Whether windows begin anew with the sample that was taken.
   bool restarted();
   // A window's images are in the model's input and its profiles in their place.
   void detect(const wire::Sample &last, const Workplace &place, uint32_t frontend_us);
