@@ -6,18 +6,14 @@ The rules are those of `recording.Recording.read`, which holds a whole file at o
 from __future__ import annotations
 
 import importlib
-import math
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gyrovae_tf.csvtable import Floats, longest_step
+from gyrovae_tf.clock import Clock, Floats
 from gyrovae_tf.errors import GyrovaeError
-
-_DISTINCT = 1 << 20  # steps between two samples that are told apart exactly
-_COARSE = np.int64(-1 << 32)  # keeps the first 20 bits of a float64's fraction: a millionth of its value
 
 
 class Mark(NamedTuple):
@@ -99,78 +95,12 @@ def open_bytes(path: str) -> IO[bytes]:
         raise GyrovaeError(f"cannot read {path}: {reason}") from None
 
 
-class Steps:
-    """Steps of a clock, added piece by piece: their median, exact up to a million distinct ones (else to a millionth).
-
-    Memory is bounded, whatever their number.
-    """
-
-    def __init__(self) -> None:
-        self._values: Floats = np.zeros(0)
-        self._counts: NDArray[np.int64] = np.zeros(0, np.int64)
-        self._sums: Floats = np.zeros(0)
-        self._coarse = False
-
-    def add(self, steps: Floats) -> None:
-        """Take note of some; those that are not above 0 are gaps and do not count."""
-        above = steps[steps > 0]
-        values = np.concatenate([self._values, self._keys(above)])
-        counts = np.concatenate([self._counts, np.ones(len(above), np.int64)])
-        self._merge(values, counts, np.concatenate([self._sums, above]))
-        if len(self._values) > _DISTINCT and not self._coarse:
-            self._coarse = True
-            self._merge(self._keys(self._values), self._counts, self._sums)
-
-    def _keys(self, steps: Floats) -> Floats:
-        return np.frombuffer((steps.view(np.int64) & _COARSE).tobytes()) if self._coarse else steps
-
-    def _merge(self, values: Floats, counts: NDArray[np.int64], sums: Floats) -> None:
-        distinct, places = np.unique(values, return_inverse=True)
-        self._values = distinct
-        self._counts = np.bincount(places, counts, len(self._values)).astype(np.int64)
-        self._sums = np.asarray(np.bincount(places, sums, len(self._values)), np.float64)
-
-    def median(self) -> float | None:
-        """The middle one, or the mean of the two in the middle; None without any."""
-        total = int(self._counts.sum())
-        if not total:
-            return None
-        places = np.searchsorted(np.cumsum(self._counts), [(total - 1) // 2, total // 2], side="right")
-        return float(self._values[places].mean())
-
-    def mean(self, longest: float) -> float:
-        """The mean of those up to `longest`."""
-        kept = self._values <= longest
-        return math.fsum(self._sums[kept]) / int(self._counts[kept].sum())
-
-
-class Clock(NamedTuple):
-    """What a file's time column says, as `csvtable.columns` reads it."""
-
-    longest: float
-    """Milliseconds; a longer step is a gap."""
-    measured_hz: float | None
-    """None where no step is above 0."""
-    slack_ms: float
-    """What dt, in whole milliseconds, may be off."""
-
-    @classmethod
-    def of(cls, steps: Steps, *, fractional: bool, is_dt: bool) -> Clock:
-        """All steps, whether any time has a fraction, and whether the column holds the steps themselves, in."""
-        median = steps.median()
-        if median is None:
-            return cls(math.inf, None, 0.0)
-        longest = longest_step(median, fractional=fractional)
-        return cls(longest, 1000 / (median if is_dt else steps.mean(longest)), float(is_dt))
-
-
 class Gaps:
     """Where segments begin, piece by piece."""
 
     def __init__(self, mark: Mark | None, clock: Clock | None, *, is_dt: bool) -> None:
         """Rows come from `mark` (or the first) on; `is_dt`: the clock's column holds the steps themselves."""
-        self._longest = np.inf if clock is None else clock.longest
-        self._is_dt = is_dt
+        self._times, self._is_dt = clock, is_dt
         self.row, self._segment, self._began = (0, -1, 0) if mark is None else (mark.row, mark.segment, mark.began)
         self._starts = mark is None or mark.began == mark.row  # whether a segment begins at the first row
         if mark is not None and self._starts:
@@ -190,7 +120,8 @@ class Gaps:
             self._label = labels[-1]
         if clock is not None and count:
             steps = clock if self._is_dt else np.diff(clock, prepend=clock[0] if self._clock is None else self._clock)
-            breaks |= (steps <= 0) | (steps > self._longest)
+            assert self._times is not None
+            breaks |= self._times.gaps(steps)
             self._clock = float(clock[-1])
         if count and not self._any:
             breaks[0], self._any = self._starts, True

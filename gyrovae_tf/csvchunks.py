@@ -18,7 +18,8 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gyrovae_tf.chunks import Clock, Facts, Gaps, Mark, Piece, is_url, name_of, open_bytes
+from gyrovae_tf.chunks import Facts, Gaps, Mark, Piece, is_url, name_of, open_bytes
+from gyrovae_tf.clock import Clock
 from gyrovae_tf.csvrows import Layout, Watched, changed, numbers_of
 from gyrovae_tf.csvtable import (
     FLATTENED,
@@ -40,7 +41,7 @@ from gyrovae_tf.csvtable import (
     split_rows,
 )
 from gyrovae_tf.errors import GyrovaeError
-from gyrovae_tf.recording import RESERVED, settled, stated_by
+from gyrovae_tf.recording import RESERVED, settled, stated_by, uneven
 
 CHUNK = 4 << 20
 """Bytes that are read at a time."""
@@ -77,12 +78,11 @@ class CsvChunks:
         stated, lsb, units = stated_by(metadata, self._source)
         self._factor = layout.factor if units is None else 1.0
         units = units or layout.units
-        rate, units = settled(
+        rate, units, self._clock = settled(
             self._source,
             given=given,
             stated=stated,
-            measured=self._clock and self._clock.measured_hz,
-            slack_ms=self._clock.slack_ms if self._clock else 0.0,
+            times=self._clock,
             tick_ms=layout.tick_ms,
             clock=layout.clock,
             path=None if is_url(path) else Path(path),
@@ -91,6 +91,7 @@ class CsvChunks:
         rest = {key: value for key, value in metadata.items() if key not in RESERVED}
         if layout.skipped:
             rest["skipped_values"] = layout.skipped
+        rest |= uneven(self._clock, rate)
         self.facts = Facts(rows, rate, units, lsb, rest)
         """What is known before samples are read."""
 

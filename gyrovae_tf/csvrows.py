@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gyrovae_tf.chunks import Clock, Steps
+from gyrovae_tf.clock import Clock, Steps
 from gyrovae_tf.csvtable import LARGEST, LATEST, Clockwork, Floats, Table, fourth_is_dt, parse, refuse_other_than_dt
 
 

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from gyrovae_tf.clock import Clock, Steps
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.header import EXPECTED, Header, Kind, read_header
 
@@ -49,16 +50,19 @@ FLATTENED = 15  # values a row; fewer could be an accelerometer beside a gyrosco
 
 
 class Motion(NamedTuple):
-    """What the rows say: samples [n, 3], breaks [n - 1] between rows, and what the format tells of units and rate."""
+    """What the rows say: samples [n, 3], breaks [n - 1] between rows, and what the format tells of units and rate.
+
+    Breaks are those of labels; `steps` [n - 1] of the clock, where there is one, make others.
+    """
 
     samples: Floats
     breaks: npt.NDArray[np.bool_]
     units: str | None = "m/s^2"
     factor: float = 1.0
-    measured_hz: float | None = None
-    slack_ms: float = 0.0
+    times: Clock | None = None
+    steps: Floats | None = None
     tick_ms: float | None = 1.0
-    """As `header.Header`; `measured_hz` is as for 1."""
+    """As `header.Header`; `times` are as for 1."""
     clock: Clockwork | None = None
 
 
@@ -350,15 +354,10 @@ def columns(table: Table) -> Motion:
     if names is None:
         refuse_other_than_dt(table, samples[:, 0], clock)
     steps = np.diff(clock) if names is not None else clock[1:]
-    positive = steps[steps > 0]
-    if not positive.size:
-        return Motion(samples, breaks | (steps <= 0), units, factor, clock=clock_is)
-    median = float(np.median(positive))
-    longest = longest_step(median, fractional=bool((clock % 1).any()))
-    broken = (steps <= 0) | (steps > longest)
-    # Rounded stamps average out over a stretch; dt, cut to whole ms at each sample, does not, so there the median.
-    step = median if names is None else float(steps[~broken].mean())
-    return Motion(samples, breaks | broken, units, factor, 1000 / step, float(names is None), tick_ms, clock_is)
+    found = Steps()
+    found.add(steps)
+    times = Clock.of(found, fractional=bool((clock % 1).any()), is_dt=names is None)
+    return Motion(samples, breaks, units, factor, times, steps, tick_ms, clock_is)
 
 
 def clockwork(header: Header, names: Sequence[str], first: Sequence[bytes]) -> Clockwork | None:
@@ -366,11 +365,6 @@ def clockwork(header: Header, names: Sequence[str], first: Sequence[bytes]) -> C
     if header.unread is not None:
         return Clockwork(names[header.unread], repr(first[header.unread].decode()[:40]))
     return None if header.time is None else Clockwork(names[header.time])
-
-
-def longest_step(median: float, *, fractional: bool) -> float:
-    """The median step of a clock in ms, and whether any time has a fraction, in; the longest that is no gap, out."""
-    return 1.5 * median if fractional else max(1.5 * median, median + 1)
 
 
 def refuse_other_than_dt(table: Table, first: Floats, last: Floats) -> None:

@@ -15,21 +15,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gyrovae_tf.chunks import (
-    Clock,
     Facts,
     Gaps,
     Mark,
     Piece,
-    Steps,
     is_url,
     name_of,
     open_bytes,
     optional,
 )
+from gyrovae_tf.clock import Clock, Steps
 from gyrovae_tf.csvtable import LARGEST, LATEST, Clockwork, Floats, json_object, positive, wrong_columns
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.header import read_header
-from gyrovae_tf.recording import RESERVED, settled, stated_by
+from gyrovae_tf.recording import RESERVED, settled, stated_by, uneven
 
 METADATA = b"gyrovae"
 """The key of a recording's metadata in its file."""
@@ -83,18 +82,18 @@ class ParquetChunks:
         self._factor = found.factor if units is None else 1.0
         units = units or found.units
         self._clock = self._survey() if self._time else None
-        rate, units = settled(
+        rate, units, self._clock = settled(
             self._source,
             given=given,
             stated=stated,
-            measured=self._clock and self._clock.measured_hz,
-            slack_ms=self._clock.slack_ms if self._clock else 0.0,
+            times=self._clock,
             tick_ms=tick_ms,
             clock=clock,
             path=None if is_url(path) else Path(path),
             units=units,
         )
         rest = {key: value for key, value in metadata.items() if key not in RESERVED}
+        rest |= uneven(self._clock, rate)
         self.facts = Facts(total, rate, units, lsb, rest)
         """What is known before samples are read."""
 

@@ -37,6 +37,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from gyrovae_tf.clock import Clock
 from gyrovae_tf.csvtable import (
     FLATTENED,
     JOURNAL,
@@ -56,9 +57,15 @@ from gyrovae_tf.errors import GyrovaeError, atomic_write, read_file
 from gyrovae_tf.spec import RATE_TOLERANCE
 
 RESERVED = ("rate_hz", "units", "lsb")
+UNEVEN = "uneven_times_s"
+"""The key in the metadata of a recording whose times are uneven, as those of arrival are."""
 _LARGEST_META = 16 << 20  # bytes
 _SLOWEST, _FASTEST = 2, 20_000  # Hz
 _GIVE = "Give it with --rate-hz (rate_hz in Python)."
+_AT_FAULT = (
+    "If its clock is at fault, or samples were stamped as they arrived, give --rate-hz (rate_hz in Python); if that "
+    "does not help, remove the column of times, too, or call it what is no time, such as note."
+)
 _LIKE_G = (0.92, 1.08)  # g: what a sensor's offset and scale may be off
 _MOST_PULL = 200.0  # m/s^2 on average: what a shaft's sensor may feel
 _NAMED = 5  # recordings
@@ -130,7 +137,9 @@ class Recording:
         stated one, else the measured one, else `sample_rate_hz` of a `meta.json` in the file's folder or up to two
         above, else None. That `meta.json` also gives the units where the format leaves them open (else m/s^2).
         Measured is the mean step within segments (of dt the median). A segment starts where a step is not positive or
-        over 1.5 medians (whole ms: also over median + 1, so that 1.25 ms written as 1, 1, 1, 2 is no gap).
+        over 1.5 medians (whole ms: also over median + 1, so that 1.25 ms written as 1, 1, 1, 2 is no gap). Of a clock
+        that runs unevenly (`clock.Steps.jitter`), as of arrival, only long steps are gaps, and `metadata` says from
+        where on, in seconds, under "uneven_times_s".
         """
         path = Path(path)
         source = path.name
@@ -150,18 +159,21 @@ class Recording:
         else:
             motion = columns(table)
         samples = motion.samples * (motion.factor if units is None else 1.0)
-        rate, units = settled(
+        rate, units, times = settled(
             source,
             given=given,
             stated=stated,
-            measured=motion.measured_hz,
-            slack_ms=motion.slack_ms,
+            times=motion.times,
             tick_ms=motion.tick_ms,
             clock=motion.clock,
             path=path,
             units=units or motion.units,
         )
-        borders = [0, *(np.flatnonzero(motion.breaks) + 1).tolist(), len(samples)]
+        rest |= uneven(times, rate)
+        breaks = motion.breaks
+        if times is not None and motion.steps is not None:
+            breaks = breaks | times.gaps(motion.steps)
+        borders = [0, *(np.flatnonzero(breaks) + 1).tolist(), len(samples)]
         samples.flags.writeable = False  # nobody else has it: it need not be copied
         return cls(samples, rate, tuple(itertools.pairwise(borders)), source, units, lsb, metadata=rest)
 
@@ -281,8 +293,7 @@ def check_fits(known: Described, rate_hz: float, units: str) -> None:
             f"{known.source} was recorded at another rate than the detector was made for",
             expected=f"{rate_hz:g} Hz",
             received=f"{known.rate_hz:g} Hz",
-            remedy="Record at that rate. If its clock is at fault, remove the column of times, and give --rate-hz "
-            "(rate_hz in Python).",
+            remedy=f"Record at that rate. {_AT_FAULT}",
         )
     if known.units != units:
         raise GyrovaeError(
@@ -347,8 +358,7 @@ def too_short(window: int, longest: int, most: int | None = None, *, source: str
             "repeat, go back or jump, or its segments are short",
             expected=f"at least {window} samples without a gap",
             received=f"{longest} at the most, of {most} in all",
-            remedy="Record longer without gaps. If its clock is at fault, remove the column of times, or call it what "
-            "is no time, such as note, and give --rate-hz (rate_hz in Python).",
+            remedy=f"Record longer without gaps. {_AT_FAULT}",
         )
     return GyrovaeError(
         f"{what} for one window of {window}",
@@ -399,39 +409,52 @@ def settled(
     *,
     given: float | None,
     stated: float | None,
-    measured: float | None,
-    slack_ms: float,
+    times: Clock | None,
     tick_ms: float | None,
     clock: Clockwork | None,
     path: Path | None,
     units: str | None,
-) -> tuple[float | None, str]:
-    """A rate that is given, stated in the file, measured (to `slack_ms`), and units in; rate and units out.
+) -> tuple[float | None, str, Clock | None]:
+    """A rate that is given, stated in the file or measured by its times, and units in; rate, units and times out.
 
-    `measured` is as for timestamps in milliseconds; `tick_ms` says what they are in (see `header.Header`), and `clock`
+    `times` are as for timestamps in milliseconds; `tick_ms` says what they are in (see `header.Header`), and `clock`
     what they are called. What is open then a meta.json near `path` may say. Refuses what does not fit together, and
-    times that cannot be read where nothing else says the rate; see `Recording.read`.
+    times that cannot be read, or that samples share, where nothing else says the rate; see `Recording.read`.
     """
     named = clock is not None and clock.name is not None
     column = f"column {clock.name}, or call it what is no time, such as note" if clock and named else "last column"
     without = f"If its clock is at fault, remove the {column}, and give --rate-hz (rate_hz in Python)."
-    if measured:
-        measured = _measured(measured, tick_ms, given or stated, slack_ms)
-    rate = given or stated or measured
+    known, whose = given or stated, "given" if given else "stated in the file"
+    clocks = times
+    times, measured = _fitting(clocks, tick_ms, known)
+    if path is not None and not known and clocks and (clocks.shared or clocks.bursts):
+        found, _, file = _folder_meta(path)
+        other, gives = _fitting(clocks, tick_ms, found)
+        if found and other and gives and (clocks.shared or _fits(gives, found, other.slack_ms)):
+            known, whose, times, measured = found, f"stated in {file}", other, gives
+    rate = known or measured
     if given and stated:
         _check_rate(source, given, stated)
-    if rate and measured and not _fits(measured, rate, slack_ms):
+    if times and rate and measured and not _fits(measured, rate, times.slack_ms):
         raise GyrovaeError(
             f"{source}: its timestamps do not fit its rate",
-            expected=f"{rate:g} Hz ({'given' if given else 'stated in the file'})",
+            expected=f"{rate:g} Hz ({whose})",
             received=f"{measured:.5g} Hz (measured by its timestamps)",
             remedy=f"Correct the rate. {without}",
+        )
+    if times and times.shared and not known:
+        raise GyrovaeError(
+            f"{source}: samples share their times, so these do not say its rate",
+            expected="a time of its own for each sample, or a rate that is known",
+            received=f"{measured:.5g} samples a second, many of them at the same time",
+            remedy="If they are of one sensor, and its clock is coarse, give --rate-hz (rate_hz in Python). If they "
+            "are of several sensors, or written twice, make a file of one of each.",
         )
     if measured and rate == measured and not _SLOWEST <= measured <= _FASTEST:
         raise GyrovaeError(
             f"{source}: its timestamps give {measured:.5g} Hz",
             expected=f"{_SLOWEST} to {_FASTEST} Hz",
-            remedy=f"Say what its times are in by the column's name, such as time_s, time_us or time_ns. {without}",
+            remedy=f"Say what its times are in by the column's name, such as time_s, time_us or time_ns. {_AT_FAULT}",
         )
     if path is not None and (rate is None or units is None):
         folder_rate, folder_units, _ = _folder_meta(path)
@@ -445,15 +468,38 @@ def settled(
             received=clock.unread,
             remedy=_GIVE,
         )
-    return rate, units or "m/s^2"
+    return rate, units or "m/s^2", times
 
 
-def _measured(per_tick: float, tick_ms: float | None, rate: float | None, slack_ms: float) -> float:
+def uneven(times: Clock | None, rate: float | None) -> dict[str, float]:
+    """Times and a rate in, what a recording's metadata say of them out: of an uneven clock the longest step in seconds.
+
+    Gaps that are shorter cannot be told.
+    """
+    if times is None or not times.uneven or not times.measured_hz or rate is None:
+        return {}
+    return {UNEVEN: round(times.longest * times.measured_hz / 1000 / rate, 4)}
+
+
+def _fitting(times: Clock | None, tick_ms: float | None, rate: float | None) -> tuple[Clock | None, float | None]:
+    """Times, and what they are in, in; they, or what they say of bursts, whichever fits a rate, and their own out."""
+    found = [
+        (clock, _measured(clock.measured_hz, tick_ms, rate, clock.slack_ms))
+        for clock in (times, times.bursts if times else None)
+        if clock is not None
+    ]
+    fits = [(clock, hz) for clock, hz in found if rate and hz and _fits(hz, rate, clock.slack_ms)]
+    return (fits or found or [(None, None)])[0]
+
+
+def _measured(per_tick: float | None, tick_ms: float | None, rate: float | None, slack_ms: float) -> float | None:
     """The rate that timestamps give as milliseconds, what they are in, and a known rate in; the rate they give out.
 
     Where nothing says what they are in, it is milliseconds, seconds, microseconds or nanoseconds: the first that fits
     the known rate, or else gives a likely one, or else one that can be.
     """
+    if per_tick is None:
+        return None
     if tick_ms is not None:
         return per_tick / tick_ms
     could_be = [per_tick / tick for tick in (1.0, 1000.0, 1e-3, 1e-6)]

@@ -210,6 +210,15 @@ def test_a_count_that_nobody_stated_is_told(
     assert Dataset.load(tmp_path / "d").notes == made.notes
 
 
+def test_times_that_run_unevenly_are_told() -> None:
+    late = noise([4000], lsb=0.0048, metadata={"uneven_times_s": 0.056}, source="late.csv")
+    made = preprocess([late, noise([4000], lsb=0.0048, metadata={"uneven_times_s": "no number"})], window=64)
+    assert made.notes == (
+        "The times of 1 of 2 recordings run unevenly, as those of arrival do (late.csv): samples are taken for evenly "
+        "spaced, and gaps of less than 0.056 s are not seen.",
+    )
+
+
 def test_recordings_of_a_fault_are_told() -> None:
     fault = noise([4000], lsb=0.0048, metadata={"fault": "imbalance"}, source="odd.csv")
     made = preprocess([fault, noise([4000], lsb=0.0048, metadata={"fault": None})], window=64)
@@ -305,7 +314,7 @@ def test_what_is_wrong_with_the_samples_is_told_before_any_training(
             {},
             "too few samples for one window of 64: gaps cut the recording into short stretches, as its times repeat, "
             "go back or jump, or its segments are short; expected at least 64 samples without a gap, received 63 at "
-            "the most, of 126 in all\nRecord longer without gaps. If its clock is at fault, remove the column",
+            "the most, of 126 in all\nRecord longer without gaps. If its clock is at fault, or samples were stamped",
         ),
         (noise([64]), {}, "too few samples: 64 give 1 windows of 64 to train on and 0 to hold back"),
         (noise([300]), {}, "too few samples: 300 give .* at least 16 and 4"),

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FLOORS = (  # from the bottom; a folder stands for the modules in it
     (
         *("errors", "spec", "recording", "bundle", "calibration", "tflite", "csvtable", "version", "contract"),
-        *("temporary", "header", "arguments", "wording"),
+        *("temporary", "header", "arguments", "wording", "clock"),
         *("stockspec", "stockbundle"),
         *("litert", "arena", "espnn", "golden_npz", "ctext", "operators", "findings", "patterns", "target", "hazards"),
         *("npy", "upgrade", "chunks", "csvrows", "csvchunks", "parquetchunks", "ranking", "fleettable"),

@@ -384,7 +384,7 @@ def test_times_that_cannot_be_read_are_ignored_where_the_rate_is_known_and_told_
     )
 
 
-def test_whole_seconds_do_not_fit_a_given_rate(file):
+def test_a_few_whole_seconds_do_not_fit_a_given_rate(file):
     assert refusal(file(edge_impulse(0, 0, 0, 1, 1, 1, 2).replace("timestamp", "Time")), rate_hz=200) == (
         "r.csv: its timestamps do not fit its rate; expected 200 Hz (given), "
         "received 1000 Hz (measured by its timestamps)\n"
@@ -393,10 +393,81 @@ def test_whole_seconds_do_not_fit_a_given_rate(file):
     )
 
 
+def test_times_that_jitter_are_no_gaps_and_a_long_step_still_is(file):
+    jitter = [0, 4, -3, 3, -4]  # ms: steps of 14, 3, 16, 3 and 14
+    stamps = [10 * i + jitter[i % 5] + (100 if i >= 150 else 0) for i in range(300)]
+    recording = Recording.read(file(edge_impulse(*stamps)))
+    assert recording.rate_hz == pytest.approx(100, rel=0.01)
+    assert recording.segments == ((0, 150), (150, 300))
+    assert recording.metadata == {"uneven_times_s": pytest.approx(0.056, rel=0.01)}  # four typical steps, of 14 ms
+
+
+def test_losses_are_gaps_whatever_their_number(file):
+    """Nothing makes up for them, so the clock is even."""
+    assert Recording.read(file(edge_impulse(0, 10, 50))).segments == ((0, 2), (2, 3))
+    stamps = [10 * i for i in range(300) if i % 3]
+    recording = Recording.read(file(edge_impulse(*stamps)))
+    assert recording.segments == tuple((2 * i, 2 * i + 2) for i in range(100))
+    assert recording.metadata == {}
+
+
+def test_a_clock_that_was_set_back_is_a_gap_in_times_that_jitter(file):
+    half = [10 * i + [0, 4, -3, 3, -4][i % 5] for i in range(30)]
+    recording = Recording.read(file(edge_impulse(*half, *half)))
+    assert recording.segments == ((0, 30), (30, 60))
+
+
+def test_samples_that_share_their_times_need_a_rate_that_fits(file):
+    path = file(edge_impulse(*(i // 20 for i in range(80))).replace("timestamp", "time_s"))  # 20 Hz
+    assert refusal(path) == (
+        "r.csv: samples share their times, so these do not say its rate; expected a time of its own for each sample, "
+        "or a rate that is known, received 26.333 samples a second, many of them at the same time\n"
+        "If they are of one sensor, and its clock is coarse, give --rate-hz (rate_hz in Python). If they are of "
+        "several sensors, or written twice, make a file of one of each."
+    )
+    assert "do not fit its rate; expected 20 Hz (given), received 26.333 Hz" in refusal(path, rate_hz=20)
+    path = file(edge_impulse(*(i // 20 for i in range(20 * 40))).replace("timestamp", "time_s"))
+    recording = Recording.read(path, rate_hz=20)
+    assert (recording.rate_hz, recording.segments) == (20.0, ((0, 800),))
+    assert recording.metadata["uneven_times_s"] == pytest.approx(4, rel=0.03)
+
+
+def bursts(folder: Path, name: str = "r.csv") -> Path:
+    """4,000 samples of 100 Hz that arrive ten at once, a tenth of a millisecond from one another."""
+    stamps = (100 * (i // 10) + 0.1 * (i % 10) for i in range(4000))
+    (folder / name).write_text("time_ms,x,y,z\n" + "".join(f"{stamp:.1f},1,2,3\n" for stamp in stamps))
+    return folder / name
+
+
+def test_bursts_of_arrival_are_told_by_a_rate_that_is_known(tmp_path):
+    path = bursts(tmp_path)
+    assert Recording.read(path).segments[:2] == ((0, 10), (10, 20))  # as what such a file looks like: 10 kHz and pauses
+    recording = Recording.read(path, rate_hz=100)
+    assert (recording.rate_hz, recording.segments) == (100.0, ((0, 4000),))
+    assert recording.metadata == {"uneven_times_s": pytest.approx(0.4, rel=0.02)}
+    (tmp_path / "meta.json").write_text('{"sample_rate_hz": 100}')
+    assert Recording.read(path).segments == ((0, 4000),)
+    (tmp_path / "meta.json").write_text('{"sample_rate_hz": 300}')  # fits neither
+    assert Recording.read(path).rate_hz == pytest.approx(10_000)
+    with pytest.raises(GyrovaeError, match=r"expected 300 Hz \(given\), received 10000 Hz"):
+        Recording.read(path, rate_hz=300)
+
+
+def test_bursts_of_a_sensor_that_sleeps_are_not_taken_for_arrival(tmp_path):
+    """200 samples of 100 Hz each ten seconds: the rate that is known fits their own steps."""
+    path = tmp_path / "r.csv"
+    stamps = (10_000 * (i // 200) + 10 * (i % 200) for i in range(2000))
+    path.write_text("timestamp,x,y,z\n" + "".join(f"{stamp},1,2,3\n" for stamp in stamps))
+    for rate_hz in (None, 100):
+        recording = Recording.read(path, rate_hz=rate_hz)
+        assert (recording.rate_hz, len(recording.segments), recording.metadata) == (100.0, 10, {})
+
+
 def test_timestamps_that_give_no_rate_that_can_be_are_refused(file):
     remedy = (
         "Say what its times are in by the column's name, such as time_s, time_us or time_ns. If its clock is at fault, "
-        "remove the column timestamp, or call it what is no time, such as note, and give --rate-hz (rate_hz in Python)."
+        "or samples were stamped as they arrived, give --rate-hz (rate_hz in Python); if that does not help, remove "
+        "the column of times, too, or call it what is no time, such as note."
     )
     assert refusal(file(edge_impulse(0, 1e-5, 2e-5))) == (
         f"r.csv: its timestamps give 1e+08 Hz; expected 2 to 20000 Hz\n{remedy}"
@@ -581,8 +652,9 @@ def test_a_recording_must_fit_a_detector():
         (None, "m/s^2", "a: nothing says its sample rate; expected 200 Hz, which the detector was made for\n"
          "Give it with --rate-hz (rate_hz in Python)."),
         (100.0, "m/s^2", "a was recorded at another rate than the detector was made for; expected 200 Hz, "
-         "received 100 Hz\nRecord at that rate. If its clock is at fault, remove the column of times, and give "
-         "--rate-hz (rate_hz in Python)."),
+         "received 100 Hz\nRecord at that rate. If its clock is at fault, or samples were stamped as they arrived, "
+         "give --rate-hz (rate_hz in Python); if that does not help, remove the column of times, too, or call it what "
+         "is no time, such as note."),
         (200.0, "rad/s", "a is in other units than the detector was made for; expected m/s^2, received rad/s\n"
          "Give recordings in those units. (Columns that are called x (g), y (g), z (g) become m/s^2.)"),
     ]:  # fmt: skip

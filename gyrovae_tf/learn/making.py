@@ -20,7 +20,7 @@ from gyrovae_tf.learn.preparing import ROWS, Portion, Stretch, Surveyed, look, s
 from gyrovae_tf.learn.rows import shard_of, spread
 from gyrovae_tf.learn.stored import MARKER, shard_name, write_npy
 from gyrovae_tf.parts import PLAN, Parts
-from gyrovae_tf.recording import Recording
+from gyrovae_tf.recording import UNEVEN, Recording
 from gyrovae_tf.scoring import stamp
 from gyrovae_tf.signal import frontend
 from gyrovae_tf.spec import LSB_TOLERANCE, Spec
@@ -87,6 +87,14 @@ def notes_on(
         notes.append(
             f"One count is {given:g} {units}, as given, though recordings say {sizes} {units}: a device that measures "
             "in those counts refuses the detector."
+        )
+    said = {recording.stream.source: recording.stream.facts.metadata.get(UNEVEN) for recording in known}
+    uneven = {name: value for name, value in said.items() if isinstance(value, float)}
+    if uneven:
+        notes.append(
+            f"The times of {len(uneven)} of {len(known)} recordings run unevenly, as those of arrival do "
+            f"({', '.join(list(uneven)[:_NAMED])}{', ...' if len(uneven) > _NAMED else ''}): samples are taken for "
+            f"evenly spaced, and gaps of less than {max(uneven.values()):.2g} s are not seen."
         )
     faults = [recording.stream.source for recording in known if recording.stream.facts.metadata.get("fault")]
     if faults:
