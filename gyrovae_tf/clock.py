@@ -13,13 +13,14 @@ Floats = NDArray[np.float64]
 _DISTINCT = 1 << 20  # steps between two samples that are told apart exactly
 _COARSE = np.int64(-1 << 32)  # keeps the first 20 bits of a float64's fraction: a millionth of its value
 _FEWEST = 32  # steps: of fewer it is not told how they differ
-_PAUSE = 20  # median or usual steps: what is longer is no jitter
-_USUAL = 0.995  # of all steps: bursts of 200 samples
-_BROKEN = 1e-3  # of all steps: where fewer are gaps, nothing is lost by taking them for what they look like
+_PAUSE = 100  # median steps: what is longer is no lateness
+_USUAL = 0.995  # of all steps: bursts of 200 samples ...
+_PAUSE_OF_BURSTS = 20  # ... and the longest between two, in the longest usual step
 _SKEWED = 1.25  # medians: where the mean is larger, more is lost than is late
-_MADE_UP = 0.25  # of what long steps have too much: that short ones have too little tells jitter from losses
-_REACH = 4  # of an uneven clock's typical step, by time: what is longer is a gap
-_SHARED = 0.1  # of all steps of an uneven clock: from so many that are none on, samples share their times
+_MADE_UP = 0.25  # of what long steps have too much: that short ones have too little tells lateness from losses
+_RARE = 1e-3  # of all steps: nothing is lost by taking so few for what they look like
+_MANY = 0.01  # of all steps: from so many short ones on an even clock gives another rate
+_REACH = 4  # of a late clock's typical step, by time: what is longer is a gap, but where that is usual
 
 
 class Steps:
@@ -79,8 +80,8 @@ class Steps:
         kept = (self._values > above) & (self._values <= longest)
         return float(self._counts[kept].sum() / self._counts.sum())
 
-    def jitter(self, back: float, pause: float, slowest: float) -> float | None:
-        """The longest step that is no gap of a clock that runs unevenly; None: it runs evenly, but for what is lost.
+    def late(self, back: float, pause: float, slowest: float) -> tuple[float, float, float] | None:
+        """Mean step, longest that is no gap, and the share of short ones, of a clock of arrival; None: it is none.
 
         Steps back by `back` and more, and those longer than `pause`, are not looked at; the mean of the others is at
         most `slowest`. Samples that are stamped as they arrive, or by a coarse clock, come in steps too long that
@@ -88,18 +89,22 @@ class Steps:
         """
         kept = (self._values > -back) & (self._values <= pause)
         values, counts = self._values[kept], self._counts[kept]
-        if counts.sum() < _FEWEST:
+        number = int(counts.sum())
+        if number < _FEWEST:
             return None
         total = values * counts
-        mean = math.fsum(total) / int(counts.sum())
+        mean = math.fsum(total) / number
+        if not 0 < mean <= slowest:
+            return None
         short, long = values < mean / 2, values > 1.5 * mean
         missing = math.fsum((mean - values[short]) * counts[short])
         excess = math.fsum((values[long] - mean) * counts[long])
-        if not 0 < mean <= slowest or not excess or missing < _MADE_UP * excess:
+        behind = float(counts[short].sum() / number)
+        if behind < _RARE or missing < _MADE_UP * excess:
             return None
         passed = np.cumsum(np.maximum(total, 0.0))
-        typical = float(values[np.searchsorted(passed, passed[-1] / 2)])
-        return _REACH * typical
+        reach = _REACH * float(values[np.searchsorted(passed, passed[-1] / 2)])
+        return mean, reach if counts[values > reach].sum() < _RARE * number else pause, behind
 
 
 class Clock(NamedTuple):
@@ -113,12 +118,15 @@ class Clock(NamedTuple):
     """None where no step is above 0."""
     slack_ms: float = 0.0
     """What dt, in whole milliseconds, may be off."""
-    uneven: bool = False
-    """Whether its steps differ so much that gaps up to `longest` cannot be told from them."""
-    shared: bool = False
-    """Whether many samples share their times with others, as those of a coarse clock, or of several sensors, do."""
+    behind: float = 0.0
+    """Of a clock that runs unevenly, as of arrival: the share of samples that follow right behind another, or with it.
+
+    Gaps up to `longest` cannot be told from its steps.
+    """
+    late: Clock | None = None
+    """The same times, if samples were stamped somewhat late."""
     bursts: Clock | None = None
-    """What they say if samples were stamped as they arrived, some at once: true where a known rate fits this alone."""
+    """The same times, if samples were stamped as they arrived, many at once: what they look like is another rate."""
 
     @classmethod
     def of(cls, steps: Steps, *, fractional: bool, is_dt: bool) -> Clock:
@@ -129,21 +137,20 @@ class Clock(NamedTuple):
         longest = longest_step(median, fractional=fractional)
         if is_dt:  # cut to whole ms at each sample, which does not average out
             return cls(0.0, longest, 1000 / median, 1.0)
-        bursts = cls._uneven(steps, median, longest, steps.usual(), math.inf)
-        broken = 1 - steps.share(0.0, longest) >= _BROKEN
-        if broken and (found := cls._uneven(steps, median, longest, median, _SKEWED * median)):
-            return found._replace(bursts=bursts)
-        return cls(0.0, longest, 1000 / steps.mean(0.0, longest), bursts=bursts)
+        even = cls(0.0, longest, 1000 / steps.mean(0.0, longest))
+        if 1 - steps.share(0.0, longest) < _RARE:
+            return even
+        found = (
+            steps.late(median, _PAUSE * median, _SKEWED * median),
+            steps.late(median, _PAUSE_OF_BURSTS * steps.usual(), math.inf),
+        )
+        late, bursts = (one and cls(-median, max(one[1], longest), 1000 / one[0], behind=one[2]) for one in found)
+        return even._replace(late=late, bursts=bursts)
 
-    @classmethod
-    def _uneven(cls, steps: Steps, median: float, longest: float, usual: float, slowest: float) -> Clock | None:
-        """The clock that steps give if they are uneven, up to some usual ones; None: they are not."""
-        reach = steps.jitter(median, _PAUSE * usual, slowest)
-        if reach is None:
-            return None
-        reach = max(reach, longest)
-        shared = steps.share(-math.ulp(0.0), 0.0) >= _SHARED
-        return cls(-median, reach, 1000 / steps.mean(-median, reach), uneven=True, shared=shared)
+    @property
+    def unsure(self) -> bool:
+        """Whether so many samples follow right behind others that their steps do not say the rate."""
+        return self.late is not None and self.late.behind >= _MANY
 
     def gaps(self, steps: Floats) -> NDArray[np.bool_]:
         """Steps in, which of them are gaps out."""

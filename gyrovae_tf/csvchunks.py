@@ -23,6 +23,7 @@ from gyrovae_tf.clock import Clock
 from gyrovae_tf.csvrows import Layout, Watched, changed, numbers_of
 from gyrovae_tf.csvtable import (
     FLATTENED,
+    HEAD,
     JOURNAL,
     LATEST,
     Floats,
@@ -46,6 +47,7 @@ from gyrovae_tf.recording import RESERVED, settled, stated_by, uneven
 CHUNK = 4 << 20
 """Bytes that are read at a time."""
 _LONGEST_LINE = 256 << 20  # bytes
+_LONGEST_HEAD = 1 << 20
 _ROW = re.compile(rb"(?m)^[ \t]*[^#\s].*$")
 
 
@@ -158,15 +160,15 @@ class CsvChunks:
     # --- the head and the layout
 
     def _head(self) -> tuple[dict[str, Any], int, Layout]:
-        """Metadata, the line where the table begins, and the layout that its first two rows tell."""
+        """Metadata, the line where the table begins, and the layout that its first rows tell."""
         text, ends = b"", list[int]()
         for chunk in self._lines():
-            ends += [len(text) + found.end() for found in itertools.islice(_ROW.finditer(chunk.text), 2)]
+            ends += [len(text) + found.end() for found in itertools.islice(_ROW.finditer(chunk.text), HEAD)]
             text += chunk.text
-            if len(ends) > 1:
+            if len(ends) >= HEAD or (len(ends) > 1 and len(text) > _LONGEST_HEAD):
                 break
         metadata, start, line = read_head(text, self._source)
-        table = read_table(text[start : ends[1] if len(ends) > 1 else None], line, self._source)
+        table = read_table(text[start : ends[:HEAD][-1] if ends else None], line, self._source)
         if table.names is None and table.fields[-1] >= FLATTENED:
             return metadata, line, self._flat(table)
         motion, names = columns(table.rows(0, 1)), table.names
@@ -180,7 +182,7 @@ class CsvChunks:
         return metadata, line, changed(found, **told)
 
     def _flat(self, table: Table) -> Layout:
-        """As `csvtable.flattened`, from the first two rows."""
+        """As `csvtable.flattened`, from the first rows."""
         kept, width = flat_shape(table)
         found = Layout(table.delimiter, None, int(table.fields[-1]), flat=True)
         return changed(found, kept=kept, skipped=len(table.row(0)) - kept, may_hold_dt=width % 4 == 0)

@@ -46,6 +46,8 @@ _ARCHIVES = {
 }
 _SAVE = "Save it as CSV UTF-8 in the program that it comes from, or in an editor or a spreadsheet."
 _ABOVE = "Where lines stand above the names of the columns, remove those lines."
+HEAD = 9
+"""Rows, with that of the names, that tell what a file holds."""
 FLATTENED = 15  # values a row; fewer could be an accelerometer beside a gyroscope
 
 
@@ -223,9 +225,13 @@ def read_table(body: bytes, line: int, source: str) -> Table:
         raise _no_samples(source)
     found = table.row(0)
     names = [text.decode().lower() for text in found]
-    values = table.row(1) if len(table.lines) > 1 else []
+
+    def kind(index: int) -> Kind:
+        rows = map(table.row, range(1, min(len(table.lines), HEAD)))
+        return kind_of([row[index] for row in rows if index < len(row)])
+
     try:
-        header = read_header(names, lambda index: kind_of(values[index]) if index < len(values) else "nothing")
+        header = read_header(names, kind)
     except ValueError as error:
         raise GyrovaeError(f"{source}: {error}") from None
     if header is not None:
@@ -267,12 +273,18 @@ def other_width(source: str, line: int, expected: int, received: int, *, decimal
     )
 
 
-def kind_of(value: bytes) -> Kind:
-    """The first value of a column in, what it holds out. Whole seconds are no times here: they part no samples."""
+def kind_of(values: Sequence[bytes]) -> Kind:
+    """The first values of a column in, what it holds out. Whole seconds alone are no times: they part no samples.
+
+    One among others is, as some programs leave out a part that is zero.
+    """
+    if not values:
+        return "nothing"
+    value = values[0]
     if NUMBER.fullmatch(value):
         return "number"
-    found = _WRITTEN.fullmatch(value.decode())
-    if found and found["part"]:
+    found = [_WRITTEN.fullmatch(text.decode()) for text in values]
+    if found[0] and any(time and time["part"] for time in found):
         return "time"
     # What numbers look like where one is missing, or is written with a comma.
     return "nothing" if re.fullmatch(rb"|[+-]?(nan|inf|infinity|\d+,\d+)", value, re.IGNORECASE) else "text"

@@ -194,9 +194,12 @@ class ParquetChunks:
         if not types.is_timestamp(column.type):
             return self._numbers(columns, self._time, LATEST, row)
         self._refuse_nulls(column, self._time, row)
-        unit = {"s": 1000.0, "ms": 1.0, "us": 1e-3, "ns": 1e-6}[column.type.unit]
-        ticks: Floats = column.cast(optional("pyarrow").int64()).to_numpy(zero_copy_only=False) * unit
-        return ticks
+        ticks = column.cast(optional("pyarrow").int64()).to_numpy(zero_copy_only=False)
+        if column.type.unit == "s":
+            return np.asarray(ticks * 1000.0, np.float64)
+        unit = {"ms": 1, "us": 1000, "ns": 1_000_000}[column.type.unit]
+        # Whole milliseconds stay whole: float64 does not hold nanoseconds since 1970.
+        return np.asarray(ticks // unit + (ticks % unit) / unit, np.float64)
 
     def _numbers(self, columns: Any, name: str, largest: float, row: int) -> Floats:
         """A column as float64; refuses what is no number or beyond `largest`."""

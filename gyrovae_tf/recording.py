@@ -57,7 +57,7 @@ from gyrovae_tf.errors import GyrovaeError, atomic_write, read_file
 from gyrovae_tf.spec import RATE_TOLERANCE
 
 RESERVED = ("rate_hz", "units", "lsb")
-UNEVEN = "uneven_times_s"
+UNEVEN = "uneven_times"
 """The key in the metadata of a recording whose times are uneven, as those of arrival are."""
 _LARGEST_META = 16 << 20  # bytes
 _SLOWEST, _FASTEST = 2, 20_000  # Hz
@@ -138,8 +138,8 @@ class Recording:
         above, else None. That `meta.json` also gives the units where the format leaves them open (else m/s^2).
         Measured is the mean step within segments (of dt the median). A segment starts where a step is not positive or
         over 1.5 medians (whole ms: also over median + 1, so that 1.25 ms written as 1, 1, 1, 2 is no gap). Of a clock
-        that runs unevenly (`clock.Steps.jitter`), as of arrival, only long steps are gaps, and `metadata` says from
-        where on, in seconds, under "uneven_times_s".
+        that runs unevenly, as of arrival or a coarse one, only long steps are gaps, and `metadata` says from where on
+        (`uneven`); where that is so of one step in a hundred and more, the rate must be known.
         """
         path = Path(path)
         source = path.name
@@ -427,10 +427,10 @@ def settled(
     known, whose = given or stated, "given" if given else "stated in the file"
     clocks = times
     times, measured = _fitting(clocks, tick_ms, known)
-    if path is not None and not known and clocks and (clocks.shared or clocks.bursts):
+    if path is not None and not known and clocks and (clocks.unsure or clocks.bursts):
         found, _, file = _folder_meta(path)
         other, gives = _fitting(clocks, tick_ms, found)
-        if found and other and gives and (clocks.shared or _fits(gives, found, other.slack_ms)):
+        if found and other and gives and (clocks.unsure or _fits(gives, found, other.slack_ms)):
             known, whose, times, measured = found, f"stated in {file}", other, gives
     rate = known or measured
     if given and stated:
@@ -442,13 +442,15 @@ def settled(
             received=f"{measured:.5g} Hz (measured by its timestamps)",
             remedy=f"Correct the rate. {without}",
         )
-    if times and times.shared and not known:
+    if clocks and clocks.unsure and clocks.late and not known:
+        whole = clocks.bursts or clocks.late
+        mean = _measured(whole.measured_hz, tick_ms, None, 0.0)
         raise GyrovaeError(
-            f"{source}: samples share their times, so these do not say its rate",
-            expected="a time of its own for each sample, or a rate that is known",
-            received=f"{measured:.5g} samples a second, many of them at the same time",
-            remedy="If they are of one sensor, and its clock is coarse, give --rate-hz (rate_hz in Python). If they "
-            "are of several sensors, or written twice, make a file of one of each.",
+            f"{source}: its times run so unevenly that they do not say its rate",
+            expected="samples that follow one another in even steps, or a rate that is known",
+            received=f"{mean:.5g} a second on the whole, {100 * whole.behind:.0f} % right behind another, or with it",
+            remedy="If they are of one sensor, and were stamped as they arrived or by a coarse clock, give --rate-hz "
+            "(rate_hz in Python). If they are of several sensors, or written twice, make a file of one of each.",
         )
     if measured and rate == measured and not _SLOWEST <= measured <= _FASTEST:
         raise GyrovaeError(
@@ -471,25 +473,33 @@ def settled(
     return rate, units or "m/s^2", times
 
 
-def uneven(times: Clock | None, rate: float | None) -> dict[str, float]:
-    """Times and a rate in, what a recording's metadata say of them out: of an uneven clock the longest step in seconds.
+def uneven(times: Clock | None, rate: float | None) -> dict[str, Any]:
+    """Times and a rate in, what a recording's metadata say of them out, if they run unevenly.
 
-    Gaps that are shorter cannot be told.
+    Under "uneven_times": `rate_hz`, the samples a second on the whole, and `gap_s`, the longest step in seconds that is
+    no gap: shorter ones cannot be told. In seconds and Hz that fit the rate.
     """
-    if times is None or not times.uneven or not times.measured_hz or rate is None:
+    if times is None or not times.behind or not times.measured_hz or rate is None:
         return {}
-    return {UNEVEN: round(times.longest * times.measured_hz / 1000 / rate, 4)}
+    steps = times.longest * times.measured_hz / 1000
+    # A clock may be in any unit: of what it gives the one counts that fits the rate.
+    hz = min((times.measured_hz * unit for unit in (1.0, 1e-3, 1e3, 1e6)), key=lambda hz: abs(math.log(hz / rate)))
+    return {UNEVEN: {"rate_hz": round(hz, 3), "gap_s": round(steps / hz, 4)}}
 
 
 def _fitting(times: Clock | None, tick_ms: float | None, rate: float | None) -> tuple[Clock | None, float | None]:
-    """Times, and what they are in, in; they, or what they say of bursts, whichever fits a rate, and their own out."""
-    found = [
-        (clock, _measured(clock.measured_hz, tick_ms, rate, clock.slack_ms))
-        for clock in (times, times.bursts if times else None)
-        if clock is not None
-    ]
-    fits = [(clock, hz) for clock, hz in found if rate and hz and _fits(hz, rate, clock.slack_ms)]
-    return (fits or found or [(None, None)])[0]
+    """Times, and what they are in, in; what of them fits a rate, if anything does, and the rate that it gives out.
+
+    Samples that may have been late must fit to 2 %, as some of them may be lost instead, before others may to 5 %.
+    """
+    if times is None:
+        return None, None
+    ways = [(times.late, RATE_TOLERANCE), (times, math.inf), (times.late, math.inf), (times.bursts, math.inf)]
+    for clock, tolerance in ways if rate else ():
+        hz = clock and _measured(clock.measured_hz, tick_ms, rate, clock.slack_ms)
+        if clock and hz and rate and _fits(hz, rate, clock.slack_ms) and abs(hz / rate - 1) <= tolerance:
+            return clock, hz
+    return times, _measured(times.measured_hz, tick_ms, rate, times.slack_ms)
 
 
 def _measured(per_tick: float | None, tick_ms: float | None, rate: float | None, slack_ms: float) -> float | None:

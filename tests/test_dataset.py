@@ -211,11 +211,11 @@ def test_a_count_that_nobody_stated_is_told(
 
 
 def test_times_that_run_unevenly_are_told() -> None:
-    late = noise([4000], lsb=0.0048, metadata={"uneven_times_s": 0.056}, source="late.csv")
-    made = preprocess([late, noise([4000], lsb=0.0048, metadata={"uneven_times_s": "no number"})], window=64)
+    late = noise([4000], lsb=0.0048, metadata={"uneven_times": {"rate_hz": 200.1, "gap_s": 0.1}}, source="late.csv")
+    made = preprocess([late, noise([4000], lsb=0.0048)], window=64)
     assert made.notes == (
-        "The times of 1 of 2 recordings run unevenly, as those of arrival do (late.csv): samples are taken for evenly "
-        "spaced, and gaps of less than 0.056 s are not seen.",
+        "The times of 1 of 2 recordings run unevenly, as those of arrival do: late.csv. Samples are taken for evenly "
+        "spaced; short gaps are not seen.",
     )
 
 

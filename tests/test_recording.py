@@ -393,13 +393,34 @@ def test_a_few_whole_seconds_do_not_fit_a_given_rate(file):
     )
 
 
+JITTER = [0, 0, 4, -3, 0, 0, -4, 4]  # ms: steps of 10, 14, 3, 13, 10, 6, 18 and 6 where 10 are meant
+
+
 def test_times_that_jitter_are_no_gaps_and_a_long_step_still_is(file):
-    jitter = [0, 4, -3, 3, -4]  # ms: steps of 14, 3, 16, 3 and 14
-    stamps = [10 * i + jitter[i % 5] + (100 if i >= 150 else 0) for i in range(300)]
-    recording = Recording.read(file(edge_impulse(*stamps)))
-    assert recording.rate_hz == pytest.approx(100, rel=0.01)
-    assert recording.segments == ((0, 150), (150, 300))
-    assert recording.metadata == {"uneven_times_s": pytest.approx(0.056, rel=0.01)}  # four typical steps, of 14 ms
+    stamps = [10 * i + JITTER[i % 8] + (100 if i >= 150 else 0) for i in range(300)]
+    path = file(edge_impulse(*stamps))
+    recording = Recording.read(path, rate_hz=100)
+    assert recording.segments == ((0, 300),)  # 0.1 s may be lateness; a second is not
+    assert recording.metadata == {"uneven_times": {"rate_hz": 96.858, "gap_s": 1.0}}
+    stamps = [10 * i + JITTER[i % 8] + (2000 if i >= 150 else 0) for i in range(300)]
+    assert Recording.read(file(edge_impulse(*stamps)), rate_hz=100).segments == ((0, 150), (150, 300))
+
+
+def test_the_rate_of_times_that_jitter_must_be_known(file):
+    stamps = [10 * i + JITTER[i % 8] for i in range(300)]
+    path = file(edge_impulse(*stamps))
+    assert refusal(path) == (
+        "r.csv: its times run so unevenly that they do not say its rate; expected samples that follow one another in "
+        "even steps, or a rate that is known, received 100.1 a second on the whole, 13 % right behind another, or with "
+        "it\nIf they are of one sensor, and were stamped as they arrived or by a coarse clock, give --rate-hz (rate_hz "
+        "in Python). If they are of several sensors, or written twice, make a file of one of each."
+    )
+    assert "do not fit its rate; expected 90 Hz (given)" in refusal(path, rate_hz=90)
+    assert Recording.read(path, rate_hz=100).metadata == {"uneven_times": {"rate_hz": 100.1, "gap_s": 0.052}}
+    path.with_name("meta.json").write_text('{"sample_rate_hz": 100}')
+    assert Recording.read(path).rate_hz == 100.0
+    path.with_name("meta.json").write_text('{"sample_rate_hz": 120}')
+    assert "do not fit its rate; expected 120 Hz (stated in " in refusal(path)
 
 
 def test_losses_are_gaps_whatever_their_number(file):
@@ -411,32 +432,61 @@ def test_losses_are_gaps_whatever_their_number(file):
     assert recording.metadata == {}
 
 
+def test_losses_are_gaps_among_times_that_jitter_too(file):
+    """A rate that is known tells that samples are missing: 10 % here."""
+    stamps = [10 * i + (6 if i % 20 == 7 else 0) for i in range(3000) if i % 10]
+    path = file(edge_impulse(*stamps))
+    assert "received 90.0" in refusal(path)
+    recording = Recording.read(path, rate_hz=100)
+    assert max(stop - start for start, stop in recording.segments) == 9
+
+
+def test_a_few_late_samples_are_no_matter(file):
+    """One of 200 is 6 ms late: a rate that is known is not needed, and says that these are no gaps."""
+    path = file(edge_impulse(*(10 * i + (6 if i % 200 == 100 else 0) for i in range(1000))))
+    recording = Recording.read(path)
+    assert recording.rate_hz == pytest.approx(100, rel=0.005)
+    assert recording.segments[:2] == ((0, 100), (100, 300))
+    assert Recording.read(path, rate_hz=100).segments == ((0, 1000),)
+
+
 def test_a_clock_that_was_set_back_is_a_gap_in_times_that_jitter(file):
-    half = [10 * i + [0, 4, -3, 3, -4][i % 5] for i in range(30)]
-    recording = Recording.read(file(edge_impulse(*half, *half)))
-    assert recording.segments == ((0, 30), (30, 60))
+    half = [10 * i + JITTER[i % 8] for i in range(30)]
+    assert Recording.read(file(edge_impulse(*half, *half)), rate_hz=100).segments == ((0, 30), (30, 60))
 
 
-def test_samples_that_share_their_times_need_a_rate_that_fits(file):
-    path = file(edge_impulse(*(i // 20 for i in range(80))).replace("timestamp", "time_s"))  # 20 Hz
-    assert refusal(path) == (
-        "r.csv: samples share their times, so these do not say its rate; expected a time of its own for each sample, "
-        "or a rate that is known, received 26.333 samples a second, many of them at the same time\n"
-        "If they are of one sensor, and its clock is coarse, give --rate-hz (rate_hz in Python). If they are of "
-        "several sensors, or written twice, make a file of one of each."
-    )
-    assert "do not fit its rate; expected 20 Hz (given), received 26.333 Hz" in refusal(path, rate_hz=20)
-    path = file(edge_impulse(*(i // 20 for i in range(20 * 40))).replace("timestamp", "time_s"))
-    recording = Recording.read(path, rate_hz=20)
-    assert (recording.rate_hz, recording.segments) == (20.0, ((0, 800),))
-    assert recording.metadata["uneven_times_s"] == pytest.approx(4, rel=0.03)
+def test_a_reader_that_stalls_and_catches_up_loses_nothing(file):
+    """100 Hz; each second the first ten samples arrive at its tenth, half a millisecond apart."""
+    stamps = [max(10 * i, 1000 * (i // 100) + 100 + 0.5 * (i % 100)) for i in range(1000)]
+    path = file(edge_impulse(*stamps))
+    assert "received 101.01 a second on the whole, 10 % right behind another, or with it" in refusal(path)
+    recording = Recording.read(path, rate_hz=100)
+    assert (recording.rate_hz, recording.segments) == (100.0, ((0, 1000),))
 
 
-def bursts(folder: Path, name: str = "r.csv") -> Path:
+@pytest.mark.parametrize(("rate_hz", "tick"), [(1125, 1), (1344, 1), (3200, 1), (104, 10), (119, 10), (20, 1000)])
+def test_a_coarse_clock_and_a_rate_that_is_known(file, rate_hz, tick):
+    path = file(edge_impulse(*(int(1000 * i / rate_hz / tick) * tick for i in range(1600))))
+    assert "its times run so unevenly that they do not say its rate" in refusal(path)
+    recording = Recording.read(path, rate_hz=rate_hz)
+    assert (recording.rate_hz, recording.segments) == (rate_hz, ((0, 1600),))
+
+
+def test_rows_of_two_sensors_are_refused_and_so_are_rows_written_twice(file):
+    acceleration, rotation = (10 * i for i in range(300)), (9.96 * i + 3 for i in range(300))
+    path = file(edge_impulse(*sorted((*acceleration, *rotation))))
+    assert "of several sensors" in refusal(path)
+    assert "do not fit its rate" in refusal(path, rate_hz=100)
+    path = file(edge_impulse(*(10 * (i // 2) for i in range(300))))
+    assert "or written twice" in refusal(path)
+    assert len(Recording.read(path, rate_hz=100).segments) == 151  # of which no window is made
+
+
+def bursts(folder: Path) -> Path:
     """4,000 samples of 100 Hz that arrive ten at once, a tenth of a millisecond from one another."""
     stamps = (100 * (i // 10) + 0.1 * (i % 10) for i in range(4000))
-    (folder / name).write_text("time_ms,x,y,z\n" + "".join(f"{stamp:.1f},1,2,3\n" for stamp in stamps))
-    return folder / name
+    (folder / "r.csv").write_text("time_ms,x,y,z\n" + "".join(f"{stamp:.1f},1,2,3\n" for stamp in stamps))
+    return folder / "r.csv"
 
 
 def test_bursts_of_arrival_are_told_by_a_rate_that_is_known(tmp_path):
@@ -444,7 +494,7 @@ def test_bursts_of_arrival_are_told_by_a_rate_that_is_known(tmp_path):
     assert Recording.read(path).segments[:2] == ((0, 10), (10, 20))  # as what such a file looks like: 10 kHz and pauses
     recording = Recording.read(path, rate_hz=100)
     assert (recording.rate_hz, recording.segments) == (100.0, ((0, 4000),))
-    assert recording.metadata == {"uneven_times_s": pytest.approx(0.4, rel=0.02)}
+    assert recording.metadata == {"uneven_times": {"rate_hz": pytest.approx(100.2, rel=0.001), "gap_s": 0.3964}}
     (tmp_path / "meta.json").write_text('{"sample_rate_hz": 100}')
     assert Recording.read(path).segments == ((0, 4000),)
     (tmp_path / "meta.json").write_text('{"sample_rate_hz": 300}')  # fits neither
@@ -461,6 +511,13 @@ def test_bursts_of_a_sensor_that_sleeps_are_not_taken_for_arrival(tmp_path):
     for rate_hz in (None, 100):
         recording = Recording.read(path, rate_hz=rate_hz)
         assert (recording.rate_hz, len(recording.segments), recording.metadata) == (100.0, 10, {})
+
+
+def test_a_written_time_of_whole_seconds_is_one_where_others_have_parts(file):
+    """As Python's isoformat leaves out a part that is zero."""
+    written = ["2024-05-01T12:00:00", "2024-05-01T12:00:00.010000", "2024-05-01T12:00:00.020000", "2024-05-01T12:00:03"]
+    recording = Recording.read(file("timestamp,x,y,z\n" + "".join(f"{time},1,2,3\n" for time in written)))
+    assert (recording.rate_hz, recording.segments) == (100.0, ((0, 3), (3, 4)))
 
 
 def test_timestamps_that_give_no_rate_that_can_be_are_refused(file):

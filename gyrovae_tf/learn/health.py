@@ -113,7 +113,8 @@ def _repeats(windows: NDArray[np.int16]) -> Check:
 
 
 def _limit(windows: NDArray[np.int16]) -> Check:
-    moving = [windows[..., axis] for axis in range(3) if np.ptp(windows[..., axis]) > 16]
+    axes = [windows[..., axis] for axis in range(3)]
+    moving = [axis for axis in axes if int(axis.max()) - int(axis.min()) > 16]  # in int16 the difference overflows
     shares = [max(float((w == w.max()).mean()), float((w == w.min()).mean())) for w in moving]
     share = max(shares, default=0.0)
     clipped = share > _AT_THE_LIMIT

@@ -88,13 +88,12 @@ def notes_on(
             f"One count is {given:g} {units}, as given, though recordings say {sizes} {units}: a device that measures "
             "in those counts refuses the detector."
         )
-    said = {recording.stream.source: recording.stream.facts.metadata.get(UNEVEN) for recording in known}
-    uneven = {name: value for name, value in said.items() if isinstance(value, float)}
-    if uneven:
+    late = [recording.stream.source for recording in known if UNEVEN in recording.stream.facts.metadata]
+    if late:
         notes.append(
-            f"The times of {len(uneven)} of {len(known)} recordings run unevenly, as those of arrival do "
-            f"({', '.join(list(uneven)[:_NAMED])}{', ...' if len(uneven) > _NAMED else ''}): samples are taken for "
-            f"evenly spaced, and gaps of less than {max(uneven.values()):.2g} s are not seen."
+            f"The times of {len(late)} of {len(known)} recordings run unevenly, as those of arrival do: "
+            f"{', '.join(late[:_NAMED])}{', ...' if len(late) > _NAMED else ''}. Samples are taken for evenly spaced; "
+            "short gaps are not seen."
         )
     faults = [recording.stream.source for recording in known if recording.stream.facts.metadata.get("fault")]
     if faults:
