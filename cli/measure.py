@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from gyrovae_tf.errors import GyrovaeError
+from gyrovae_tf.wording import many, one_line
 
 from . import stock
 from .crew import check_crew, scheduler_option
@@ -20,6 +21,8 @@ KERNELS = ("tflm", "litert", "litert-reference", "litert-xnnpack")
 """Those of the runtime; naming them here keeps NumPy out of --help, and a test compares."""
 _OURS = ("int8", "float", "as printed", "scalogram alone", "field alone")
 """Methods that are the detector, or a part of it."""
+_FILES = 5
+"""How many of those that were not scored are named."""
 _FOLDER = click.Path(path_type=Path)
 
 
@@ -95,8 +98,10 @@ def benchmark(folders: tuple[Path, ...], output: Path, as_json: bool, **options:
     """Train, quantise and test on each DIR: meta.json, normal/*.csv and anomaly/<kind>/*.csv.
 
     split.normal_train of meta.json names the files to learn from, split.normal_test those to test on, against every
-    kind of anomaly (and split.normal_test_in_fault_sessions, where it is there, once more). Baselines see the same
-    windows; they need scikit-learn: pip install "gyrovae-tf[bench]".
+    kind of anomaly (and split.normal_test_in_fault_sessions, where it is there, once more). Where one of the first two
+    is missing, it is all else in normal/; without both the last third of the files, by name, is tested on. A note says
+    so. Files to test on that cannot be used are left out, and told. Baselines see the same windows; they need
+    scikit-learn: pip install "gyrovae-tf[bench]".
 
     OUTPUT/benchmark.json, written after each DIR, and --json hold one object: `datasets` is a list of objects with
     `name` and `methods` (method -> `mean`, `min` and `kinds` of AUROC, and more), or `error`. OUTPUT/<name>/run is the
@@ -128,7 +133,8 @@ def _dataset(record: dict[str, Any]) -> str:
     rows = [["method", "AUROC", "worst kind", "below 5 % FA", "recall", "false alarms", "seconds"]]
     for name, found in methods:
         rows.append([name, *_cells(found), f"{found['seconds']:.1f}"])
-    parts = [_wrapped(head), table(rows)]
+    notes = [_wrapped(f"note: {note}") for note in record["notes"]]
+    parts = [_wrapped(head), *notes, table(rows)]
     int8 = record["methods"]["int8"]
     parts.append(
         _wrapped(
@@ -147,9 +153,18 @@ def _dataset(record: dict[str, Any]) -> str:
         parts.append(table([rows[0][:-1], *([name, *_cells(found)] for name, found in ranked)]))
     if record["minutes"]:
         parts.append(_minutes(record["minutes"]))
-    parts += [_wrapped(f"not scored: {kind}: {why}") for kind, why in record["skipped"].items()]
+    parts += _skipped(record["skipped"])
     parts += [_wrapped(f"seed {seed} failed: {why}") for seed, why in record["failed_seeds"].items()]
     return "\n".join(parts)
+
+
+def _skipped(skipped: dict[str, str]) -> list[str]:
+    """Kinds that were not scored, and some of the files."""
+    files = [name for name in skipped if "/" in name]
+    shown = [name for name in skipped if name not in files[_FILES:]]
+    parts = [_wrapped(f"not scored: {name}: {one_line(skipped[name])}") for name in shown]
+    more = len(files) - _FILES
+    return [*parts, f"not scored: {many(more, 'more file')}; benchmark.json names them"] if more > 0 else parts
 
 
 def _cells(found: dict[str, Any], digits: int = 3) -> list[str]:

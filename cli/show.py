@@ -92,7 +92,7 @@ def _evaluation_table(result: Evaluation, *, delay: bool) -> str:
             rows[-1].append("" if kind == "normal" else _delay(group))
         rows[-1].append(_three(result.auroc.get(kind)))
     needed, windows = result.vote
-    asked = f"{100 * result.requested_false_alarm_rate:g} %"
+    asked = result.promise.asked(result.requested_false_alarm_rate)
     notes = [
         f"alarms: share of windows that score 1.0 or more; on normal motion {asked} was asked for.",
         f"events: times that {needed} of {windows} windows in a row began to be alarms, {result.hop} samples from one "

@@ -135,10 +135,11 @@ def test_the_ways_to_quantise_are_beside_each_other(record: dict[str, Any]) -> N
 
 def test_what_cannot_be_scored_is_told(record: dict[str, Any]) -> None:
     skipped = record["skipped"]
-    assert set(skipped) == {"brief", "broken", "empty", "slow"}
+    assert set(skipped) == {"anomaly/imbalance/b.csv", "brief", "broken", "empty", "slow"}
+    assert "too few samples for one window of 64" in skipped["anomaly/imbalance/b.csv"]
     assert "too few samples for one window of 64" in skipped["brief"]
     assert "three" in skipped["broken"]
-    assert "holds no .csv files" in skipped["empty"]
+    assert "holds no .csv or .parquet files" in skipped["empty"]
     assert "another rate" in skipped["slow"]
 
 
@@ -232,13 +233,42 @@ def test_a_meta_json_without_the_optional_parts(machine: Path, tmp_path: Path) -
     first = unlike(
         machine, tmp_path / "a" / "twin", recommended_window=None, split={**SPLIT, "normal_test_in_fault_sessions": []}
     )
-    second = unlike(machine, tmp_path / "b" / "twin", split={})
+    second = unlike(machine, tmp_path / "b" / "twin", split={"normal_train": []})
     one, other = benchmark([first, second], tmp_path / "out", seeds=1, options=OPTIONS)["datasets"]
     assert (one["name"], other["name"]) == ("twin", "twin-2")
     assert (one["window"], one["hop"]) == (256, 128)
     assert "in_fault_sessions" not in one["methods"]["int8"]
     assert one["windows"]["normal_in_fault_sessions"] == 0
+    assert one["notes"] == []
     assert "does not list its split.normal_train" in other["error"]
+
+
+@pytest.mark.slow
+def test_what_meta_json_leaves_open_is_settled_and_told(tmp_path: Path) -> None:
+    """Bursts of a second, no split, no recommended window."""
+    for place in range(60):
+        moving(1, place).write(tmp_path / "bursts" / "normal" / f"{place:02}.csv")
+        moving(1, place, "imbalance").write(tmp_path / "bursts" / "anomaly" / "imbalance" / f"{place:02}.csv")
+    (tmp_path / "bursts" / "meta.json").write_text("{}")
+    (one,) = benchmark([tmp_path / "bursts"], tmp_path / "out", seeds=1, options=OPTIONS)["datasets"]
+    assert (one["window"], one["hop"]) == (128, 64)
+    assert one["windows"]["normal"] == 20 * 2
+    assert one["windows"]["anomalies"] == {"imbalance": 60 * 2}
+    assert one["notes"] == [
+        "meta.json lists neither split.normal_train nor split.normal_test: of the 60 files of normal/, in order of "
+        "their names, the last third (normal/40.csv, normal/41.csv, normal/42.csv and 17 more) is tested on, the rest "
+        "is learnt from.",
+        "meta.json has no recommended_window, and the recordings to learn from are too short for 256 samples: windows "
+        "are of 128.",
+    ]
+
+
+def test_a_file_to_learn_from_must_be_whole(machine: Path, tmp_path: Path) -> None:
+    torn = unlike(machine, tmp_path / "torn", recommended_window=None)
+    with (torn / "normal" / "train.csv").open("a") as file:
+        file.write("nan,0,0\n")
+    with pytest.raises(GyrovaeError, match=r"torn: train.csv, row \d+, column x; expected a number, received .nan"):
+        benchmark([torn], tmp_path / "out", options=OPTIONS)
 
 
 def test_when_every_dataset_fails(machine: Path, tmp_path: Path) -> None:
@@ -381,6 +411,22 @@ def test_the_tables(record: dict[str, Any]) -> None:
     best = max(found["mean"] for name, found in methods.items() if name not in ("int8", "float"))
     (ahead,) = re.findall(r"^machine .* ([+-]\d\.\d{3}) ", text, re.MULTILINE)
     assert ahead == f"{methods['int8']['mean'] - best:+.3f}"
+
+
+def test_notes_and_files_that_were_not_scored_are_printed(
+    measured: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    skipped = {"off": "gone", **{f"anomaly/a/{place}.csv": "bad\nMend it." for place in range(7)}, "worn": "gone"}
+    record = {**measured["datasets"][1], "notes": ["one is divided."], "skipped": skipped}
+    monkeypatch.setattr(module, "benchmark", lambda *_, **__: {**measured, "datasets": [record]})
+    lines = call("a").stdout.splitlines()
+    assert "note: one is divided." in lines
+    assert [line for line in lines if line.startswith("not scored")] == [
+        "not scored: off: gone",
+        *(f"not scored: anomaly/a/{place}.csv: bad. Mend it." for place in range(5)),
+        "not scored: worn: gone",
+        "not scored: 2 more files; benchmark.json names them",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -308,6 +308,7 @@ def test_false_alarms_a_day_set_threshold_and_vote(tiny: Tiny) -> None:
     assert found.vote.events_per_day == pytest.approx(100.0)
     assert 0 < calibration.false_alarm_rate <= 0.2
     assert calibration.false_alarm_rate == float(np.float32(found.tail.rate))
+    assert found.tail.rate_low < found.tail.rate < found.tail.rate_high  # of the threshold that was set
 
 
 def test_fewer_false_alarms_a_day_raise_the_threshold_of_a_given_vote(tiny: Tiny) -> None:

@@ -307,7 +307,7 @@ def test_train_and_resume(tiny: Tiny, tmp_path: Path) -> None:
 
 
 def chain(place: Path, uninterrupted: dict[int, dict[str, bytes]], took: float) -> int:
-    """Half of the trainings to be killed, in a folder with the finished run of the last seed; how many trainings came to their end."""
+    """Half of the trainings to be killed, in a folder with the last seed's finished run; how many came to their end."""
     rng, cut, finished, overwrite = np.random.default_rng(len(place.name)), 0, 0, True
     while cut < KILLED_TRAININGS // 2:
         seed, former = SEEDS[finished % 2], SEEDS[(finished + 1) % 2]

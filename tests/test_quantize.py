@@ -18,6 +18,7 @@ from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn import convert
 from gyrovae_tf.learn.calibrate import calibrate
 from gyrovae_tf.learn.engine import keras
+from gyrovae_tf.learn.promise import promise
 from gyrovae_tf.learn.quantize import BUNDLE, quantize
 from gyrovae_tf.learn.vae import to_float
 from gyrovae_tf.runtime import Detector, Model, best
@@ -206,6 +207,9 @@ def test_what_is_asked_for_reaches_the_calibration(tiny: Tiny, tmp_path: Path) -
     assert (calibration.vote_alarms, calibration.vote_windows) == (2, 4)
     assert calibration.tilt is not None
     assert bundle.metrics["vote"]["events_per_day"] == pytest.approx(50.0)
+    asked = promise(bundle).asked(calibration.false_alarm_rate)
+    assert asked.startswith("50 false events a day (about ")
+    assert promise(tiny.bundle).asked(tiny.bundle.calibration.false_alarm_rate) == "1 %"
     assert calibration.threshold == np.float32(bundle.metrics["vote"]["threshold"])
     assert Bundle.load(run) == bundle
     assert quantize(run, mode="ptq", false_alarm_rate=0.2).calibration.threshold < tiny.bundle.calibration.threshold

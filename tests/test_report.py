@@ -470,8 +470,10 @@ def test_the_verdict(
         (3, 139, "good"),  # 1.4 expected; three or more come by chance in 17 of 100 cases
         (5, 139, "look"),  # 3.6 %; in 1.4 of 100
         (8, 139, "bad"),  # 5.8 %
-        (0, 10, "good"),
-        (2, 20, "bad"),  # 10 %; in 1.7 of 100
+        (0, 10, "look"),  # as five in a hundred would show in 60 of 100 cases
+        (0, 59, "good"),  # in 5 of 100
+        (2, 20, "look"),  # 10 %; in 1.7 of 100
+        (4, 20, "bad"),  # in 4 of 100,000: few as they are, that is no chance
     ],
 )
 def test_few_false_alarms_may_be_chance(figures: Figures, alarms: int, windows: int, status: str) -> None:
@@ -581,7 +583,7 @@ def trusted(figures: Figures, **changes: Any) -> str:
 
 def test_the_section_on_trust(figures: Figures) -> None:
     words = trusted(figures)
-    assert words.startswith("OK Nothing in the normal data speaks against 1 % false alarms on other days. ")
+    assert words.startswith("OK Nothing in the normal data speaks against 1 % as false alarms on other days. ")
     assert "rate 0.52 to 2.1 % of windows are false alarms (95 % interval) for more time of the same kind" in words
     assert "threshold 1.5 95 % interval 1.25 to 1.75;" in words
     assert "normal windows 4,000 as good as 900 independent ones; 30.0 minutes in 3 recordings" in words
@@ -600,7 +602,7 @@ def test_a_rate_that_cannot_be_promised(figures: Figures) -> None:
     )
     words = trusted(figures, trust=doubtful)
     assert words.startswith(
-        "look The normal data do not allow to promise 1 % false alarms on other days: Too <few> data."
+        "look The normal data do not allow to promise 1 % as false alarms on other days: Too <few> data."
     )
     assert "The data drift." in words
     assert "All from one recording." in words
@@ -639,10 +641,18 @@ def test_what_a_bundle_tells_of_its_calibration(tiny: Tiny) -> None:
     from gyrovae_tf.learn.promise import Promise, promise
 
     metrics = tiny.bundle.metrics
-    assert promise(tiny.bundle).to_dict() == {name: metrics[name] for name in ("threshold", "trust", "vote")}
+    told = {name: metrics[name] for name in ("threshold", "trust", "vote")}
+    assert promise(tiny.bundle).to_dict() == {**told, "events_per_day": None}
     own = {"threshold": TAIL.to_dict(), "trust": TRUST.to_dict(), "vote": VOTE.to_dict()}
     read = promise(dataclasses.replace(tiny.bundle, metrics=json.loads(json.dumps(own))))
     assert read == Promise(TAIL, TRUST, VOTE)
+    assert read.asked(0.01) == "1 %"
+    assert dataclasses.replace(read, events_per_day=0.5).asked(0.0012) == (
+        "0.5 false events a day (about 0.12 % of windows)"
+    )
+    assert (
+        promise(dataclasses.replace(tiny.bundle, metrics={**own, "false_alarms_per_day": "1"})).events_per_day is None
+    )
 
 
 @pytest.mark.parametrize(

@@ -25,10 +25,10 @@ from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn import baselines
 from gyrovae_tf.learn.asked import MODES
 from gyrovae_tf.learn.baseline import log_band_energies
-from gyrovae_tf.learn.dataset import Progress, in_parts, preprocess
+from gyrovae_tf.learn.dataset import Dataset, Progress, in_parts, preprocess
 from gyrovae_tf.learn.engine import versions
 from gyrovae_tf.learn.floating import float_scores
-from gyrovae_tf.learn.layout import training_part
+from gyrovae_tf.learn.layout import division, training_part
 from gyrovae_tf.learn.measure import averaged
 from gyrovae_tf.learn.modes import candidates, choose
 from gyrovae_tf.learn.options import Options
@@ -39,7 +39,7 @@ from gyrovae_tf.learn.stock_benchmark import measure_stock
 from gyrovae_tf.learn.threshold import check_rate
 from gyrovae_tf.learn.train import train
 from gyrovae_tf.learn.trial import Trial, baseline_trials, figured, record_of, windows_of
-from gyrovae_tf.learn.windows import Unseen, unseen
+from gyrovae_tf.learn.windows import Unseen, shorter_window, unseen
 from gyrovae_tf.signal.cost import frontend_cost
 from gyrovae_tf.signal.frontend import images as images_of
 from gyrovae_tf.signal.profile import means
@@ -83,7 +83,9 @@ def benchmark(
         - `modes`: the ways to quantise (`modes.MODES`) -> the same figures of each; `int8` is the one that `quantize`
           would keep, whose names `kept` lists by seed.
         - `window`, `hop`, `rate_hz`, `windows` (how many of what), `runtime`, `frontend`, `seeds`, `skipped` (kind ->
-          why it was not scored), `failed_seeds` (seed -> why), `minutes` (see `benchmark`'s argument).
+          why it was not scored; one of several files of a kind, or of the normal ones, by its path in the folder),
+          `failed_seeds` (seed -> why), `minutes` (see `benchmark`'s argument), `notes` (what was settled here, as
+          meta.json does not say it: which files are tested on, the window's length; figures depend on it).
     - `seeds`, `frontend`, `runtime`, `false_alarm_rate` (asked for), `versions`, `schema_version`.
 
     A dataset that fails is told under its `error`; the others go on. `GyrovaeError` when arguments are not usable,
@@ -116,7 +118,8 @@ def benchmark(
                 record |= measure_stock(folder, root / name, every, false_alarm_rate, told)
             else:
                 record |= _one(folder, root / name, every, minutes, false_alarm_rate, told)
-            record |= {"runtime": result["runtime"], "frontend": frontend}
+            notes = [*division(folder), *record.get("notes", ())]
+            record |= {"runtime": result["runtime"], "frontend": frontend, "notes": notes}
         except GyrovaeError as error:
             record["error"] = str(error)
         result["datasets"].append(record)
@@ -136,7 +139,7 @@ def _one(
     progress: Progress | None,
 ) -> dict[str, Any]:
     """One dataset: all methods and seeds, and the detector on less to learn from."""
-    data = preprocess(output=work / "dataset", dataset=folder, progress=progress)
+    data, notes = _preprocessed(folder, work / "dataset", progress)
     some, hop = data.excerpt(), data.spec.window // 2
     tests = unseen(folder, data.spec, hop=hop)
     trials: dict[str, list[Trial]] = {}
@@ -196,7 +199,24 @@ def _one(
         "skipped": tests.skipped,
         "failed_seeds": failed,
         "minutes": [_shorter(folder, data.spec.window, length, options, rate, progress) for length in minutes],
+        "notes": notes,
     }
+
+
+def _preprocessed(folder: Path, output: Path, progress: Progress | None) -> tuple[Dataset, list[str]]:
+    """A folder in the shared layout in, its dataset out, and what was settled here about its window.
+
+    Only recordings that are too short for the usual window, of which meta.json recommends none, get a shorter one.
+    """
+    try:
+        return preprocess(output=output, dataset=folder, progress=progress), []
+    except GyrovaeError:
+        window = shorter_window(folder)
+        if window is None:
+            raise
+    data = preprocess(output=output, dataset=folder, window=window, progress=progress)
+    note = "meta.json has no recommended_window, and the recordings to learn from are too short for 256 samples"
+    return data, [f"{note}: windows are of {window}."]
 
 
 def _int8(bundle: Bundle, tests: Unseen, fit_s: float, progress: Progress | None) -> Trial:

@@ -22,7 +22,7 @@ from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn.cutting import stretches_of
 from gyrovae_tf.learn.dataset import Dataset, Progress
 from gyrovae_tf.learn.regimes import regimes, shrunk_covariance
-from gyrovae_tf.learn.threshold import TAIL_SHARE, Tail, blocks_of, folds, tail_fit
+from gyrovae_tf.learn.threshold import Tail, blocks_of, folds, tail_at, tail_fit
 from gyrovae_tf.learn.trust import Trust, check
 from gyrovae_tf.learn.voting import DEFAULT, Vote, choose_vote, phases, vote_at
 from gyrovae_tf.signal.profile import means
@@ -119,14 +119,8 @@ def calibrate(
         voted = choose_vote(
             scores[sequence], runs, blocks[sequence], false_alarms_per_day, hop_s=hop_s, repeats=step, seed=seed, **menu
         )
-        least = 0.5 / len(scores)  # what was not seen once
-        false_alarm_rate = min(max(float((scores >= voted.threshold).mean()), least), TAIL_SHARE)
-        tail = dataclasses.replace(
-            tail_fit(scores, blocks, false_alarm_rate, seed=seed),
-            threshold=voted.threshold,
-            low=voted.low,
-            high=voted.high,
-        )
+        tail = tail_at(scores, blocks, voted.threshold, voted.low, voted.high)
+        false_alarm_rate = tail.rate
     else:
         tail = tail_fit(scores, blocks, false_alarm_rate, seed=seed)
         voted = vote_at(
@@ -142,7 +136,7 @@ def calibrate(
     trust = check(
         wide,
         wide_blocks,
-        false_alarm_rate,
+        max(false_alarm_rate, 0.5 / len(scores)),  # of less these windows tell nothing
         seconds=seconds,
         recordings=[data.sources[index] for index in origins[wide_known, 0]],
         seed=seed,

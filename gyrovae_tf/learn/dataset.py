@@ -20,7 +20,7 @@ from gyrovae_tf.bundle import POWER, check_frontend, check_schema, replacing_fol
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn.cutting import cut as cut
 from gyrovae_tf.learn.cutting import divided
-from gyrovae_tf.learn.layout import check_normal, training_part
+from gyrovae_tf.learn.layout import check_normal, division, training_part
 from gyrovae_tf.learn.making import (
     Crew,
     Unfinished,
@@ -371,7 +371,8 @@ def preprocess(
     spec = None if unfinished is None else unfinished.spec
     if spec is None:
         spec = fitted(known, origins[training], window, lsb, crew, progress)
-    notes = notes_on(known, lsb, spec.lsb, given=given)
+    divided_here = division(dataset) if dataset is not None else []
+    notes = (*divided_here, *notes_on(known, lsb, spec.lsb, given=given))
     chosen = {"train": training, "validation": held_back}
     tasks = [task for part in chosen for task in portions(part, known, origins, chosen[part], shard_windows)]
     expected = {part: origins[mask] for part, mask in chosen.items()}

@@ -25,12 +25,12 @@ def trust(figures: Figures) -> str:
         return '<p class="lead">This detector does not tell how it was calibrated. Quantise its run again.</p>'
     status: Status = "look"
     if known.promised:
-        sentence = f"Nothing in the normal data speaks against {rate} false alarms on other days."
+        sentence = f"Nothing in the normal data speaks against {rate} as false alarms on other days."
         status = false_alarms(figures)[0]
         if status != "good":
             sentence += f" But the normal recordings it was tried on do: {percent(figures.rows[0].alarms)}."
     else:
-        sentence = f"The normal data do not allow to promise {rate} false alarms on other days:"
+        sentence = f"The normal data do not allow to promise {rate} as false alarms on other days:"
     items = "".join(f"<li>{escaped(text)}</li>" for text in known.warnings)
     vote = figures.promise.vote
     notes = [text for text in (known.note, *(vote.warnings if vote else ())) if text]
@@ -264,7 +264,7 @@ def origin(figures: Figures) -> str:
         ("window", f"{spec.window} samples at {spec.rate_hz:g} Hz ({spec.window_ms:.0f} ms)"),
         ("one count", f"{spec.lsb:g} {spec.units}"),
         ("bands", f"{len(spec.bands)} from {spec.bands[0].center_hz:.3g} to {spec.bands[-1].center_hz:.3g} Hz"),
-        ("threshold", f"for {asked(figures)} false alarms"),
+        ("threshold", f"false alarms: {asked(figures)}"),
         (
             "views (regimes)",
             ", ".join(f"{name} ({len(view.codes)})" for name, view in bundle.calibration.views.items()),

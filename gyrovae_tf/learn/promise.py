@@ -12,6 +12,7 @@ from gyrovae_tf.learn.threshold import Tail
 from gyrovae_tf.learn.trust import Trust
 from gyrovae_tf.learn.voting import Vote
 from gyrovae_tf.stockbundle import StockBundle
+from gyrovae_tf.wording import figure
 
 Kind = TypeVar("Kind", Tail, Trust, Vote)
 
@@ -23,6 +24,8 @@ class Promise:
     threshold: Tail | None = None
     trust: Trust | None = None
     vote: Vote | None = None
+    events_per_day: float | None = None
+    """Where so many false events a day were asked for, and not a rate of windows."""
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready values."""
@@ -30,7 +33,15 @@ class Promise:
             "threshold": self.threshold.to_dict() if self.threshold else None,
             "trust": self.trust.to_dict() if self.trust else None,
             "vote": self.vote.to_dict() if self.vote else None,
+            "events_per_day": self.events_per_day,
         }
+
+    def asked(self, rate: float) -> str:
+        """The share of windows that the threshold was set for in, what was asked for out, as text."""
+        if self.events_per_day is None:
+            return f"{100 * rate:g} %"
+        events = "event" if self.events_per_day == 1 else "events"
+        return f"{self.events_per_day:g} false {events} a day (about {figure(100 * rate)} % of windows)"
 
 
 def promise(bundle: Bundle | StockBundle) -> Promise:
@@ -39,7 +50,13 @@ def promise(bundle: Bundle | StockBundle) -> Promise:
     They are a record for people and no part of the detector: one that is missing or of another form counts as none.
     """
     found = bundle.metrics
-    return Promise(_read(Tail, found, "threshold"), _read(Trust, found, "trust"), _read(Vote, found, "vote"))
+    asked = found.get("false_alarms_per_day")
+    return Promise(
+        _read(Tail, found, "threshold"),
+        _read(Trust, found, "trust"),
+        _read(Vote, found, "vote"),
+        float(asked) if isinstance(asked, int | float) and _fits(asked, "float") and asked > 0 else None,
+    )
 
 
 def _read(kind: type[Kind], metrics: Mapping[str, Any], name: str) -> Kind | None:

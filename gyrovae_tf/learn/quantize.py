@@ -118,6 +118,7 @@ def detector(
             "threshold": made.tail.to_dict(),
             "trust": made.trust.to_dict(),
             "vote": made.vote.to_dict(),
+            **({} if false_alarms_per_day is None else {"false_alarms_per_day": false_alarms_per_day}),
         },
         versions=versions(),
         arena=arena.measure(content),

@@ -115,6 +115,31 @@ def tail_fit(
     )
 
 
+def tail_at(scores: Floats, blocks: Labels, threshold: float, low: float, high: float) -> Tail:
+    """Scores and blocks as for `tail_fit`, a threshold that was chosen otherwise and its interval in, the `Tail` out.
+
+    The shares are those of an exponential tail.
+    """
+    scores, blocks = _checked(scores, blocks)
+    edge, _ = _excesses(scores)
+
+    def share(value: float) -> float:
+        return min(max(_share_above(scores, value, TAIL_SHARE, edge), _LEAST), TAIL_SHARE)
+
+    return Tail(
+        threshold=threshold,
+        low=low,
+        high=high,
+        rate=share(threshold),
+        rate_low=share(high),
+        rate_high=share(low),
+        method="exponential",
+        windows=len(scores),
+        effective_windows=effective_windows(scores, blocks),
+        blocks=len(_parts(scores, blocks)),
+    )
+
+
 def check_rate(rate: float) -> float:
     """A false-alarm rate in, the same as Python's number out; refuses what is no share above 0, or is beyond where
     tails are fitted."""

@@ -131,7 +131,7 @@ def check(
         )
     if left_out and np.mean(left_out) > BAND[1] * rate and not odd:
         warnings.append(
-            f"On stretches left out, {100 * np.mean(left_out):.1f} % were alarms for {100 * rate:.2g} % asked."
+            f"On stretches left out, {100 * np.mean(left_out):.1f} % were alarms where {100 * rate:.2g} % should be."
         )
     if drift_p < _DRIFT_P and max(drift, 1 / drift) > _DRIFT_RATIO:
         what = "above" if drift > 1 else "below"

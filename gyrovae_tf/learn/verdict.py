@@ -14,7 +14,7 @@ from gyrovae_tf.learn.motion import NAMES, NORMAL
 FOUND, PARTLY = 0.5, 0.1
 """Share of a fault's windows that raise an alarm where it is found, and where it is found in part."""
 _SEPARATES = 0.9  # AUROC from which another threshold would find a kind
-_CHANCE = 0.05
+_CHANCE, _HARDLY = 0.05, 0.001
 GUESSES = 0.7
 """Mean AUROC on built-in changes below which a detector notices hardly anything."""
 MANY, _TOO_MANY = 2.0, 5.0
@@ -59,7 +59,9 @@ def judge(figures: Figures, health: Sequence[Check]) -> Verdict:
         worst: Status = "bad" if any(check.status == "bad" for check in doubts) else "look"
         points.append((worst, f"The data need a look: {names} (see the data's health below)."))
     alarm_status = points[0][0]
-    if alarm_status != "good":
+    if alarm_status != "good" and too_few(figures):
+        steps.append("Try it on longer recordings of normal motion: so few windows do not tell of false alarms.")
+    elif alarm_status != "good":
         steps.append(
             "Record more normal motion, above all what these recordings hold and the training lacked (another speed, "
             "load, day or mounting), then preprocess, train and quantise again."
@@ -118,16 +120,21 @@ def _headline(figures: Figures, faults: Sequence[Row], alarms: Status) -> tuple[
 
 def false_alarms(figures: Figures) -> tuple[Status, str]:
     """Whether about as many normal windows raise an alarm as were asked for, and how many do."""
-    normal = figures.rows[0]
-    ratio = normal.alarms / figures.bundle.calibration.false_alarm_rate
+    normal, rate = figures.rows[0], figures.bundle.calibration.false_alarm_rate
+    ratio = normal.alarms / rate
     count = round(normal.alarms * normal.windows)
-    chance = by_chance(count, normal.windows, figures.bundle.calibration.false_alarm_rate)
+    chance = by_chance(count, normal.windows, rate)
+    few = too_few(figures)
     status: Status = "good" if ratio <= MANY or chance >= _CHANCE else "look" if ratio <= _TOO_MANY else "bad"
+    if few and (status == "good" or chance >= _HARDLY):
+        status = "look"
     text = (
         f"False alarms: {count} of {normal.windows} normal windows ({percent(normal.alarms)}); "
         f"{asked(figures)} was asked for."
     )
-    if ratio > MANY and status == "good":
+    if few:
+        text += " So few windows do not tell."
+    elif ratio > MANY and status == "good":
         text += " With so few windows that may be chance."
     if normal.events_per_hour is not None:
         needed, windows = figures.bundle.calibration.vote_alarms, figures.bundle.calibration.vote_windows
@@ -135,6 +142,12 @@ def false_alarms(figures: Figures) -> tuple[Status, str]:
     if figures.held_back:
         text += " These windows also set the threshold, so this figure flatters: other recordings may give more."
     return status, text
+
+
+def too_few(figures: Figures) -> bool:
+    """Whether normal windows are so few that a detector with far too many false alarms might show none in them."""
+    rate = figures.bundle.calibration.false_alarm_rate
+    return bool((1 - min(_TOO_MANY * rate, 1.0)) ** figures.rows[0].windows > _CHANCE)
 
 
 def _promise(figures: Figures, alarms: Status) -> list[tuple[Status, str]]:
@@ -204,8 +217,8 @@ def percent(share: float) -> str:
 
 
 def asked(figures: Figures) -> str:
-    """The false-alarm rate that the threshold was set for, as text."""
-    return f"{100 * figures.bundle.calibration.false_alarm_rate:g} %"
+    """The false alarms that the threshold was set for, as text."""
+    return figures.promise.asked(figures.bundle.calibration.false_alarm_rate)
 
 
 def _list(rows: Sequence[Row]) -> str:
