@@ -6,6 +6,7 @@ import contextlib
 import json
 import math
 import os
+import shutil
 import socket
 import struct
 import subprocess
@@ -18,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from gyrovae_tf.device import alarm
 from gyrovae_tf.device.alarm import Command, Log, Mqtt
 from gyrovae_tf.device.monitor import Decision
 from gyrovae_tf.device.wire import Reason
@@ -96,7 +98,9 @@ def test_half_a_line_of_somebody_who_was_killed_stays_alone(tmp_path: Path) -> N
 
 def test_a_path_that_cannot_be_written_is_said_once_and_tried_again(tmp_path: Path) -> None:
     path = tmp_path / "none" / "log.jsonl"
+    path.parent.mkdir()
     log = Log(path)
+    shutil.rmtree(path.parent)
     log(decision(0))
     log(decision(1))
     assert log.notes() == [f"cannot write {path}: No such file or directory; monitoring goes on without"]
@@ -106,6 +110,61 @@ def test_a_path_that_cannot_be_written_is_said_once_and_tried_again(tmp_path: Pa
     assert log.notes() == [f"{path} is written again; 2 decisions are missing in it"]
     log.close()
     assert [entry["window"] for entry in lines(path)] == [2]
+
+
+def test_a_log_is_there_before_the_first_decision(tmp_path: Path) -> None:
+    Log(tmp_path / "log.jsonl").close()
+    assert (tmp_path / "log.jsonl").read_text() == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "why"), [("folder", "Is a directory"), ("none/log.jsonl", "No such file or directory")]
+)
+def test_a_log_that_cannot_be_is_refused_at_the_start(tmp_path: Path, name: str, why: str) -> None:
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(GyrovaeError) as raised:
+        Log(tmp_path / name)
+    assert str(raised.value) == (
+        f"cannot write {tmp_path / name}: {why}; expected a file in a folder that is there\n"
+        "Check the name, and that one may write there."
+    )
+
+
+@pytest.mark.skipif(os.name != "posix", reason="files that are open cannot be moved")
+def test_a_log_that_is_moved_or_removed_begins_anew_under_its_name(tmp_path: Path) -> None:
+    path, old = tmp_path / "log.jsonl", tmp_path / "log.jsonl.1"
+    log = Log(path)
+    log(decision(0))
+    path.rename(old)
+    log(decision(1))
+    assert [entry["window"] for entry in lines(old)] == [0]
+    assert [entry["window"] for entry in lines(path)] == [1]
+    path.unlink()
+    log(decision(2))
+    log(decision(3))
+    log.close()
+    assert [entry["window"] for entry in lines(path)] == [2, 3]
+    assert log.notes() == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="named pipes")
+def test_a_pipe_that_nobody_reads_holds_nothing_up(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    log = Log(pipe)
+    for window in range(500):
+        log(decision(window))
+    assert log.notes() == [f"cannot write {pipe}: nobody reads it; monitoring goes on without"]
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    content = os.read(reader, 1 << 20)
+    kept = [json.loads(line)["window"] for line in content.splitlines()]
+    assert kept == list(range(len(kept))), "what was in it stays"
+    assert content.endswith(b"\n")
+    log(decision(500))
+    assert log.notes() == [f"{pipe} is written again; {500 - len(kept)} decisions are missing in it"]
+    assert json.loads(os.read(reader, 1 << 20))["window"] == 500
+    log.close()
+    os.close(reader)
 
 
 def test_a_log_is_written_as_bytes_where_files_are_opened_as_text(
@@ -121,8 +180,8 @@ def test_a_log_is_written_as_bytes_where_files_are_opened_as_text(
         return open_(name, how & ~binary, *more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(os, "O_BINARY", binary, raising=False)
-    log = Log(tmp_path / "log.jsonl")
     monkeypatch.setattr(os, "open", opened)
+    log = Log(tmp_path / "log.jsonl")
     log(decision(0))
     log.close()
     assert [how & binary for how in flags] == [binary]
@@ -237,10 +296,37 @@ def test_a_command_that_fails_is_reported_once_an_event(run: Callable[..., Comma
     assert len(command.notes()) == 1
 
 
-def test_a_command_that_cannot_be_started(run: Callable[..., Command]) -> None:
-    command = run("no-such-program-7f3 a")
+def test_a_command_that_cannot_be_started(
+    run: Callable[..., Command], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (tmp_path / "lamp").write_text("#!/bin/sh\n")
+    (tmp_path / "lamp").chmod(0o755)
+    command = run("lamp a")
+    (tmp_path / "lamp").unlink()
     command(decision())
-    assert command.notes() == ["cannot run no-such-program-7f3 a: No such file or directory"]
+    assert command.notes() == ["cannot run lamp a: No such file or directory"]
+
+
+@pytest.mark.parametrize("text", ["no-such-program-7f3 a", "./lamp", "''"])
+def test_a_command_that_is_not_there_is_refused_at_the_start(
+    run: Callable[..., Command], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "lamp").write_text("#!/bin/sh\n")  # which may not be run
+    with pytest.raises(GyrovaeError, match=r"there is no such program, or it may not be run\n.*--exec-shell gives"):
+        run(text)
+    run(text, shell=True)  # what a shell makes of it is its own
+
+
+def test_a_command_that_the_end_stops_has_not_failed(
+    run: Callable[..., Command], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(alarm, "_PATIENCE_S", 0.1)
+    command = run("sleep 1000")
+    command(decision())
+    command.close()
+    assert command.notes() == ["sleep 1000: stopped, as it was still running at the end"]
 
 
 def test_a_command_that_does_not_end_is_ended_with_its_children(run: Callable[..., Command], tmp_path: Path) -> None:
@@ -421,6 +507,29 @@ def test_a_broker_that_is_not_there_holds_nothing_up() -> None:
 
 
 @pytest.mark.usefixtures("paho")
+def test_messages_that_were_not_delivered_are_told_at_the_end() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    mqtt = Mqtt(f"mqtt://127.0.0.1:{port}/fan")
+    mqtt(decision(0))
+    mqtt(decision(1, event=False, begins=False))
+    mqtt.close()
+    assert mqtt.notes() == [
+        f"MQTT: 127.0.0.1:{port}: cannot be reached; trying again",
+        f"MQTT: 2 messages could not be delivered to 127.0.0.1:{port}",
+    ]
+
+
+@pytest.mark.usefixtures("paho")
+def test_a_message_just_before_the_end_is_delivered(broker: Broker) -> None:
+    mqtt = Mqtt(f"mqtt://127.0.0.1:{broker.port}/fan")
+    mqtt(decision(0))
+    mqtt.close()
+    assert [json.loads(content)["window"] for _, content, _, _ in broker.heard] == [0]
+    assert mqtt.notes() == []
+
+
+@pytest.mark.usefixtures("paho")
 def test_a_broker_that_refuses() -> None:
     refusing = Broker(refuse=5)
     mqtt = Mqtt(f"mqtt://127.0.0.1:{refusing.port}/fan")
@@ -438,6 +547,8 @@ def test_a_broker_that_refuses() -> None:
         ("mqtt://user:secret@host", "received topic ''"),
         ("mqtt://user:secret@host/a/+/b", r"no \+ or #, received topic 'a/\+/b'"),
         ("nonsense", "received scheme ''"),
+        ("mqtt://user:secret@exa..mple/topic", "a bad host or port"),
+        (f"mqtt://user:secret@{'a' * 70}/topic", "a bad host or port"),
     ],
 )
 def test_addresses_that_are_none(url: str, message: str) -> None:

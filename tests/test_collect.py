@@ -25,8 +25,10 @@ import pytest
 from conftest import PROGRAM, port_of
 
 import gyrovae_tf as gt
+from gyrovae_tf.device import port as port_module
 from gyrovae_tf.device.collect import Progress, collect
 from gyrovae_tf.device.link import Faults, Record
+from gyrovae_tf.device.port import Listed
 from gyrovae_tf.device.pretend import Device, Habits, Motion
 from gyrovae_tf.device.serve import Incidents, pretend
 from gyrovae_tf.device.simulate import Machine, simulate
@@ -263,6 +265,23 @@ def test_unplugged_for_good(tmp_path: Path) -> None:
     assert str(done.problem) == (
         f"{it.port} is gone, for 0.5 s now; 2,000 samples are kept\nCheck cable and power, and go on with --append."
     )
+
+
+def test_another_board_under_the_name_is_not_read_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    board, other = "303A:1001 7C:DF:A1:00:00:01", "303A:1001 7C:DF:A1:00:00:02"
+    waiting: list[str | None] = []
+    with pretend(Device(counting()), incidents=Incidents(unplug_after_s=5.0, unplugged_s=0.1), speed=math.inf) as it:
+        listed = iter([board])  # when it is opened; later it is another
+        monkeypatch.setattr(port_module, "list_ports", lambda: [Listed(it.port, "", next(listed, other))])
+        done = collect(
+            it.port, tmp_path / "r.csv", samples=8000, wait_s=0.5, progress=lambda now: waiting.append(now.waiting)
+        )
+    assert (len(done.recording), done.ended, done.facts["reconnects"]) == (2000, "gone", 0)
+    assert str(done.problem) == (
+        f"{it.port} belongs to another device ({other} instead of {board}), for 0.5 s now; 2,000 samples are kept\n"
+        "Check cable and power, and go on with --append."
+    )
+    assert waiting[-1] == f"{it.port} belongs to another device: waiting for the one before"
 
 
 def test_an_interrupted_collection_is_continued_in_a_new_segment(tmp_path: Path) -> None:

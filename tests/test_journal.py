@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from gyrovae_tf.device.journal import Journal
+from gyrovae_tf.device.journal import HEADER, Journal
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.recording import Recording
 
+JOURNAL_LINE = '# {"journal": 1, "rate_hz": 200.0}\n'
 HEAD = {"rate_hz": 200.0, "units": "m/s^2", "lsb": 0.5, "label": "fan"}
 ROWS = ["0.5,1.0,9.5,0\n", "-0.5,1.0,10.0,0\n", "0.0,0.5,9.5,1\n"]
 
@@ -176,6 +177,37 @@ def test_only_what_collect_wrote_can_be_continued(tmp_path: Path, text: str) -> 
     with pytest.raises(GyrovaeError, match="was not written by gyrovae-tf collect"):
         Journal(tmp_path / "r.csv", append=True)
     assert (tmp_path / "r.csv").read_text() == text
+
+
+FIGURES = '# {"journal": 1, "protocol": "stock"}\ntime_s,scalogram_db,field_db,segment\n'
+
+
+@pytest.mark.parametrize("end", ["", '# {"label": "fan"}\n', "\n"])
+def test_figures_without_a_row_are_refused_as_samples_are(tmp_path: Path, end: str) -> None:
+    for header, text in (("time_s,scalogram_db,field_db,segment", FIGURES), (HEADER, f"{JOURNAL_LINE}{HEADER}\n")):
+        (tmp_path / "f.csv").write_text(text + end)
+        with pytest.raises(GyrovaeError, match=r"f\.csv: no .*; expected rows of numbers, received only a header"):
+            Journal(tmp_path / "f.csv", append=True, header=header)
+        assert (tmp_path / "f.csv").read_text() == text + end
+
+
+@pytest.mark.parametrize("row", ["1700000000.000,-3.6,-18.0,x", "1700000000.000,-3.6,-18.0,1.0", "1700000000.000,-3"])
+def test_figures_with_a_damaged_last_row_are_refused(tmp_path: Path, row: str) -> None:
+    (tmp_path / "f.csv").write_text(f"{FIGURES}1700000000.000,-3.6,-18.0,0\n{row}\n")
+    with pytest.raises(GyrovaeError) as raised:
+        Journal(tmp_path / "f.csv", append=True, header="time_s,scalogram_db,field_db,segment")
+    assert str(raised.value) == (
+        f"{tmp_path / 'f.csv'}: its last row is damaged, so it cannot be continued; expected time_s,scalogram_db,"
+        f"field_db,segment, the last one a whole number, received {row}\n"
+        "Remove that row, or collect into another file."
+    )
+
+
+def test_notes_at_the_end_do_not_hide_the_segment(tmp_path: Path) -> None:
+    (tmp_path / "f.csv").write_text(f"{FIGURES}1700000000.000,-3.6,-18.0,7\n" + '# {"label": "fan"}\n' * 2000)
+    journal = Journal(tmp_path / "f.csv", append=True, header="time_s,scalogram_db,field_db,segment")
+    journal.close()
+    assert journal.segment == 7
 
 
 def test_append_and_overwrite_exclude_each_other(tmp_path: Path) -> None:

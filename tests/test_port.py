@@ -105,6 +105,46 @@ def test_a_board_that_comes_back_under_another_name_is_found(monkeypatch: pytest
         found.close()
 
 
+BOARD, OTHER = "303A:1001 7C:DF:A1:00:00:01", "303A:1001 7C:DF:A1:00:00:02"
+
+
+def test_boards_whose_names_changed_places_are_not_confused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after a reset of their hub."""
+    with pretend(Device(Motion())) as one, pretend(Device(Motion())) as two:
+        there = [module.Listed(one.port, "", BOARD), module.Listed(two.port, "", OTHER)]
+        monkeypatch.setattr(module, "list_ports", lambda: there)
+        port = module.Port(one.port)
+        assert port.identity == BOARD
+        port.close()
+        there[:] = [module.Listed(one.port, "", OTHER), module.Listed(two.port, "", BOARD)]
+        found = module.reopen(one.port, BOARD, 115_200)
+        assert found is not None
+        assert (found.name, found.identity) == (two.port, BOARD)
+        found.close()
+
+
+def test_a_name_that_another_board_has_now_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pretend(Device(Motion())) as it:
+        there = [module.Listed(it.port, "", OTHER)]
+        monkeypatch.setattr(module, "list_ports", lambda: there)
+        assert module.reopen(it.port, BOARD, 115_200) is None
+        assert module.taken(it.port, BOARD) == f"{it.port} belongs to another device ({OTHER} instead of {BOARD})"
+        assert module.taken(it.port, OTHER) == module.taken(it.port, None) == module.taken("/dev/none", BOARD) == ""
+        found = module.reopen(it.port, None, 115_200)  # nobody knows what it was
+        assert found is not None
+        found.close()
+
+
+def test_of_a_board_with_two_ports_the_same_one_is_opened_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pretend(Device(Motion())) as it, pretend(Device(Motion())) as second:
+        there = [module.Listed(it.port, "", BOARD), module.Listed(second.port, "", BOARD)]
+        monkeypatch.setattr(module, "list_ports", lambda: there)
+        found = module.reopen(second.port, BOARD, 115_200)
+        assert found is not None
+        assert found.name == second.port
+        found.close()
+
+
 def test_the_refusal_names_the_ports_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
     there = [module.Listed(f"/dev/ttyACM{i}", "", None) for i in range(8)]
     monkeypatch.setattr(module, "list_ports", lambda: there)

@@ -8,6 +8,7 @@ import json
 import math
 import os
 import shlex
+import shutil
 import signal
 import stat
 import subprocess
@@ -22,8 +23,10 @@ from urllib.parse import unquote, urlsplit
 from gyrovae_tf.arguments import number
 from gyrovae_tf.device.monitor import Decision
 from gyrovae_tf.errors import GyrovaeError, check_same_kind
+from gyrovae_tf.wording import many
 
 _PATIENCE_S = 5.0  # for commands and messages that are under way at the end
+_TICK_S = 0.02
 _MOST_RUNNING = 4
 _LONGEST_WORDS = 200  # characters of what a command complained of
 _MOST_WAITING = 1000  # messages that wait for the broker
@@ -41,49 +44,80 @@ def time_text(decision: Decision) -> str:
 
 
 class Log:
-    """A file of JSON Lines that grows by whole lines. What goes wrong is said once; writing is tried on and on."""
+    """A file of JSON Lines that grows by whole lines. What goes wrong is said once; writing is tried on and on.
+
+    It is the file that has the name: one that was moved or removed (logrotate) is followed by a new one.
+    """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
+        """Open or make the file; `GyrovaeError` where that cannot be."""
         self._path = Path(path)
         check_same_kind(path, lambda head: head.lstrip().startswith(b"{"), "log of decisions")
         self._file: int | None = None
         self._notes: list[str] = []
         self._missed = 0
+        self._torn = False  # the last line has no end
+        try:
+            self._open()
+        except OSError as error:
+            raise GyrovaeError(
+                f"cannot write {path}: {error.strerror or error}",
+                expected="a file in a folder that is there",
+                remedy="Check the name, and that one may write there.",
+            ) from None
 
     def __call__(self, decision: Decision) -> None:
         """Append a decision."""
         try:
             self._append(line_of(decision).encode() + b"\n")
         except OSError as error:
+            full = isinstance(error, BlockingIOError)  # a pipe; to close it would lose what is in it
             if not self._missed:
-                self._notes.append(f"cannot write {self._path}: {error.strerror or error}; monitoring goes on without")
+                why = "nobody reads it" if full else error.strerror or error
+                self._notes.append(f"cannot write {self._path}: {why}; monitoring goes on without")
             self._missed += 1
-            self._shut()
+            if not full:
+                self._shut()
             return
         if self._missed:
             self._notes.append(f"{self._path} is written again; {self._missed} decisions are missing in it")
             self._missed = 0
 
+    def _open(self) -> int:
+        """The file that has the name now; another one, which had it before, is closed."""
+        if self._file is not None:
+            with contextlib.suppress(OSError):  # it is gone
+                if os.path.samestat(self._path.stat(), os.fstat(self._file)):
+                    return self._file
+            self._shut()
+        # of one system each; what is no ordinary file would hold up the monitor while nobody reads it
+        own = sum(getattr(os, name, 0) for name in ("O_CLOEXEC", "O_BINARY", "O_NONBLOCK", "O_NOCTTY"))
+        self._file = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT | own, 0o666)
+        return self._file
+
     def _append(self, line: bytes) -> None:
-        if self._file is None:
-            own = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)  # of one system each
-            self._file = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT | own, 0o666)
-        before = os.fstat(self._file)
+        file = self._open()
+        before = os.fstat(file)
         ordinary = stat.S_ISREG(before.st_mode)
-        if ordinary and before.st_size:
-            os.lseek(self._file, -1, os.SEEK_END)
-            if os.read(self._file, 1) != b"\n":  # somebody was interrupted
-                line = b"\n" + line
+        if ordinary:
+            os.lseek(file, max(before.st_size - 1, 0), os.SEEK_SET)
+            self._torn = os.read(file, 1) not in (b"", b"\n")  # somebody was interrupted
+        if self._torn:
+            line = b"\n" + line
+        written = 0
         try:
-            written = os.write(self._file, line)
+            written = os.write(file, line)
             if written < len(line):  # a disk that is about to be full takes a part
-                written += os.write(self._file, line[written:])
+                written += os.write(file, line[written:])
             if written < len(line):
                 raise OSError(28, "the disk is full")
+            self._torn = False
         except OSError:
             if ordinary:
                 with contextlib.suppress(OSError):  # the line that follows would be no line
-                    os.ftruncate(self._file, before.st_size)
+                    os.ftruncate(file, before.st_size)
+            else:
+                self._torn |= written > 0
             raise
 
     def notes(self) -> list[str]:
@@ -117,12 +151,18 @@ class Command:
             raise GyrovaeError(f"cannot read the command: {error}", received=command) from None
         if not words or not command.strip():
             raise GyrovaeError("there is no command to run", expected="as in 'notify-send \"fan 3\"'")
+        if not shell and shutil.which(words[0]) is None:
+            raise GyrovaeError(
+                f"cannot run {words[0] or 'a command without a name'}: there is no such program, or it may not be run",
+                remedy="Check its name and path; --exec-shell gives the whole line to a shell.",
+            )
         self._words: str | list[str] = command if shell else words
         self._shell = shell
         self._timeout_s = number(timeout_s, "the command's time is not usable", "above 0 seconds", lambda s: s > 0)
         self._name = command if len(command) <= 60 else command[:57] + "..."
         self._notes: deque[str] = deque()
         self._running: list[tuple[threading.Thread, subprocess.Popen[bytes]]] = []
+        self._ended: set[int] = set()  # processes that did not end by themselves
 
     def __call__(self, decision: Decision) -> None:
         """Start the command, if an event begins with this decision."""
@@ -163,7 +203,7 @@ class Command:
                 return
             finally:
                 process.wait()
-            if process.returncode:
+            if process.returncode and process.pid not in self._ended:
                 said.seek(max(said.seek(0, os.SEEK_END) - 2000, 0))
                 words = said.read().decode(errors="replace").split("\n")
                 last = next((line.strip() for line in reversed(words) if line.strip()), "")
@@ -180,8 +220,10 @@ class Command:
         for thread, process in self._running:
             thread.join(max(until - time.monotonic(), 0.0))
             if thread.is_alive():
+                self._ended.add(process.pid)
                 _kill(process)
                 thread.join(1.0)
+                self._notes.append(f"{self._name}: stopped, as it was still running at the end")
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
@@ -224,7 +266,7 @@ class Mqtt:
         self._notes: deque[str] = deque()
         self._down = self._full = False
         self._was_event = False
-        self._sent: deque[Any] = deque(maxlen=_MOST_WAITING)
+        self._due = self._delivered = 0  # messages
         self._client = paho.Client(CallbackAPIVersion.VERSION2)
         self._client.max_queued_messages_set(_MOST_WAITING)
         self._client.reconnect_delay_set(1, 30)
@@ -234,6 +276,7 @@ class Mqtt:
             self._client.tls_set()
         self._client.on_connect = self._on_connect
         self._client.on_disconnect = lambda *_: self._lost("the connection was lost")
+        self._client.on_publish = self._on_publish
         self._client.on_connect_fail = lambda *_: self._lost("cannot be reached")
         self._client.connect_async(host, port, keepalive=30)
         self._client.loop_start()
@@ -246,7 +289,7 @@ class Mqtt:
             return
         content = json.dumps({"state": state, **decision.to_dict()}, allow_nan=False)
         message = self._client.publish(self._topic, content, qos=1, retain=False)
-        self._sent.append(message)
+        self._due += 1
         full = message.rc == 15  # MQTT_ERR_QUEUE_SIZE
         if full and not self._full:
             self._notes.append(f"MQTT: messages are lost, {_MOST_WAITING} wait for the broker already")
@@ -259,6 +302,9 @@ class Mqtt:
             self._down = False
             self._notes.append(f"MQTT: connected with {self._where} again")
 
+    def _on_publish(self, *_: Any) -> None:
+        self._delivered += 1  # the broker has it
+
     def _lost(self, why: str) -> None:
         if not self._down:
             self._notes.append(f"MQTT: {self._where}: {why}; trying again")
@@ -269,13 +315,16 @@ class Mqtt:
         return [self._notes.popleft() for _ in range(len(self._notes))]
 
     def close(self) -> None:
-        """Give the latest messages a few seconds, then leave."""
+        """Give the latest messages a few seconds, then leave; those that were not delivered are told."""
+        until = time.monotonic() + _PATIENCE_S
+        while self._delivered < self._due and not self._down and time.monotonic() < until:
+            time.sleep(_TICK_S)
         self._client.on_disconnect = None
-        if self._client.is_connected() and self._sent:
-            with contextlib.suppress(ValueError, RuntimeError):
-                self._sent[-1].wait_for_publish(_PATIENCE_S)
         self._client.disconnect()
         self._client.loop_stop()
+        if missing := self._due - self._delivered:
+            self._notes.append(f"MQTT: {many(missing, 'message')} could not be delivered to {self._where}")
+        self._due = self._delivered = 0
 
 
 def _broker(url: str) -> tuple[str, int, bool, str | None, str | None, str]:
@@ -284,6 +333,7 @@ def _broker(url: str) -> tuple[str, int, bool, str | None, str | None, str]:
     try:
         parts = urlsplit(url)
         port = parts.port
+        (parts.hostname or "").encode("idna")  # as whoever connects to it does
     except ValueError:
         raise GyrovaeError("the address of the MQTT broker", expected=expected, received="a bad host or port") from None
     tls = parts.scheme == "mqtts"

@@ -17,7 +17,7 @@ from gyrovae_tf.arguments import number, whole
 from gyrovae_tf.device.journal import Journal
 from gyrovae_tf.device.judge import Judgement, count_windows, judge
 from gyrovae_tf.device.ledger import Ledger
-from gyrovae_tf.device.port import BAUD, GoneError, Port, reopen
+from gyrovae_tf.device.port import BAUD, GoneError, Port, reopen, taken
 from gyrovae_tf.device.sequence import Row
 from gyrovae_tf.device.stopping import stopped_by
 from gyrovae_tf.device.stream import Stream, told_instead
@@ -183,7 +183,8 @@ class _Run:
         elif stop():
             self.ended = "stopped"
         elif self._port is None and now - self._alive > self._wait_s:
-            self.ended, self.problem = "gone", self._early(f"{self._name} is gone")
+            why = taken(self._name, self._identity) or f"{self._name} is gone"
+            self.ended, self.problem = "gone", self._early(why)
         elif self._port is not None and not self.stream.ready and now - self._opened > _ANSWER_S:
             raise self._unanswered()
         elif self._port is not None and self.stream.ready and now - self._alive > max(self._wait_s, _ANSWER_S):
@@ -225,6 +226,8 @@ class _Run:
         waiting = None
         if self._port is None:
             waiting = f"{self._name} is gone: waiting for it"
+            if taken(self._name, self._identity):
+                waiting = f"{self._name} belongs to another device: waiting for the one before"
         elif not self.stream.ready:
             waiting = "waiting for the device"
         elif time.monotonic() - self._alive > _SILENT_S:

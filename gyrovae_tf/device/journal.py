@@ -110,10 +110,30 @@ class Journal:
             self.earlier = Recording.read(self.path)
         raw = self.path.read_bytes().rstrip(b"\0")
         whole = raw.rfind(b"\n") + 1
-        os.ftruncate(self._file, whole)
         self._start, self._head = whole, first + second
-        rows = [line for line in raw[:whole].splitlines()[-1000:] if not line.startswith(b"#")]
-        self.segment = int(rows[-1].rpartition(b",")[2])
+        self.segment = self._last_segment(raw[len(self._head) : whole])
+        os.ftruncate(self._file, whole)
+
+    def _last_segment(self, content: bytes) -> int:
+        """The rows of a file in, the segment of the last one out."""
+        rows = (line for line in reversed(content.splitlines()) if line.strip() and not line.startswith(b"#"))
+        last = next(rows, None)
+        if last is None:
+            raise GyrovaeError(
+                f"{self.path}: no rows, so it cannot be continued",
+                expected="rows of numbers",
+                received="only a header",
+                remedy="Collect into another file, or give --overwrite.",
+            )
+        *others, segment = last.split(b",")
+        if len(others) != self._header.count(",") or not segment.strip().isdigit():
+            raise GyrovaeError(
+                f"{self.path}: its last row is damaged, so it cannot be continued",
+                expected=f"{self._header}, the last one a whole number",
+                received=last.decode(errors="replace")[:60],
+                remedy="Remove that row, or collect into another file.",
+            )
+        return int(segment)
 
     def begin(self, head: Mapping[str, object]) -> None:
         """What the first line is to say, before any row: of a new file. An earlier one keeps its own."""

@@ -36,7 +36,8 @@ class Listed:
     """What to give as the port."""
     description: str
     identity: str | None
-    """Vendor, product and serial number on the USB, which stay when the name changes; None for other ports."""
+    """Vendor, product and serial number on the USB (without one, where it is plugged in), which stay when the name
+    changes; None for other ports."""
 
 
 def list_ports() -> list[Listed]:
@@ -117,15 +118,23 @@ class Port:
 
 
 def reopen(name: str, identity: str | None, baud: int) -> Port | None:
-    """A port that was gone, by its name or else by what it is, if it is there again."""
-    with contextlib.suppress(GyrovaeError):
-        return Port(name, baud)
-    if identity is not None and not os.path.exists(name):  # noqa: PTH110  # may be no path
-        for port in _listed():
-            if port.identity == identity:
-                with contextlib.suppress(GyrovaeError):
-                    return Port(port.name, baud)
+    """A port that was gone, if it is there again: what has its identity, whatever its name; without one, its name.
+
+    After a reset of a hub the names of its boards may have changed places.
+    """
+    names = [name] if identity is None else [port.name for port in _listed() if port.identity == identity]
+    for found in sorted(names, key=lambda one: one != name):  # a board with two ports has one identity for both
+        with contextlib.suppress(GyrovaeError):
+            return Port(found, baud)
     return None
+
+
+def taken(name: str, identity: str | None) -> str:
+    """What to say where another device has the name of a port that is gone; mostly nothing."""
+    now = next((port.identity for port in _listed() if port.name == name), None)
+    if identity is None or now in (None, identity):
+        return ""
+    return f"{name} belongs to another device ({now} instead of {identity})"
 
 
 def _listed() -> list[Listed]:

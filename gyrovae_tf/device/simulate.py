@@ -61,6 +61,7 @@ _BEARING_SPREAD = 0.25  # standard deviation of the logarithm of an impulse's he
 _LOOSE_UNSTEADINESS, _LOOSE_TAU_S = 0.4, 0.5
 _BLOCKED_BLADE, _BLOCKED_FLOW, _BLOCKED_SPEED = 0.55, 0.65, 0.02
 
+_USABLE = 0.98  # of half the rate: where a machine's shaft and structure may be
 _REGIME_LAG_S = 1.0  # a machine does not change its speed at once
 _MAX_SAMPLES = 20_000_000
 # One child seed each. Append only: the order decides what every committed simulation looks like.
@@ -146,7 +147,7 @@ class Machine:
         if len(self.harmonics_m_s2) != len(self.phases_rad):
             lengths = len(self.harmonics_m_s2), len(self.phases_rad)
             raise GyrovaeError("harmonics_m_s2 and phases_rad differ in length", received=lengths)
-        top_hz = 0.98 * self.rate_hz / 2
+        top_hz = _USABLE * self.rate_hz / 2
         for name, value in (
             ("structure_hz", self.structure_hz),
             ("highest shaft speed", self.shaft_hz * max(speed for speed, _ in self.regimes)),
@@ -156,6 +157,7 @@ class Machine:
                     f"{name} is too fast for rate_hz {self.rate_hz:g}",
                     expected=f"at most {top_hz:g} Hz",
                     received=f"{value:g} Hz",
+                    remedy=f"Raise rate_hz (--rate-hz) to {math.ceil(2 * value / _USABLE)} Hz or more.",
                 )
 
 
@@ -385,12 +387,13 @@ def _check_fault(m: Machine, fault: str | None) -> None:
         raise GyrovaeError("unknown fault", expected="one of " + ", ".join(FAULTS), received=repr(fault))
     impulses_hz = m.bearing_ratio * m.shaft_hz * max(ratio for ratio, _ in m.regimes)
     top_hz = 0.97 * m.rate_hz / 2
-    if fault == "bearing" and max(impulses_hz, m.bearing_hz) > top_hz:
+    if fault == "bearing" and (fastest_hz := max(impulses_hz, m.bearing_hz)) > top_hz:
         raise GyrovaeError(
             "the impulses of a bearing or its resonance are too fast to be seen at this rate",
             expected=f"at most {top_hz:g} Hz",
             received=f"impulses at {impulses_hz:g} Hz, bearing_hz {m.bearing_hz:g}",
-            remedy="Raise rate_hz, or lower shaft_hz or bearing_hz.",
+            remedy=f"Raise rate_hz (--rate-hz) to {math.ceil(2 * fastest_hz / 0.97)} Hz or more, or lower shaft_hz or "
+            "bearing_hz.",
         )
 
 
