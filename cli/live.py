@@ -134,6 +134,8 @@ class View:
             lines.append(self._painted(_YELLOW, "not connected: the port is waited for"))
         elif latest is None:
             lines.append("no verdict yet")
+        elif (silent_s := watched.silent_s) is not None:
+            lines.append(self._painted(_YELLOW, f"no verdict for {silent_s:.0f} s"))
         else:
             colour = _RED if latest.alarm or latest.event else _GREEN
             word = "EVENT" if latest.event else "alarm" if latest.alarm else "normal"

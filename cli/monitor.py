@@ -13,6 +13,7 @@ import click
 from click.core import ParameterSource
 
 from gyrovae_tf.device.stopping import ENDING, stopped_by
+from gyrovae_tf.errors import GyrovaeError
 
 from .stock import detector_of
 
@@ -88,13 +89,14 @@ def monitor(
     settings = {name: options[name] for name in ("hop", "threshold", "second_alone")}
     core = Monitor(detector, on_device=on_device or None, **settings)
     watched = Watched(core, port, "" if model is None else str(model))
-    with contextlib.ExitStack() as stack:
-        listeners = _listeners(watched, stack, **options)
-        line = stack.enter_context(contextlib.closing(Line(port, baud)))
-        stopped = stack.enter_context(stopped_by(*ENDING))
-        output = _Output(watched, as_json=as_json)
-        stack.callback(output.close)
-        try:
+    listeners: list[Any] = []
+    try:
+        with contextlib.ExitStack() as stack:
+            listeners += _listeners(watched, stack, **options)
+            line = stack.enter_context(contextlib.closing(Line(port, baud)))
+            stopped = stack.enter_context(stopped_by(*ENDING))
+            output = _Output(watched, as_json=as_json)
+            stack.callback(output.close)
             watch(
                 watched,
                 line,
@@ -106,10 +108,19 @@ def monitor(
                 seconds=seconds,
                 windows=windows,
             )
-        except BrokenPipeError:  # who read along has seen enough
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    for listener in listeners:  # what came up while they were closed
-        for note in listener.notes():
+    except BrokenPipeError:  # who read along has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except GyrovaeError:
+        if core.made:  # what was seen before is worth telling
+            _sum_up(watched, listeners)
+        raise
+    _sum_up(watched, listeners)
+
+
+def _sum_up(watched: Watched, listeners: list[Any]) -> None:
+    """Tell what was not told yet, and what it came to."""
+    for one in [watched.monitor, *listeners]:  # some of it came up while they were closed
+        for note in one.notes():
             click.echo(note, err=True)
     click.echo(watched.summary(), err=True)
 

@@ -18,6 +18,7 @@ _USUAL = 0.995  # of all steps: bursts of 200 samples ...
 _PAUSE_OF_BURSTS = 20  # ... and the longest between two, in the longest usual step
 _SKEWED = 1.25  # medians: where the mean is larger, more is lost than is late
 _MADE_UP = 0.25  # of what long steps have too much: that short ones have too little tells lateness from losses
+_ALL_MADE_UP = 0.8
 _RARE = 1e-3  # of all steps: nothing is lost by taking so few for what they look like
 _MANY = 0.01  # of all steps: from so many short ones on an even clock gives another rate
 _REACH = 4  # of a late clock's typical step, by time: what is longer is a gap, but where that is usual
@@ -80,8 +81,8 @@ class Steps:
         kept = (self._values > above) & (self._values <= longest)
         return float(self._counts[kept].sum() / self._counts.sum())
 
-    def late(self, back: float, pause: float, slowest: float) -> tuple[float, float, float] | None:
-        """Mean step, longest that is no gap, and the share of short ones, of a clock of arrival; None: it is none.
+    def late(self, back: float, pause: float, slowest: float) -> tuple[float, float, float, float] | None:
+        """Mean step, longest that is no gap, shares of short and of long ones, of a clock of arrival; None: it is none.
 
         Steps back by `back` and more, and those longer than `pause`, are not looked at; the mean of the others is at
         most `slowest`. Samples that are stamped as they arrive, or by a coarse clock, come in steps too long that
@@ -104,7 +105,9 @@ class Steps:
             return None
         passed = np.cumsum(np.maximum(total, 0.0))
         reach = _REACH * float(values[np.searchsorted(passed, passed[-1] / 2)])
-        return mean, reach if counts[values > reach].sum() < _RARE * number else pause, behind
+        if counts[values > reach].sum() >= _RARE * number and missing >= _ALL_MADE_UP * excess:
+            reach = pause  # of stalls: nothing is lost in them
+        return mean, reach, behind, float(counts[long].sum() / number)
 
 
 class Clock(NamedTuple):
@@ -123,6 +126,8 @@ class Clock(NamedTuple):
 
     Gaps up to `longest` cannot be told from its steps.
     """
+    above: float = 0.0
+    """Of such a clock: the share of steps that are too long."""
     late: Clock | None = None
     """The same times, if samples were stamped somewhat late."""
     bursts: Clock | None = None
@@ -144,13 +149,18 @@ class Clock(NamedTuple):
             steps.late(median, _PAUSE * median, _SKEWED * median),
             steps.late(median, _PAUSE_OF_BURSTS * steps.usual(), math.inf),
         )
-        late, bursts = (one and cls(-median, max(one[1], longest), 1000 / one[0], behind=one[2]) for one in found)
+        late, bursts = (
+            one and cls(-median, max(one[1], longest), 1000 / one[0], behind=one[2], above=one[3]) for one in found
+        )
         return even._replace(late=late, bursts=bursts)
 
     @property
     def unsure(self) -> bool:
-        """Whether so many samples follow right behind others that their steps do not say the rate."""
-        return self.late is not None and self.late.behind >= _MANY
+        """Whether so many samples follow late and then right behind others that their steps do not say the rate.
+
+        Short steps alone may be repeats.
+        """
+        return self.late is not None and self.late.behind >= _MANY and self.late.above >= _RARE
 
     def gaps(self, steps: Floats) -> NDArray[np.bool_]:
         """Steps in, which of them are gaps out."""

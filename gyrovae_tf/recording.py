@@ -66,6 +66,7 @@ _AT_FAULT = (
     "If its clock is at fault, or samples were stamped as they arrived, give --rate-hz (rate_hz in Python); if that "
     "does not help, remove the column of times, too, or call it what is no time, such as note."
 )
+_ABOVE = 4  # folders from the file's own on: dataset/anomaly/kind/session/a.csv
 _LIKE_G = (0.92, 1.08)  # g: what a sensor's offset and scale may be off
 _MOST_PULL = 200.0  # m/s^2 on average: what a shaft's sensor may feel
 _NAMED = 5  # recordings
@@ -134,7 +135,7 @@ class Recording:
         `rate_hz`, when given, is the recording's rate. It must agree with a rate stated in the file to 1 % and with
         one measured by its timestamps to 5 % (dt in whole ms: also to their resolution), or, where the file has
         neither, to 2 % with that of the `meta.json` below. Without it the rate is the
-        stated one, else the measured one, else `sample_rate_hz` of a `meta.json` in the file's folder or up to two
+        stated one, else the measured one, else `sample_rate_hz` of a `meta.json` in the file's folder or up to three
         above, else None. That `meta.json` also gives the units where the format leaves them open (else m/s^2).
         Measured is the mean step within segments (of dt the median). A segment starts where a step is not positive or
         over 1.5 medians (whole ms: also over median + 1, so that 1.25 ms written as 1, 1, 1, 2 is no gap). Of a clock
@@ -430,7 +431,7 @@ def settled(
     if path is not None and not known and clocks and (clocks.unsure or clocks.bursts):
         found, _, file = _folder_meta(path)
         other, gives = _fitting(clocks, tick_ms, found)
-        if found and other and gives and (clocks.unsure or _fits(gives, found, other.slack_ms)):
+        if found and other and gives and (clocks.unsure or other is clocks.bursts):
             known, whose, times, measured = found, f"stated in {file}", other, gives
     rate = known or measured
     if given and stated:
@@ -490,15 +491,19 @@ def uneven(times: Clock | None, rate: float | None) -> dict[str, Any]:
 def _fitting(times: Clock | None, tick_ms: float | None, rate: float | None) -> tuple[Clock | None, float | None]:
     """Times, and what they are in, in; what of them fits a rate, if anything does, and the rate that it gives out.
 
-    Samples that may have been late must fit to 2 %, as some of them may be lost instead, before others may to 5 %.
+    Whether samples were late, or some were lost or came twice, is told by which of the two fits better.
     """
     if times is None:
         return None, None
-    ways = [(times.late, RATE_TOLERANCE), (times, math.inf), (times.late, math.inf), (times.bursts, math.inf)]
-    for clock, tolerance in ways if rate else ():
-        hz = clock and _measured(clock.measured_hz, tick_ms, rate, clock.slack_ms)
-        if clock and hz and rate and _fits(hz, rate, clock.slack_ms) and abs(hz / rate - 1) <= tolerance:
-            return clock, hz
+    known = [
+        (clock, hz)
+        for clock in (times.late, times, times.bursts)
+        if clock and (hz := _measured(clock.measured_hz, tick_ms, rate, clock.slack_ms))
+    ]
+    fits = [(clock, hz) for clock, hz in known if rate and _fits(hz, rate, clock.slack_ms)]
+    sure = [(clock, hz) for clock, hz in fits if clock is not times.bursts]
+    if rate and (sure or fits):
+        return min(sure or fits, key=lambda found: abs(math.log(found[1] / rate)))
     return times, _measured(times.measured_hz, tick_ms, rate, times.slack_ms)
 
 
@@ -523,8 +528,8 @@ def _fits(measured: float, rate: float, slack_ms: float) -> bool:
 
 
 def _folder_meta(path: Path) -> tuple[float | None, str | None, Path | None]:
-    """Rate in Hz, units and path of the nearest `meta.json` that states a rate: beside the file, or up to two above."""
-    for folder in path.absolute().parents[:3]:
+    """Rate in Hz, units and path of the nearest `meta.json` that states a rate: beside the file or above."""
+    for folder in path.absolute().parents[:_ABOVE]:
         candidate = folder / "meta.json"
         try:
             status = candidate.stat()

@@ -128,6 +128,13 @@ def test_one_file_alone_cannot_be_divided(tmp_path: Path, names: tuple[str, ...]
         training_part(tmp_path)
 
 
+def test_a_test_part_that_is_no_use_does_not_keep_anybody_from_learning(fan: Path) -> None:
+    split(fan, normal_train=["a.csv"], normal_test=[])
+    assert [path.name for path in training_part(fan)[0]] == ["a.csv"]
+    with pytest.raises(GyrovaeError, match=r"does not list its split.normal_test"):
+        normal_test_part(fan)
+
+
 def test_one_part_that_takes_all_files(fan: Path) -> None:
     split(fan, normal_train=["*.csv", "s1"])
     assert len(training_part(fan)[0]) == 4  # which may be all that is asked for

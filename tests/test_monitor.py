@@ -6,6 +6,7 @@ import dataclasses
 import itertools
 import json
 import math
+import re
 import time
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from gyrovae_tf.device.live import Intake, Windows
+from gyrovae_tf.device.live import Intake, Rate, Windows
 from gyrovae_tf.device.monitor import Decision, Monitor, in_words
 from gyrovae_tf.device.simulate import simulate
 from gyrovae_tf.device.stockconsole import StockReason
@@ -71,7 +72,8 @@ def _mean_of_x(_images: NDArray[np.int8], means: NDArray[np.int64]) -> Scores:
 
 
 def banner(**changes: Any) -> Banner:
-    return Banner(**{"sensor": "test", "rate_hz": RATE_HZ, "lsb": LSB, "boot": 7, **changes})
+    """An answer, unless `next` is 0, as it is at a boot."""
+    return Banner(**{"sensor": "test", "rate_hz": RATE_HZ, "lsb": LSB, "boot": 7, "next": 1, **changes})
 
 
 def samples(first: int, stop: int, x: int = 0) -> list[Sample]:
@@ -223,14 +225,120 @@ def test_an_event_is_two_alarms_of_three_windows(detector: Any) -> None:
     assert (monitor.alarms, monitor.events) == (5, 1)
 
 
-def test_the_vote_goes_on_over_a_gap_and_begins_anew_after_a_boot(detector: Any) -> None:
-    """As on the device: a cable that loses a sample now and then silences nothing."""
+def test_the_vote_goes_on_over_a_gap_and_over_a_boot(detector: Any) -> None:
+    """A cable that loses a sample now and then, or a device that boots again and again, silences nothing."""
     monitor = started(detector)
     first, second = monitor.take([*samples(0, 64, 200), *samples(70, 134, 200)], 0.0)
     assert (first.event, second.event) == (False, True)
-    after = monitor.take([BOOT, banner(boot=9), *samples(0, 128, 200)], 0.0)
-    assert [(decision.event, decision.begins) for decision in after] == [(False, False), (True, True)]
-    assert monitor.events == 2
+    after = monitor.take([BOOT, banner(boot=9), *samples(0, 128, 200), *samples(128, 256)], 0.0)
+    assert [decision.event for decision in after] == [True, True, True, False]
+    assert monitor.events == 1
+
+
+def test_a_window_a_connection_is_enough_for_an_event(detector: Any) -> None:
+    monitor = Monitor(detector)
+    found = []
+    for i in range(5):
+        monitor.connected(float(i))
+        found += monitor.take([banner(next=100 * i + 1), *samples(100 * i + 1, 100 * i + 65, 200)], i + 0.5)
+    assert [decision.begins for decision in found] == [False, True, False, False, False]
+    assert monitor.events == 1
+
+
+@pytest.mark.parametrize(("pause_s", "goes_on"), [(60.0, True), (60.1, False)])
+def test_a_pause_of_a_minute_ends_what_was(detector: Any, pause_s: float, goes_on: bool) -> None:
+    """Or of ten windows, where these are longer. Of two alarms then neither makes an event with those of before."""
+    monitor = started(detector)
+    monitor.take(samples(0, 128, 200), 10.0)
+    monitor.connected(12.0)
+    found = monitor.take([banner(next=9000), *samples(9000, 9128, 200)], 10.0 + pause_s)
+    assert [decision.event for decision in found] == [goes_on, True]
+    assert monitor.events == (1 if goes_on else 2)
+
+
+def test_another_sensor_s_alarms_are_no_part_of_the_vote(detector: Any) -> None:
+    monitor = started(detector)
+    monitor.take(samples(0, 64, 200), 0.0)
+    monitor.connected(1.0)
+    (decision,) = monitor.take([banner(sensor="another"), *samples(1, 65, 200)], 1.0)
+    assert not decision.event
+
+
+def test_samples_that_were_kept_while_nobody_read_are_left_out(detector: Any) -> None:
+    """An event among them was eight hours ago. What came just before the answer is of now."""
+    monitor = Monitor(detector)
+    monitor.connected(0.0)
+    now = 8 * 3600 * 200
+    boot = banner(next=0)
+    assert monitor.take([boot, *samples(0, 300, 200), *samples(now - 64, now)], 0.1) == []
+    found = monitor.take([banner(next=now), *samples(now, now + 64, 200)], 0.1)
+    assert numbers(found) == [now - 1, now + 63]
+    assert [decision.alarm for decision in found] == [False, True]
+    assert monitor.notes() == ["left out 300 samples from before the device was read"]
+    assert (monitor.traffic.samples, monitor.traffic.lost) == (128, 0)
+    assert monitor.rate_hz == pytest.approx(200)
+
+
+def test_samples_of_a_device_that_does_not_answer_are_believed_after_a_while(detector: Any) -> None:
+    monitor = Monitor(detector)
+    monitor.connected(10.0)
+    assert monitor.take([banner(next=0), *samples(0, 64)], 10.1) == []
+    monitor.tick(11.0)
+    assert monitor.commands() == [b"stream\n", b"stream\n", b"\nstream\n"], "asked again"
+    assert [(one.number, one.time) for one in monitor.take(samples(64, 128), 13.0)] == [(63, 10.1), (127, 13.0)]
+    assert monitor.notes() == []
+
+
+def test_samples_of_a_connection_that_broke_before_an_answer_are_told(detector: Any) -> None:
+    monitor = Monitor(detector)
+    monitor.connected(0.0)
+    monitor.take(samples(0, 64), 0.1)
+    monitor.connected(2.0)
+    assert monitor.notes() == ["left out 64 samples from before the device was read"]
+    assert monitor.take([], 5.0) == []
+
+
+def test_samples_of_which_no_window_is_whole_are_complained_of_once(detector: Any) -> None:
+    """Every 50th of 200 a second is lost, and a window takes 64 in a row."""
+    monitor = started(detector)
+
+    def lossy(first: int, stop: int) -> list[Event]:
+        return [sample for sample in samples(first, stop) if sample.number % 50]
+
+    monitor.take(lossy(0, 1000), 0.0)
+    monitor.tick(5.0)
+    assert monitor.notes() == [], "the first, 0, is not missed"
+    monitor.take(lossy(1000, 4000), 0.0)
+    for _ in range(2):
+        monitor.tick(20.0)
+    assert monitor.notes() == [
+        "no verdict for 20 s, though samples come: 79 of 3,999 were lost, in 79 gaps, and a window takes 64 in a row; "
+        "see to the cable, the baud rate and what else this computer does"
+    ]
+    assert len(monitor.take(samples(4001, 4065), 0.0)) == 1
+    monitor.take(lossy(4065, 6000), 0.0)
+    monitor.tick(30.0)
+    assert len(monitor.notes()) == 1, "once more, after a verdict"
+
+
+def test_a_port_that_flaps_faster_than_windows_come_is_complained_of(detector: Any) -> None:
+    monitor = Monitor(detector)
+    for i in range(40):
+        monitor.connected(0.3 * i)
+        assert monitor.take([banner(), *samples(50 * i, 50 * i + 50)], 0.3 * i) == []
+        monitor.tick(0.3 * i)
+    (note,) = monitor.notes()
+    assert note.startswith("no verdict for 5 s, though samples come: 0 of 1,000 were lost, in 19 gaps")
+
+
+def test_how_long_a_verdict_may_take(detector: Any) -> None:
+    """Three windows, at least 5 s; and ten, at least a minute, for an event that is broken off. A hop may be longer."""
+    fast = Monitor(detector)
+    assert (fast.window_s, fast.patience_s, fast.pause_s) == (0.32, 5.0, 60.0)
+    slow = Monitor(detector, hop=2000)
+    assert (slow.window_s, slow.patience_s, slow.pause_s) == (10.0, 30.0, 100.0)
+    unknown = Monitor()
+    assert (unknown.window_s, unknown.patience_s, unknown.pause_s) == (None, 5.0, 60.0)
 
 
 def test_a_threshold_of_its_own(detector: Any) -> None:
@@ -341,8 +449,8 @@ def test_the_device_s_words_are_passed_on(detector: Any) -> None:
 def test_without_a_banner_two_seconds_tell_the_rate(detector: Any) -> None:
     monitor = Monitor(detector)
     monitor.connected(0.0)
-    found = monitor.take(samples(0, 600), 0.0)
-    assert numbers(found) == [463, 527, 591]  # 2 s are 400 steps
+    assert monitor.take(samples(0, 600), 0.0) == []
+    assert numbers(monitor.take([], 3.0)) == [463, 527, 591]  # 2 s are 400 steps
     assert "no banner came" in monitor.notes()[0]
 
 
@@ -353,13 +461,17 @@ def test_without_a_banner_a_wrong_rate_is_seen(detector: Any) -> None:
     with pytest.raises(
         GyrovaeError, match=r"another rate than the model was made for; expected 200 Hz.*received 100 Hz"
     ):
-        monitor.take(slow, 0.0)
+        monitor.take(slow, 3.0)
 
 
 def test_a_banner_that_is_wrong_about_the_rate_is_told(detector: Any) -> None:
+    """Once, however the measured figure changes, until it is right again."""
     monitor = started(detector)
-    monitor.take([Sample(n, n * 5200, 0, 0, 0) for n in range(600)], 0.0)
-    assert monitor.notes() == ["samples come at 192.3 Hz; the model was made for 200 Hz"]
+    times = itertools.accumulate([5200] * 10_000 + [5250] * 10_000 + [5000] * 10_000 + [5200] * 10_000)
+    monitor.take([Sample(n, t_us % WRAP, 0, 0, 0) for n, t_us in enumerate(times)], 0.0)
+    first, second = monitor.notes()
+    assert first == "samples come at 192.3 Hz; the model was made for 200 Hz"
+    assert re.fullmatch(r"samples come at 19[56]\.\d+ Hz; the model was made for 200 Hz", second)
 
 
 # --- the stock firmware
@@ -508,12 +620,12 @@ def test_a_machine_that_once_was_normal_spoils_no_figure(stock_detector: Any) ->
 
 
 @pytest.mark.parametrize("told", [[BOOT], []])
-def test_a_boot_of_the_stock_firmware_begins_the_vote_anew(stock_detector: Any, told: list[Event]) -> None:
+def test_the_vote_goes_on_over_a_boot_of_the_stock_firmware(stock_detector: Any, told: list[Event]) -> None:
     """Whether its ROM's words come or not: the number of samples begins again."""
     monitor = Monitor(stock_detector)
     monitor.take(printed((-30.5, -25.0), first=9000), 5.0)
     found = monitor.take([*told, *printed((-10.5, -25.0), (-30.5, -25.0), first=288)], 6.0)
-    assert [one.event for one in found][-1] is False
+    assert [one.event for one in found] == [False, True]
     assert monitor.traffic.boots == 1
     assert [note for note in monitor.notes() if note != WHICH] == [
         "the device boots" if told else "the device has booted"
@@ -674,13 +786,133 @@ def test_a_clock_that_is_set_back_keeps_nothing_for_an_hour() -> None:
 def test_what_was_decided_before_a_refusal_is_not_lost() -> None:
     monitor = Monitor()
     monitor.connected(10.0)
-    answer = banner()
+    answer = banner(next=0)
     assert (
         monitor.take([detecting(), verdict(0), verdict(1), Status("error", "there is no detector"), answer], 10.1) == []
     )
     assert [one.number for one in monitor.take([], 13.0)] == [63, 127]
     with pytest.raises(GyrovaeError, match="the device has no detector"):
         monitor.take([], 13.1)
+
+
+def test_a_clock_that_is_set_back_does_not_end_the_asking(detector: Any) -> None:
+    monitor = Monitor(detector)
+    monitor.connected(5000.0)
+    assert monitor.commands() == [b"stream\n"]
+    monitor.tick(1400.0)
+    assert monitor.commands() == [b"\nstream\n"]
+    monitor.tick(1400.9)
+    assert monitor.commands() == []
+
+
+def reopened(monitor: Monitor, now: float) -> None:
+    monitor.connected(now)
+    monitor.take([streaming(), detecting()], now)
+
+
+def alarms(first: int, count: int, **changes: Any) -> list[Event]:
+    return [verdict(first + i, **{"alarm": True, **changes}) for i in range(count)]
+
+
+def test_an_event_goes_on_over_a_connection_though_the_device_s_vote_begins_anew() -> None:
+    """An event is 3 alarms of 5 windows unless another vote is known: it is over when the latest five hold but two."""
+    monitor = reading()
+    monitor.take([detecting(), *alarms(17, 2), *alarms(19, 3, event=True)], 5.0)
+    reopened(monitor, 10.0)
+    found = monitor.take([verdict(30), *alarms(31, 1), verdict(32), verdict(33), verdict(34)], 12.0)
+    assert [(one.event, one.begins) for one in found] == [(True, False)] * 3 + [(False, False)] * 2
+    assert monitor.events == 1
+
+
+def test_connections_of_two_windows_hide_no_event() -> None:
+    """The device's own vote never sees three alarms."""
+    monitor = Monitor()
+    found = []
+    for i in range(5):
+        reopened(monitor, 3.0 * i)
+        found += monitor.take(alarms(17 + 10 * i, 2), 3.0 * i + 2.5)
+    assert [one.begins for one in found] == [False, False, True] + 7 * [False]
+    assert all(one.event for one in found[2:])
+    assert [note for note in monitor.notes() if "vote" in note] == [
+        "the device's vote began anew with the connection or a boot, and this computer goes on with it: 3 alarms of 5 "
+        "windows (the default; --model RUN --on-device tells the detector's own)"
+    ]
+
+
+def test_the_vote_that_is_taken_where_none_is_known_is_that_of_quantize() -> None:
+    from gyrovae_tf.device import monitor
+    from gyrovae_tf.learn import voting
+
+    assert monitor._VOTE == voting.DEFAULT
+
+
+def test_the_detector_s_own_vote_goes_on_where_it_is_known(detector: Any) -> None:
+    """2 alarms of 3 windows."""
+    monitor = Monitor(detector, on_device=True)
+    spec = {"spec": detector.bundle.spec.digest}
+    for i in range(2):
+        monitor.connected(3.0 * i)
+        own = [dataclasses.replace(one, **spec) for one in (streaming(), detecting())]
+        found = monitor.take([*own, *alarms(17 + 10 * i, 1)], 3.0 * i)
+    assert [one.begins for one in found] == [True]
+
+
+def test_once_its_vote_is_full_again_the_device_alone_decides() -> None:
+    monitor = reading()
+    monitor.take([detecting(), *alarms(17, 5)], 5.0)
+    assert monitor.events == 0, "its vote may be 6 of 8: while nothing is broken off it is believed"
+    reopened(monitor, 10.0)
+    found = monitor.take([verdict(30), *alarms(31, 9)], 12.0)
+    assert [one.event for one in found] == [True] * 4 + [False] * 6
+
+
+def test_a_boot_of_a_device_that_decides_ends_no_event() -> None:
+    monitor = reading()
+    monitor.take([detecting(), *alarms(17, 2), *alarms(19, 3, event=True)], 5.0)
+    found = monitor.take([BOOT, detecting(boot=8), *alarms(0, 2)], 6.0)
+    assert [(one.event, one.begins) for one in found] == [(True, False)] * 2
+
+
+@pytest.mark.parametrize("changes", [{"spec": "ef" * 32}, {"threshold": 1.5}])
+def test_alarms_of_another_detector_or_threshold_are_no_part_of_the_vote(changes: dict[str, Any]) -> None:
+    monitor = reading()
+    monitor.take([detecting(), *alarms(17, 2), *alarms(19, 3, event=True)], 5.0)
+    monitor.connected(10.0)
+    other = [dataclasses.replace(one, **changes) for one in (streaming(), detecting())]
+    assert [one.event for one in monitor.take([*other, *alarms(30, 2)], 12.0)] == [False, False]
+
+
+def test_a_verdict_that_comes_twice_counts_once() -> None:
+    monitor = reading()
+    assert len(monitor.take([detecting(), verdict(17), verdict(17), verdict(18)], 0.0)) == 2
+    assert (monitor.lost_windows, monitor.traffic.repeated) == (0, 1)
+
+
+def test_samples_of_a_device_that_is_to_detect_are_complained_of_and_it_is_told_again() -> None:
+    """The word `detect` was lost, or somebody else has told it to stream."""
+    monitor = reading()
+    monitor.take([detecting(), verdict(17), *samples(0, 1000)], 0.0)
+    for _ in range(2):
+        monitor.tick(5.0)
+    assert monitor.notes() == ["no verdict for 5 s, though samples come: the device is told again to detect"]
+    assert monitor.commands() == [b"\ndetect\n"]
+
+
+@pytest.mark.parametrize(("window", "rate_hz"), [(256, 25), (1024, 100), (1024, 50), (256, 200)])
+def test_the_rate_of_slow_verdicts(window: int, rate_hz: int) -> None:
+    """500 of them span more than the device's clock, which begins again after 71.6 minutes."""
+    rate = Rate()
+    for number in range(window, 600 * window, window):
+        rate.add(number % WRAP, number * 1_000_000 // rate_hz % WRAP, rate_hz)
+    assert rate.hz == pytest.approx(rate_hz)
+
+
+def test_a_step_that_is_longer_than_the_device_s_clock_is_no_measure() -> None:
+    """Two hours at 100 Hz."""
+    rate = Rate()
+    for number in [0, 16, 32, 720_000, 720_016, 720_032]:
+        rate.add(number, number * 10_000 % WRAP, 100.0)
+    assert rate.hz == pytest.approx(100)
 
 
 def test_a_boot_while_it_is_read_leaves_nothing_out() -> None:

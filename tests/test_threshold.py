@@ -112,13 +112,12 @@ def test_a_fit_says_what_it_rests_on() -> None:
 def test_the_shares_of_a_threshold_that_was_chosen_otherwise() -> None:
     """Scores 1 to 100: the upper fifth begins at 80.2 and lies 10.3 above it on average."""
     scores = np.arange(1.0, 101.0)
-    found = tail_at(scores, np.repeat(np.arange(10), 10), 100.8, 90.5, 111.1)
+    found = tail_at(scores, np.repeat(np.arange(10), 10), 100.8, 90.5, 111.1, least=0.001)
     assert found.rate == pytest.approx(0.2 * math.exp(-2))
     assert (found.rate_low, found.rate_high) == pytest.approx((0.2 * math.exp(-3), 0.2 * math.exp(-1)))
     assert (found.threshold, found.low, found.high, found.windows, found.blocks) == (100.8, 90.5, 111.1, 100, 10)
-    assert (
-        tail_at(scores, np.zeros(100, int), 1e9, 1.0, 1e9).rate_high == 0.2
-    )  # no rate beyond what tails are fitted to
+    far = tail_at(scores, np.zeros(100, int), 1e9, 1.0, 1e9, least=0.001)
+    assert (far.rate, far.rate_high) == (0.001, 0.2)  # no rate beyond what tails are fitted to
 
 
 def test_blocks_that_differ_widen_the_interval() -> None:

@@ -27,13 +27,23 @@ from test_alarm import decision
 
 from gyrovae_tf.device.link import Faults
 from gyrovae_tf.device.monitor import Decision, Monitor
+from gyrovae_tf.device.port import Listed
 from gyrovae_tf.device.pretend import Device, Motion
 from gyrovae_tf.device.serve import Incidents, Pretended, pretend
 from gyrovae_tf.device.simulate import simulate
 from gyrovae_tf.device.stockconsole import StockReason
 from gyrovae_tf.device.watch import Line, patience_s, watch
 from gyrovae_tf.device.watched import Watched
-from gyrovae_tf.device.wire import Banner, Parser, Sample, StockFigures, Verdict, verdict_line
+from gyrovae_tf.device.wire import (
+    Banner,
+    Parser,
+    Sample,
+    StockFigures,
+    Verdict,
+    banner_line,
+    status_line,
+    verdict_line,
+)
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.runtime import Detector
 from gyrovae_tf.signal import frontend
@@ -79,7 +89,26 @@ def over(it: Pretended, monitor: Monitor) -> Callable[[], bool]:
 # --- the library, with a detector
 
 
+@pytest.fixture
+def out_of_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pretend device talks faster than time passes: it has said all before it is answered, and that is of now."""
+    monkeypatch.setattr("gyrovae_tf.device.monitor._UNHEARD_S", 0.0)
+
+
+def test_another_board_under_the_name_is_not_watched(monkeypatch: pytest.MonkeyPatch) -> None:
+    board, other = "303A:1001 7C:DF:A1:00:00:01", "303A:1001 7C:DF:A1:00:00:02"
+    incidents = Incidents(unplug_after_s=2.0, unplugged_s=0.1)
+    with pretend(Device(Motion(TINY_MACHINE), seed=1), incidents=incidents, speed=math.inf) as it:
+        listed = iter([board])  # when it is opened; later it is another
+        monkeypatch.setattr("gyrovae_tf.device.port.list_ports", lambda: [Listed(it.port, "", next(listed, other))])
+        monitor = Monitor()
+        watched, _, told = watched_for(monitor, it.port, seconds=2)
+    assert not watched.connected
+    assert f"{it.port} belongs to another device ({other} instead of {board}), which is left alone" in told
+
+
 @slow
+@pytest.mark.usefixtures("out_of_time")
 def test_unplugged_and_plugged_in_again(tiny: Tiny, outlet: tuple[str, int] | None) -> None:
     detector, motion = Detector(tiny.bundle), Motion(TINY_MACHINE, seed=4)
     device = Device(motion, seed=1)
@@ -107,6 +136,7 @@ def test_unplugged_and_plugged_in_again(tiny: Tiny, outlet: tuple[str, int] | No
 
 
 @slow
+@pytest.mark.usefixtures("out_of_time")
 @pytest.mark.parametrize("seed", [1, 2])
 def test_every_loss_is_counted(tiny: Tiny, seed: int) -> None:
     """Against the record of the cable that lost them."""
@@ -409,6 +439,29 @@ def test_the_stock_firmware(start: Callable[..., subprocess.Popen[str]], tiny: T
     assert "the stock firmware: without numbers and checksums not every loss is seen" in told
 
 
+def test_a_device_s_error_at_the_end_does_not_hide_what_was_seen(
+    start: Callable[..., subprocess.Popen[str]],
+) -> None:
+    """Its detector is gone after a boot."""
+    told = {"sensor": "test", "rate_hz": 200.0, "lsb": 0.5, "next": 64}
+    detector: dict[str, Any] = {"model": "compiled", "spec": "ab" * 32, "window": 64, "hop": 64}
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        process = start("monitor", "--port", f"socket://127.0.0.1:{server.getsockname()[1]}")
+        client, _ = server.accept()
+        with client:
+            client.recv(100)
+            for mode in ("stream", "detect"):
+                client.sendall(banner_line(Banner(mode=mode, **told, **detector)))
+            client.sendall(verdict(1) + status_line("error", "there is no detector") + banner_line(Banner(**told)))
+            printed, said = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert len(printed.splitlines()) == 1
+    word, summary, error, *_ = said.splitlines()
+    assert word == "the device says: there is no detector"
+    assert summary == "1 window, 0 alarms, 0 events"
+    assert "the device has no detector" in error
+
+
 def test_a_token_of_the_environment_is_for_pages_alone(
     start: Callable[..., subprocess.Popen[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -503,6 +556,15 @@ def test_the_view_of_the_stock_firmware_s_console() -> None:
         "scalogram -15.50 dB, field inf dB",
         "1,200 results, 0 windows, 0 alarms, 0 events",
     ]
+
+
+def test_the_view_of_a_device_that_fell_silent() -> None:
+    """What was decided last says nothing of now."""
+    watched = Watched(Monitor(), "p", connected=True, clock=iter([0.0, 5.0, 5.5]).__next__)
+    watched(decision(0, alarm=False, event=False))
+    view = View(io.StringIO(), watched)
+    told = [ESCAPES.sub("", view.lines(80)[1]) for _ in range(2)]
+    assert told == ["normal  score 1.73, threshold 1.00", "no verdict for 6 s"]
 
 
 @pytest.mark.parametrize("columns", [20, 40, 80, 200])

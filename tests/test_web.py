@@ -40,6 +40,15 @@ TOKEN = "t0ken-of_sixteen"
 NASTY = '/dev/tty<i>&"ACM0"'
 
 
+class Clock:
+    """A clock that stands where it is put."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
 @contextmanager
 def served(watched: Watched | None = None, **settings: Any) -> Iterator[Page]:
     page = Page(watched or Watched(Monitor(), NASTY), 0, **settings)
@@ -141,12 +150,25 @@ def test_a_token_opens_the_page_and_goes_into_a_cookie() -> None:
         answer = get(page, f"/?token={TOKEN}")
         assert (answer.status, answer.headers["Location"]) == (303, "/")
         cookie = answer.headers["Set-Cookie"]
-        assert cookie == f"gyrovae_token={TOKEN}; HttpOnly; SameSite=Strict; Path=/"
+        assert cookie == f"gyrovae_token_{urlsplit(page.url).port}={TOKEN}; HttpOnly; SameSite=Strict; Path=/"
         kept = cookie.split(";")[0]
         assert get(page, "/", Cookie=f"other=1; {kept}").status == 200
         assert get(page, Cookie=kept).status == 200
         assert get(page, Cookie=f"not_{kept}").status == 403
         assert get(page, X_Gyrovae_Token=TOKEN).status == 200
+
+
+def test_two_monitors_on_one_computer_do_not_log_each_other_out() -> None:
+    """A browser sends the cookies of one to the other, too: it does not part them by port. That of a tunnel counts."""
+    with served(token=TOKEN) as one, served(token=TOKEN[::-1]) as other:
+        jar = {}
+        for page, token, host in ((one, TOKEN, "localhost:9001"), (other, TOKEN[::-1], "localhost:9002")):
+            name, value = get(page, f"/?token={token}", host=host).headers["Set-Cookie"].split(";")[0].split("=")
+            jar[name] = value
+        both = "; ".join(f"{name}={value}" for name, value in jar.items())
+        assert get(one, host="localhost:9001", Cookie=both).status == 200
+        assert get(other, host="localhost:9002", Cookie=both).status == 200
+        assert get(other, host="localhost:9001", Cookie=both).status == 403
 
 
 def test_it_may_load_nothing_from_elsewhere(page: Page) -> None:
@@ -193,7 +215,7 @@ def test_nonsense_does_no_harm(page: Page, capfd: pytest.CaptureFixture[str]) ->
 
 
 def test_the_state_of_a_device_that_decides() -> None:
-    watched = Watched(Monitor(), NASTY)
+    watched = Watched(Monitor(), NASTY, clock=(clock := Clock()))
     watched.connected = True
     with served(watched) as page:
         empty = told(page)
@@ -202,6 +224,7 @@ def test_the_state_of_a_device_that_decides() -> None:
         one = {"source": "device", "frontend_us": 5102, "inference_us": 2533, "score_us": 410}
         watched(decision(1, **one))
         watched(decision(2, score=2.5, begins=False, **one))
+        clock.now = 2.5
         watched(decision(3, score=math.nan, begins=False, **one))
         found = told(page)
         assert found["port"] == NASTY
@@ -219,22 +242,53 @@ def test_the_state_of_a_device_that_decides() -> None:
                 "window": 1,
                 "began": 1_700_000_001.25,
                 "ended": None,
+                "lasted_s": 2.5,
                 "peak": 2.5,
                 "words": ["x 48-55 Hz louder: 61 %", "z 2.0-4.0 Hz quieter: 20 %"],
             }
         ]
         assert found["picture"] is None
+        clock.now = 3.5
         watched(decision(4, score=0.5, alarm=False, event=False, begins=False))
         later = told(page, "/state.json?since=3")
         assert [point[0] for point in later["history"]] == [4]
         assert later["events"][0]["ended"] == 1_700_000_004.25
+        assert later["events"][0]["lasted_s"] == 3.5
 
 
 def test_an_event_that_nobody_saw_the_end_of_is_over_when_the_next_begins() -> None:
     watched = Watched(Monitor(), "p")
     watched(decision(0))
     watched(decision(5))  # begins again: the device was unplugged in between
-    assert [(spell.window, spell.ended) for spell in watched.events] == [(0, 1_700_000_005.25), (5, None)]
+    assert [(spell.window, spell.ended) for spell in watched.events] == [(0, 1_700_000_000.25), (5, None)]
+
+
+@pytest.mark.parametrize(("pause_s", "ended"), [(60.0, 1_700_000_062.25), (60.5, 1_700_000_002.25)])
+def test_time_of_which_nothing_is_known_is_no_part_of_an_event(pause_s: float, ended: float) -> None:
+    """The device was gone, and the machine was normal when it came back: up to a minute the event went on."""
+    watched = Watched(Monitor(), "p")
+    for window in range(3):
+        watched(decision(window, begins=not window))
+    back = watched.history[-1][1] + pause_s
+    watched(decision(3, time=back, alarm=False, event=False, begins=False))
+    assert [spell.ended for spell in watched.events] == [ended]
+
+
+def test_a_device_that_falls_silent_is_not_normal_for_ever() -> None:
+    """A verdict is overdue after three windows, 5 s at least; after a minute an event is taken for over."""
+    clock = Clock()
+    watched = Watched(Monitor(), "p", connected=True, clock=clock)
+    with served(watched) as page:
+        assert [told(page)[name] for name in ("age_s", "pace_s", "silent_s")] == [None, None, None]
+        watched.monitor.window_s = 3.0
+        watched(decision(0))
+        found = []
+        for clock.now in (9.0, 9.5, 60.5):
+            state = told(page)
+            found.append((state["age_s"], state["pace_s"], state["silent_s"], state["events"][0]["ended"]))
+        assert found == [(9.0, 3.0, None, None), (9.5, 3.0, 9.5, None), (60.5, 3.0, 60.5, 1_700_000_000.25)]
+        watched(decision(1, begins=False))
+        assert (told(page)["silent_s"], told(page)["events"][0]["ended"]) == (None, None), "it goes on"
 
 
 def test_the_summary() -> None:
@@ -255,7 +309,7 @@ def test_a_long_history_comes_in_part() -> None:
 def monitored(tiny: Tiny) -> tuple[Watched, Page]:
     """The page of a machine whose imbalance came and went, with pictures of its latest windows."""
     spec = tiny.bundle.spec
-    watched = Watched(Monitor(Detector(tiny.bundle), hop=32), NASTY, "run")
+    watched = Watched(Monitor(Detector(tiny.bundle), hop=32), NASTY, "run", clock=Clock())
     watched.connected = True
     page = Page(watched, 0)
     page.state(-1, -1)  # somebody looks
@@ -323,6 +377,7 @@ setTimeout(() => {{
   const text = id => inside.getElementById(id).textContent;
   document.body.dataset.out = JSON.stringify({{
     scroll: inside.documentElement.scrollWidth, wide, title: text("title"), word: text("word"), score: text("score"),
+    kind: inside.getElementById("now").className,
     when: text("when"), origin: text("origin"), counts: text("counts"), blind: inside.getElementById("blind").hidden,
     reasons: inside.querySelectorAll("#reasons li").length,
     events: [...inside.querySelectorAll("#events tr")].map(row => row.textContent),
@@ -431,7 +486,7 @@ def stock_console() -> Watched:
     """A stock firmware's console on which the third of four windows begins an event; each is printed once."""
     calibration = StockCalibration(Band(-20.0, -10.0, 0.0), Band(-30.0, -25.0, -15.0), 0.5, 0.01, 100, 2, 3)
     detector: Any = SimpleNamespace(bundle=StockBundle(b"", StockSpec(), calibration, ()))
-    watched = Watched(Monitor(detector), NASTY, "run", connected=True)
+    watched = Watched(Monitor(detector), NASTY, "run", connected=True, clock=Clock())
     for i, first in enumerate([-10.5, -30.5, -40.5, math.nan]):
         for made in watched.monitor.take([StockFigures(first, -25.0), StockSampled(300, 1000 + 300 * i)], 9.0 + i):
             watched(made)
@@ -459,6 +514,18 @@ def test_a_browser_shows_the_stock_firmware_s_figures(chromium: str, tmp_path: P
     assert (out["points"], out["alarms"], out["stretches"], len(out["events"])) == (4, 2, 2, 1)
     assert out["counts"].startswith("windows4alarms2events1results printed4")
     assert not out["blind"], "why there are no pictures is told"
+
+
+@pytest.mark.slow
+def test_a_browser_shows_that_nothing_is_decided_any_more(chromium: str, tmp_path: Path) -> None:
+    """And on which day an event of another day began."""
+    watched = stock_console()
+    watched.clock = lambda: 61.0
+    with served(watched) as page:
+        out = looked_at(chromium, page, tmp_path, 390)
+    assert (out["word"], out["kind"]) == ("no verdict for 61 s", "now look")
+    (event,) = out["events"]
+    assert re.search(r"1970", event)
 
 
 def _only_from(net: Path, origin: str) -> None:

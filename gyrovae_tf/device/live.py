@@ -91,15 +91,22 @@ class Rate:
     """Numbers of samples and the device's times in, samples a second by the device's clock out."""
 
     def __init__(self) -> None:
-        self._points: deque[tuple[int, int]] = deque(maxlen=512)
+        self._points: deque[tuple[int, int]] = deque(maxlen=512)  # samples and microseconds, neither of which wraps
+        self._latest = (0, 0)
 
     def restart(self) -> None:
         """Numbers or times begin anew."""
         self._points.clear()
 
-    def add(self, number: int, t_us: int) -> None:
-        """A sample's number and time, both modulo 2^32."""
-        self._points.append((number, t_us))
+    def add(self, number: int, t_us: int, nominal_hz: float = 0.0) -> None:
+        """A sample's number and time, both modulo 2^32; where the nominal rate is known, a step that is longer than
+        the clock can tell begins anew."""
+        steps, took = ((now - before) % WRAP for now, before in zip((number, t_us), self._latest, strict=True))
+        if steps * 1e6 >= WRAP * nominal_hz > 0:
+            self.restart()
+        at, since = self._points[-1] if self._points else (0, 0)
+        self._points.append((at + steps, since + took))
+        self._latest = (number, t_us)
 
     @property
     def hz(self) -> float | None:
@@ -108,8 +115,7 @@ class Rate:
         if len(points) < _LEAST_POINTS:
             return None
         (first, began), (last, ended) = points[0], points[-1]
-        took = (ended - began) % WRAP
-        return (last - first) % WRAP * 1e6 / took if took else None
+        return (last - first) * 1e6 / (ended - began) if ended > began else None
 
 
 class Ended(NamedTuple):
@@ -169,7 +175,7 @@ class Intake:
         if not self._known and not self._measured(sample):
             return None
         if self.traffic.samples % _EVERY == 0:
-            self.rate.add(number, sample.t_us)
+            self.rate.add(number, sample.t_us, self.spec.rate_hz)
         return self._push(sample[2:], number, sample.t_us)
 
     def stock(self, sample: StockSample) -> Ended | None:
@@ -191,7 +197,7 @@ class Intake:
         if isinstance(self.spec, Spec):
             xyz = to_counts(np.array([xyz]), self.spec.lsb)[0].tolist()
         if self.traffic.samples % _EVERY == 0:
-            self.rate.add(self._stock_at[0] % WRAP, 1000 * self._stock_at[1] % WRAP)
+            self.rate.add(self._stock_at[0] % WRAP, 1000 * self._stock_at[1] % WRAP, self.spec.rate_hz)
         return self._push(xyz, None, None)
 
     def _push(self, xyz: Sample3, number: int | None, t_us: int | None) -> Ended | None:

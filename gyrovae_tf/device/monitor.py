@@ -39,6 +39,10 @@ _AGAIN_S = 1.0  # until a device that has not said who it is is asked again
 _UNHEARD_S = 3.0  # until one that has not answered is taken for one that hears nothing
 _MOST_LOST_WINDOWS = 100_000
 _LONGEST_VOTE = 64
+_VOTE = (3, 5)  # alarms of windows: as `quantize` has it, unless it is told otherwise
+_PATIENCE_S, _PATIENCE_WINDOWS = 5.0, 3
+_PAUSE_S, _PAUSE_WINDOWS = 60.0, 10
+_FRESH_S = 5.0  # of samples before a device's answer: what is older was kept while nobody read
 _SPOILT = 10  # windows, from the first on, in which the first figure alone is too low
 
 
@@ -164,6 +168,8 @@ class Monitor:
         """Events that began."""
         self.lost_windows = 0
         """Verdicts of the device that never came."""
+        self.window_s: float | None = None
+        """Seconds from one decision to the next, or that a window takes, whichever is more; None until it is known."""
         self.traffic = Traffic()
         self._second_alone = second_alone
         self._first_alone: int | None = 0  # windows so far, if in all of them the first figure alone is too low
@@ -176,15 +182,23 @@ class Monitor:
             windows = Windows(spec.window, hop, np.int16 if self._levels is None else np.float32)
             self._intake = Intake(spec, windows, self.traffic, rate=self._rate)
             self._pace = Pace(windows.hop)
+            self.window_s = max(windows.window, windows.hop) / spec.rate_hz
         self._notes: list[str] = []
         self._commands: list[bytes] = []
         self._said: set[str] = set()
-        self._recent: deque[bool] = deque(maxlen=_LONGEST_VOTE)
+        self._recent: deque[bool] = deque(maxlen=_LONGEST_VOTE)  # alarms, over a break as well
         self._event = False
+        self._broken = False  # nothing was decided yet since what came does not join what came before
+        self._own: int | None = None  # windows in the device's own vote, where a break has begun that anew
+        self._who: tuple[Any, ...] | None = None  # whose alarms and event these are
+        self._decided_at = 0.0
+        self._counted = (0, 0, 0)  # samples, those that were lost, and gaps when the latest decision was made
+        self._samples = 0  # of a device that is to decide, since then
+        self._complained = self._wrong_rate = False
         self._asked = 0
         self._asked_at = 0.0
         self._opened_at = 0.0
-        # What it says until it answers, and when it came: perhaps of long ago.
+        # What it says until it answers, and when it came: perhaps of long ago. None once it has answered.
         self._stale: list[tuple[wire.Event, float]] | None = None
         self._refusal: GyrovaeError | None = None
         self._error = ""  # the device's last word of error
@@ -195,20 +209,33 @@ class Monitor:
         """Samples a second by the device's clock, over the latest some thousands; None while it is not known."""
         return self._rate.hz
 
+    @property
+    def patience_s(self) -> float:
+        """Seconds after which a decision is overdue."""
+        return max(_PATIENCE_S, _PATIENCE_WINDOWS * (self.window_s or 0.0))
+
+    @property
+    def pause_s(self) -> float:
+        """Seconds without a decision that end an event, where the connection or the device began anew meanwhile."""
+        return max(_PAUSE_S, _PAUSE_WINDOWS * (self.window_s or 0.0))
+
     def connected(self, now: float) -> None:
-        """The port was opened, for the first time or anew: what follows does not join what came before."""
+        """The port was opened, for the first time or anew: no window spans this, vote and event go on."""
         self.traffic.connections += 1
         self._restart()
         self.protocol = None
-        self._stale = [] if self.source == "device" else None
+        self._leave_out(self._stale or [])  # gone before it has answered
+        self._stale = []
         self._ask()
         self._asked_at = self._opened_at = now
 
     def tick(self, now: float) -> None:
-        """Time passes: a device that has not said who it is is asked again."""
-        if self.banner is None and self.protocol != "stock" and now - self._asked_at >= _AGAIN_S:
-            self._asked_at = now
-            self._commands.append(b"\n" + self._command())  # the empty line ends what it may have got before
+        """Time passes: a device that has not answered is asked again; samples that nothing is made of are told."""
+        unanswered = self.banner is None or self._stale is not None
+        # Here and below: this computer's clock may be set back.
+        if unanswered and self.protocol != "stock" and abs(now - self._asked_at) >= _AGAIN_S:
+            self._ask_again(now)
+        self._complain(now)
 
     def notes(self) -> list[str]:
         """What a person should know and was not told yet; each once."""
@@ -232,7 +259,6 @@ class Monitor:
         if self._refusal is not None:
             raise self._refusal
         due = [(event, now) for event in events]
-        # Either way: this computer's clock may be set back.
         if self._stale is not None and abs(now - self._opened_at) >= _UNHEARD_S:
             kept, self._stale = self._stale, None
             due = [*kept, *due]
@@ -247,20 +273,31 @@ class Monitor:
                 break
         return found
 
-    def _answered(self, event: wire.Banner | wire.Verdict, now: float) -> bool:
-        """Whether the device says this now: while nobody reads, it keeps the first 16 KiB of what it says.
+    def _answered(self, event: wire.Banner) -> Iterable[Decision] | None:
+        """A banner in; None where it may be an old one, else what is decided of samples that came just before it.
 
-        It is told to stream, and then to detect: what it has kept holds no banner of a stream but that of a boot.
+        While nobody reads, the device keeps the first 16 KiB of what it says. It is told to stream, and perhaps then to
+        detect: what it has kept holds no banner of a stream but that of a boot.
         """
-        if self._stale is None:
-            return True
-        self._stale.append((event, now))
-        if isinstance(event, wire.Banner) and event.mode == "stream" and event.next:
-            old = sum(isinstance(one, wire.Verdict) for one, _ in self._stale)
-            if old:
-                self._note(f"left out {many(old, 'verdict')} from before the device was read", again=True)
-            self._stale, self._error = None, ""
-        return False
+        if self._stale is None or event.mode != "stream" or not event.next:
+            return None
+        held, self._stale, self._error = self._stale, None, ""
+        old: list[tuple[wire.Event, float]] = []
+        fresh: list[tuple[wire.Event, float]] = []
+        for one, when in held:
+            near = isinstance(one, wire.Sample) and (event.next - one.number) % wire.WRAP <= _FRESH_S * event.rate_hz
+            (fresh if near else old).append((one, when))
+        self._leave_out(old)
+        if self._intake is not None:
+            self._banner(event)
+        return [decision for one, when in fresh for decision in self._take(one, when)]
+
+    def _leave_out(self, held: Iterable[tuple[wire.Event, float]]) -> None:
+        """Tell what is not used, as it may be old."""
+        kinds = [type(one) for one, _ in held]
+        for kind, what in ((wire.Verdict, "verdict"), (wire.Sample, "sample")):
+            if old := kinds.count(kind):
+                self._note(f"left out {many(old, what)} from before the device was read", again=True)
 
     def _take(self, event: wire.Event, now: float) -> Iterable[Decision]:
         if self._levels is not None and isinstance(event, wire.Sample | wire.Verdict | wire.Banner):
@@ -270,7 +307,11 @@ class Monitor:
             )
         if isinstance(event, wire.Sample):
             self.protocol = "gyrovae"
-            if self._intake is not None:
+            if self._intake is None:
+                self._samples += 1
+            elif self._stale is not None:
+                self._stale.append((event, now))
+            else:
                 return self._decide(self._intake.sample(event), now)
         elif isinstance(event, wire.StockSample):
             self.protocol = "stock"
@@ -288,16 +329,26 @@ class Monitor:
                 self._boots("the device has booted")
         elif isinstance(event, wire.Verdict):
             self.protocol = "gyrovae"
-            if self._intake is None:
-                return [self._verdict(event, now)] if self._answered(event, now) else []
-            if now - self._asked_at >= _AGAIN_S:  # verdicts that wait in a port say nothing of what it has heard since
+            if self._intake is None and self._stale is not None:
+                self._stale.append((event, now))
+            elif self._intake is None:
+                return self._verdict(event, now)
+            # Verdicts that wait in a port say nothing of what it has heard since.
+            elif abs(now - self._asked_at) >= _AGAIN_S:
                 self._asked_at = now
                 self._ask()
         elif isinstance(event, wire.Banner):
             self.protocol = "gyrovae"
             check_version(event)
-            if self._answered(event, now):
+            found = self._answered(event)
+            if found is not None:
+                return found
+            if self._stale is not None and self._intake is None:
+                self._stale.append((event, now))
+            else:
                 self._banner(event)
+                if self._stale is not None and event.mode == "stream":
+                    self._ask()  # that of a boot, or an answer just after one: the next answer tells
         elif isinstance(event, wire.Status):
             self._error = event.text if event.level == "error" else self._error
             # Until it has said who it is it may answer each word by the same: once is enough.
@@ -312,13 +363,28 @@ class Monitor:
         self._restart()
 
     def _restart(self) -> None:
-        """Nothing of what came before is known any more."""
+        """What follows does not join what came before. Vote and event go on, so that no loss silences them."""
         if self._intake is not None:
             self._intake.restart()
         self._rate.restart()
         self._pace.restart()
+        self.banner, self._expected, self._asked, self._error = None, None, 0, ""
+        self._break()
+
+    def _break(self) -> None:
+        """A device that decides begins its vote anew here."""
+        self._broken, self._own = True, 0 if self._recent else None
+
+    def _forget(self) -> None:
+        """Neither alarms nor event of before count any more: they are of another device, detector or time."""
         self._recent.clear()
-        self.banner, self._expected, self._event, self._asked, self._error = None, None, False, 0, ""
+        self._event, self._own = False, None
+
+    def _go_on(self, now: float) -> None:
+        """Before a decision: what was is over, where it was broken off and is long ago."""
+        if self._broken and abs(now - self._decided_at) > self.pause_s:
+            self._forget()
+        self._broken = False
 
     def _note(self, text: str, *, again: bool = False) -> None:
         if again:
@@ -326,6 +392,37 @@ class Monitor:
         elif text not in self._said:
             self._notes.append(text)
             self._said.add(text)
+
+    def _complain(self, now: float) -> None:
+        """Samples come, and nothing is decided: say so once, until something is."""
+        if self._intake is None:
+            if self.banner is None or self._samples < self.patience_s * self.banner.rate_hz:
+                return
+            self._samples = 0
+            self._ask_again(now)
+            text = f"no verdict for {self.patience_s:.0f} s, though samples come: the device is told again to detect"
+        else:
+            traffic, spec = self.traffic, self._intake.spec
+            before, lost, gaps = self._counted
+            came, lost = self._came() - before, traffic.lost - lost
+            if came < self.patience_s * spec.rate_hz or came - lost < spec.window:
+                return
+            text = (
+                f"no verdict for {came / spec.rate_hz:.0f} s, though samples come: {lost:,} of {came:,} were lost, in "
+                f"{many(traffic.gaps - gaps, 'gap')}, and a window takes {spec.window} in a row; see to the cable, the "
+                "baud rate and what else this computer does"
+            )
+        if not self._complained:
+            self._note(text, again=True)
+        self._complained = True
+
+    def _came(self) -> int:
+        """Samples that were sent so far, as far as is known."""
+        return self.traffic.samples + self.traffic.lost + self.traffic.late
+
+    def _ask_again(self, now: float) -> None:
+        self._asked_at = now
+        self._commands.append(b"\n" + self._command())  # the empty line ends what it may have got before
 
     def _ask(self) -> None:
         """Tell the device its mode, unless it has been told often enough."""
@@ -344,6 +441,10 @@ class Monitor:
         if self.banner is not None and self.banner.boot != banner.boot:  # its ROM's words were lost
             self._boots("the device has booted")
         self.banner = banner
+        who = (banner.sensor, banner.units, *((banner.spec, banner.threshold) if self._intake is None else ()))
+        if who != (self._who or who):
+            self._forget()
+        self._who = who
         self._compare(banner)
         if self._intake is not None:
             self._intake.banner(banner)
@@ -351,8 +452,11 @@ class Monitor:
                 self._ask()
             return
         self.threshold = banner.threshold
+        if banner.window and banner.rate_hz:
+            self.window_s = max(banner.window, banner.hop) / banner.rate_hz
         if banner.mode == "detect":
             return
+        self._break()
         if banner.model == "none":
             raise GyrovaeError(
                 "the device has no detector",
@@ -378,18 +482,24 @@ class Monitor:
                 f"{self.threshold:g} (--threshold {banner.threshold:g} makes it the same)"
             )
 
-    def _verdict(self, verdict: wire.Verdict, now: float) -> Decision:
+    def _verdict(self, verdict: wire.Verdict, now: float) -> Iterable[Decision]:
+        missing = 0
         if self._expected is not None:
             missing = (verdict.window - self._expected) % wire.WRAP
+            if missing == wire.WRAP - 1:
+                self.traffic.repeated += 1
+                return []
             if missing > _MOST_LOST_WINDOWS:  # it began anew
+                missing = 0
                 self._rate.restart()
-                self._event = False
-            else:
-                self.lost_windows += missing
+                self._break()
+            self.lost_windows += missing
         self._expected = (verdict.window + 1) % wire.WRAP
-        self._rate.add(verdict.number, verdict.t_us)
+        self._rate.add(verdict.number, verdict.t_us, 0.0 if self.banner is None else self.banner.rate_hz)
         self.threshold = verdict.threshold
-        return self._made(
+        self._go_on(now)
+        event = self._carried(verdict, missing)
+        made = self._made(
             Decision(
                 self.made,
                 now,
@@ -398,8 +508,8 @@ class Monitor:
                 verdict.score,
                 verdict.threshold,
                 verdict.alarm,
-                verdict.event,
-                verdict.event and not self._event,
+                event,
+                event and not self._event,
                 verdict.reasons,
                 "device",
                 verdict.frontend_us,
@@ -407,14 +517,57 @@ class Monitor:
                 verdict.score_us,
             )
         )
+        return [made]
+
+    def _carried(self, verdict: wire.Verdict, missing: int) -> bool:
+        """Whether it is an event: as the device says, or, while its own vote begins anew after a break, by a vote over
+        its alarms from before and after that."""
+        self._recent.append(verdict.alarm)
+        if self._own is None:
+            return verdict.event
+        needed, windows = self._vote()
+        self._own += 1 + missing
+        if self._own >= windows:
+            self._own = None
+        if self._own is None or verdict.event or not self._voted():
+            return verdict.event
+        self._note(
+            "the device's vote began anew with the connection or a boot, and this computer goes on with it: "
+            f"{needed} alarms of {windows} windows"
+            + ("" if self._known_vote else " (the default; --model RUN --on-device tells the detector's own)")
+        )
+        return True
+
+    @property
+    def _known_vote(self) -> bool:
+        """Whether the model that was given is the detector that decides."""
+        if self.source == "host":
+            return True
+        if self.detector is None or self.banner is None:
+            return False
+        return self.banner.spec == self.detector.bundle.spec.digest
+
+    def _vote(self) -> tuple[int, int]:
+        """Alarms and windows of the vote."""
+        if not self._known_vote:
+            return _VOTE
+        assert self.detector is not None
+        calibration = self.detector.bundle.calibration
+        return calibration.vote_alarms, calibration.vote_windows
+
+    def _voted(self) -> bool:
+        return bool(vote(np.array(self._recent), *self._vote())[-1])
 
     def _decide(self, ended: Ended | None, now: float) -> Iterable[Decision]:
         if ended is None:
             return []
         assert self.detector is not None
         hz, wanted_hz = self.rate_hz, self.detector.bundle.spec.rate_hz
-        if hz is not None and not abs(hz / wanted_hz - 1) <= RATE_TOLERANCE:
-            self._note(f"samples come at {hz:.4g} Hz; the model was made for {wanted_hz:g} Hz")
+        if hz is not None:
+            wrong = not abs(hz / wanted_hz - 1) <= RATE_TOLERANCE
+            if wrong and not self._wrong_rate:
+                self._note(f"samples come at {hz:.4g} Hz; the model was made for {wanted_hz:g} Hz", again=True)
+            self._wrong_rate = wrong
         windows = ended.samples[None]
         if self._levels is not None:
             first, second = map(float, cast("StockDetector", self.detector).score_windows(windows).figures[0])
@@ -457,11 +610,10 @@ class Monitor:
 
     def _hosted(self, score: float, named: tuple[Reason, ...], now: float, **more: Any) -> Decision:
         """The decision of this computer on a window with that score."""
-        assert self.detector is not None
-        calibration = self.detector.bundle.calibration
+        self._go_on(now)
         alarm = not score < self.threshold  # as on the device: what is no number is an alarm
         self._recent.append(alarm)
-        event = bool(vote(np.array(self._recent), calibration.vote_alarms, calibration.vote_windows)[-1])
+        event = self._voted()
         given: dict[str, Any] = {"number": None, "t_us": None, **more}
         return self._made(
             Decision(
@@ -483,4 +635,7 @@ class Monitor:
         self.alarms += decision.alarm
         self.events += decision.begins
         self._event = decision.event
+        self._decided_at = decision.time
+        self._counted = (self._came(), self.traffic.lost, self.traffic.gaps)
+        self._samples, self._complained = 0, False
         return decision

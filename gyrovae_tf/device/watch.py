@@ -8,7 +8,7 @@ from typing import Protocol
 
 from gyrovae_tf.arguments import number, whole
 from gyrovae_tf.device.monitor import Decision, Monitor
-from gyrovae_tf.device.port import BAUD, GoneError, Port, reopen
+from gyrovae_tf.device.port import BAUD, GoneError, Port, reopen, taken
 from gyrovae_tf.device.watched import Watched
 from gyrovae_tf.device.wire import Banner, Event, Parser
 
@@ -31,12 +31,15 @@ class Line:
         self._tried = 0.0
         self.opened = 1
         """How often it was opened."""
+        self.taken = ""
+        """What to say while another device has its name; mostly nothing."""
 
     def read(self) -> bytes | None:
         """What has come, after a tenth of a second at most; None while it is gone."""
         if self._port is None:
             if time.monotonic() - self._tried >= _AGAIN_S:
                 self._port, self._tried = reopen(self._name, self._identity, self._baud), time.monotonic()
+                self.taken = "" if self._port else taken(self._name, self._identity)
             if self._port is None:
                 time.sleep(_WAIT_S)
                 return None
@@ -90,7 +93,7 @@ def watch(
         windows = whole(windows, "the number of windows is not usable", 1)
     monitor, parser, opened, silence = watched.monitor, Parser(watched.lines), 0, _Silence()
     until = None if seconds is None else time.monotonic() + seconds
-    count = 0
+    count, other = 0, ""
     while not stop() and (until is None or time.monotonic() < until):
         chunk = line.read()
         connected = chunk is not None
@@ -100,6 +103,10 @@ def watch(
                 told(f"{watched.port} is gone; waiting for it")
             elif opened:  # not for the first time
                 told(f"{watched.port} is back")
+        if line.taken != other:
+            other = line.taken
+            if other:
+                told(f"{other}, which is left alone")
         if line.opened != opened:
             opened = line.opened
             parser.restart()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gyrovae_tf.device.monitor import Decision, Monitor
@@ -28,6 +30,9 @@ class Spell:
     reasons: tuple[str, ...]
     """Of that window, in words."""
     ended: float | None = None
+    """When it was over, or, where a long pause followed, when it was last seen."""
+    lasted_s: float = 0.0
+    """So far, or until then; by a clock that nobody sets."""
 
 
 @dataclass
@@ -47,22 +52,50 @@ class Watched:
     """The latest events."""
     lock: threading.Lock = field(default_factory=threading.Lock)
     """Held while the three above change; for those who read them in another thread."""
+    clock: Callable[[], float] = time.monotonic
+    """Seconds that nobody sets."""
+    _at: float = 0.0  # by it, when the latest decision came
+    _began: float = 0.0  # and the latest event
 
     def __call__(self, decision: Decision) -> None:
         """Remember a decision."""
         with self.lock:
             self._remember(decision)
 
+    @property
+    def age_s(self) -> float | None:
+        """Seconds since the latest decision; None before the first."""
+        return None if self.latest is None else self.clock() - self._at
+
+    @property
+    def silent_s(self) -> float | None:
+        """The same where a decision is overdue, else None: what was decided last says nothing of now."""
+        age = self.age_s
+        return None if age is None or age <= self.monitor.patience_s else age
+
+    def spells(self) -> list[Spell]:
+        """The latest events, the latest first: one of which nothing was heard for long ended when it was last seen."""
+        found = [replace(spell) for spell in reversed(self.events)]
+        age = self.age_s
+        if found and found[0].ended is None and age is not None and age > self.monitor.pause_s:
+            assert self.latest is not None
+            found[0].ended = self.latest.time
+        return found
+
     def _remember(self, decision: Decision) -> None:
-        self.latest = decision
+        before, self.latest, self._at = self.latest, decision, self.clock()
         self.history.append((decision.window, decision.time, decision.score, decision.alarm, decision.event))
+        if before is not None and self.events and self.events[-1].ended is None:
+            paused = abs(decision.time - before.time) > self.monitor.pause_s
+            if decision.begins or (paused and not decision.event):  # nobody knows of the time between
+                self.events[-1].ended = before.time
         if decision.begins:
-            if self.events and self.events[-1].ended is None:  # the device was gone when it was over
-                self.events[-1].ended = decision.time
+            self._began = self._at
             self.events.append(Spell(decision.time, decision.window, decision.score, decision.words))
         if not self.events or self.events[-1].ended is not None:
             return
         current = self.events[-1]
+        current.lasted_s = self._at - self._began
         if not decision.event:
             current.ended = decision.time
         elif decision.score > current.peak:

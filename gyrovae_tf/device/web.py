@@ -8,7 +8,6 @@ rebinding). The page may load nothing but what comes from here (CSP).
 from __future__ import annotations
 
 import base64
-import dataclasses
 import functools
 import hashlib
 import hmac
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
 
 PAGE = "monitor.html"
 TOKEN_HEADER = "X-Gyrovae-Token"
-_COOKIE = "gyrovae_token"
+_COOKIE = "gyrovae_token_{}"  # browsers do not part cookies by port: two monitors on one computer have two
 _LEAST_TOKEN = 16
 _LOOKED_S = 5.0  # how long after its last question a browser is taken to be looking
 _PICTURE_S = 0.5  # from one pair of pictures to the next
@@ -149,7 +148,8 @@ class Page:
         self._looked = time.monotonic()
         watched, monitor = self._watched, self._watched.monitor
         with watched.lock:
-            latest, spells = watched.latest, [dataclasses.replace(spell) for spell in reversed(watched.events)]
+            latest, spells = watched.latest, watched.spells()
+            age, silent = watched.age_s, watched.silent_s
             history = [point for point in watched.history if point[0] > since][-_MOST_POINTS:]
         detector, banner = monitor.detector, monitor.banner
         vote = None
@@ -165,6 +165,9 @@ class Page:
             "source": monitor.source,
             "sensor": None if banner is None else banner.sensor,
             "connected": watched.connected,
+            "age_s": age,
+            "pace_s": monitor.window_s,
+            "silent_s": silent,
             "protocol": monitor.protocol,
             "rate_hz": monitor.rate_hz,
             "threshold": monitor.threshold,
@@ -176,6 +179,7 @@ class Page:
                     "window": spell.window,
                     "began": spell.began,
                     "ended": spell.ended,
+                    "lasted_s": spell.lasted_s,
                     "peak": spell.peak if math.isfinite(spell.peak) else None,
                     "words": list(spell.reasons),
                 }
@@ -198,7 +202,8 @@ class Page:
             request.reply(403, "text/plain", b"This name is not that of the monitor.\n")
             return
         from_query = query.get("token", [])
-        given = [*from_query, request.headers.get(TOKEN_HEADER, ""), _cookie(request.headers.get("Cookie", ""))]
+        name = _COOKIE.format(urlsplit(f"//{request.headers.get('Host')}").port or 80)  # as the browser has it
+        given = [*from_query, request.headers.get(TOKEN_HEADER, ""), _cookie(name, request.headers.get("Cookie", ""))]
         if not self.allowed(given):
             request.reply(
                 403, "text/plain", b"A token is needed: open the page with ?token=TOKEN behind its address.\n"
@@ -206,7 +211,7 @@ class Page:
             return
         if path == "/" and from_query and self._token is not None:
             # The token goes out of the address, which is shown and remembered, into a cookie.
-            cookie = f"{_COOKIE}={self._token}; HttpOnly; SameSite=Strict; Path=/"
+            cookie = f"{name}={self._token}; HttpOnly; SameSite=Strict; Path=/"
             request.reply(303, "text/plain", b"", {"Location": "/", "Set-Cookie": cookie})
         elif path == "/":
             request.reply(200, "text/html; charset=utf-8", self._text, {"Content-Security-Policy": self._policy})
@@ -276,8 +281,8 @@ def _base64(image: Any) -> str:
     return base64.b64encode(image.tobytes()).decode()
 
 
-def _cookie(header: str) -> str:
-    found = re.search(rf"(?:^|;\s*){_COOKIE}=([^;\s]+)", header)
+def _cookie(name: str, header: str) -> str:
+    found = re.search(rf"(?:^|;\s*){name}=([^;\s]+)", header)
     return found[1] if found else ""
 
 

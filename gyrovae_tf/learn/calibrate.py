@@ -119,7 +119,9 @@ def calibrate(
         voted = choose_vote(
             scores[sequence], runs, blocks[sequence], false_alarms_per_day, hop_s=hop_s, repeats=step, seed=seed, **menu
         )
-        tail = tail_at(scores, blocks, voted.threshold, voted.low, voted.high)
+        # So many events take as many alarms at the least; and of less than half a window these tell nothing.
+        least = max(false_alarms_per_day * hop_s / 86_400, 0.5 / len(scores))
+        tail = tail_at(scores, blocks, voted.threshold, voted.low, voted.high, least=least)
         false_alarm_rate = tail.rate
     else:
         tail = tail_fit(scores, blocks, false_alarm_rate, seed=seed)
@@ -136,7 +138,7 @@ def calibrate(
     trust = check(
         wide,
         wide_blocks,
-        max(false_alarm_rate, 0.5 / len(scores)),  # of less these windows tell nothing
+        false_alarm_rate,
         seconds=seconds,
         recordings=[data.sources[index] for index in origins[wide_known, 0]],
         seed=seed,

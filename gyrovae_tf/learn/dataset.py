@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -339,11 +340,13 @@ def preprocess(
     `GyrovaeError` when there are too few windows of either, when nothing moves, and when the recordings do not fit
     int16 counts of `lsb`.
     """
-    recommended = _WINDOW
+    recommended, told = _WINDOW, list[str]()
     if dataset is not None:
         if recordings:
             raise GyrovaeError("give either recordings or a dataset, not both")
         recordings, meta = training_part(dataset)
+        with contextlib.suppress(GyrovaeError):  # what is wrong with what is to be tested on is told there
+            told = division(dataset)
         recommended = _usable(meta.get("recommended_window", _WINDOW))
     window = recommended if window is None else window
     window = check_window(window)
@@ -371,8 +374,7 @@ def preprocess(
     spec = None if unfinished is None else unfinished.spec
     if spec is None:
         spec = fitted(known, origins[training], window, lsb, crew, progress)
-    divided_here = division(dataset) if dataset is not None else []
-    notes = (*divided_here, *notes_on(known, lsb, spec.lsb, given=given))
+    notes = (*told, *notes_on(known, lsb, spec.lsb, given=given))
     chosen = {"train": training, "validation": held_back}
     tasks = [task for part in chosen for task in portions(part, known, origins, chosen[part], shard_windows)]
     expected = {part: origins[mask] for part, mask in chosen.items()}

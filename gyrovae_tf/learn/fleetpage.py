@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from gyrovae_tf.errors import atomic_write
 from gyrovae_tf.learn.markup import check_page, data_table, document, escaped, mark, refusals, small_print, verdict
+from gyrovae_tf.learn.promise import promise
 from gyrovae_tf.ranking import RISING, Device, Status
 from gyrovae_tf.wording import score
 
@@ -75,7 +76,7 @@ def _devices(scored: Scored) -> str:
         for device in scored.devices[:MOST]
     ]
     calibration = scored.bundle.calibration
-    asked = f"{100 * calibration.false_alarm_rate:g} %"
+    asked = promise(scored.bundle).asked(calibration.false_alarm_rate)
     vote = f"{calibration.vote_alarms} of {calibration.vote_windows} windows in a row"
     notes = [
         "Order: those with events by the share of windows in them; then those with many alarms or rising scores; then "

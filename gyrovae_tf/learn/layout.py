@@ -1,9 +1,9 @@
 """Folders of recordings in the layout meta.json, normal/*.csv, anomaly/<kind>/*.csv: which file is for what.
 
 meta.json names files of normal/ under split.normal_train and split.normal_test, from normal/ or from the dataset's
-folder on. Where it lists one of the two, the other is all else in normal/ (to learn from: all but
-normal_test_in_fault_sessions); where it lists neither, the last third of the files, in order of their names, is to be
-tested on. What is listed may be folders and patterns, too, as for `streaming.find_recordings`.
+folder on. Where it lists one of the two, the other is all else in normal/, but for normal_test_in_fault_sessions; where
+it lists neither, the last third of the files, in order of their names, is to be tested on. What is listed may be
+folders and patterns, too, as for `streaming.find_recordings`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,12 @@ def training_part(dataset: str | PathLike[str]) -> tuple[list[Path], dict[str, A
     """A folder in the shared layout in; its normal training files and its meta.json out."""
     folder = Path(dataset)
     meta = _meta(folder)
-    files = _divided(folder, meta).train
+    files = _named(folder, meta, _TRAIN)
+    if files is None:
+        files = _divided(folder, meta).train
+    else:
+        for part in (_TEST, _FAULT_SESSIONS):
+            _check_apart(folder, files, part, _readable(folder, meta, part))
     if not files:
         raise GyrovaeError(
             f"{folder / 'meta.json'} lists all files of normal/ to be tested on",
@@ -140,15 +145,13 @@ def _divided(folder: Path, meta: dict[str, Any]) -> _Divided:
     Refuses one file that is both learnt from and tested on, and fewer than two where nothing is listed.
     """
     train, test = (_named(folder, meta, part) for part in (_TRAIN, _TEST))
-    sessions: list[Path] = []
-    with contextlib.suppress(GyrovaeError):  # told where they are asked for
-        sessions = _fault_sessions(folder, meta)
+    sessions = _readable(folder, meta, _FAULT_SESSIONS)
     if train is not None:
         _check_apart(folder, train, _FAULT_SESSIONS, sessions)
         if test is not None:
             _check_apart(folder, train, _TEST, test)
             return _Divided(train, test)
-        test = _without(_inside(folder / "normal"), train)
+        test = _without(_inside(folder / "normal"), [*train, *sessions])
         return _Divided(train, test, _rest(_TEST, test, "tested on"))
     if test is not None:
         train = _without(_inside(folder / "normal"), [*test, *sessions])
@@ -227,6 +230,13 @@ def _named(folder: Path, meta: dict[str, Any], part: str) -> list[Path] | None:
     if names is None:
         return None
     return [Path(name) for name in find_recordings([_spelt(folder, name) for name in names])]
+
+
+def _readable(folder: Path, meta: dict[str, Any], part: str) -> list[Path]:
+    """The same where it can be read: what is wrong with a part is told where it is asked for."""
+    with contextlib.suppress(GyrovaeError):
+        return _named(folder, meta, part) or []
+    return []
 
 
 def _names(folder: Path, meta: dict[str, Any], part: str) -> list[str] | None:

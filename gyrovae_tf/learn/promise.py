@@ -12,7 +12,6 @@ from gyrovae_tf.learn.threshold import Tail
 from gyrovae_tf.learn.trust import Trust
 from gyrovae_tf.learn.voting import Vote
 from gyrovae_tf.stockbundle import StockBundle
-from gyrovae_tf.wording import figure
 
 Kind = TypeVar("Kind", Tail, Trust, Vote)
 
@@ -40,8 +39,7 @@ class Promise:
         """The share of windows that the threshold was set for in, what was asked for out, as text."""
         if self.events_per_day is None:
             return f"{100 * rate:g} %"
-        events = "event" if self.events_per_day == 1 else "events"
-        return f"{self.events_per_day:g} false {events} a day (about {figure(100 * rate)} % of windows)"
+        return f"a mean of {self.events_per_day:g} false event{'' if self.events_per_day == 1 else 's'} a day"
 
 
 def promise(bundle: Bundle | StockBundle) -> Promise:

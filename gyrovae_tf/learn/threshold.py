@@ -115,24 +115,24 @@ def tail_fit(
     )
 
 
-def tail_at(scores: Floats, blocks: Labels, threshold: float, low: float, high: float) -> Tail:
+def tail_at(scores: Floats, blocks: Labels, threshold: float, low: float, high: float, *, least: float) -> Tail:
     """Scores and blocks as for `tail_fit`, a threshold that was chosen otherwise and its interval in, the `Tail` out.
 
-    The shares are those of an exponential tail.
+    The shares are those of an exponential tail, that of the threshold and of its lower end at least `least`.
     """
     scores, blocks = _checked(scores, blocks)
     edge, _ = _excesses(scores)
 
-    def share(value: float) -> float:
-        return min(max(_share_above(scores, value, TAIL_SHARE, edge), _LEAST), TAIL_SHARE)
+    def share(value: float, least: float) -> float:
+        return min(max(_share_above(scores, value, TAIL_SHARE, edge), least), TAIL_SHARE)
 
     return Tail(
         threshold=threshold,
         low=low,
         high=high,
-        rate=share(threshold),
-        rate_low=share(high),
-        rate_high=share(low),
+        rate=share(threshold, least),
+        rate_low=share(high, 0.0),
+        rate_high=share(low, least),
         method="exponential",
         windows=len(scores),
         effective_windows=effective_windows(scores, blocks),

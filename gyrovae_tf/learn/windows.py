@@ -12,11 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gyrovae_tf.bundle import read_json
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn.cutting import cut, cut_samples, segments_of
 from gyrovae_tf.learn.layout import anomaly_part, fault_session_part, normal_test_part, training_part
-from gyrovae_tf.recording import Recording, check_fits, rated, too_short
+from gyrovae_tf.recording import Recording, check_fits, too_short
 from gyrovae_tf.spec import Spec
 from gyrovae_tf.stockspec import StockSpec
 from gyrovae_tf.streaming import find_recordings, read, read_all
@@ -112,7 +111,7 @@ def _scorable(
     known, wrong = [], {}
     for name in find_recordings(files):
         try:
-            known.append(_fitting(name, folder, spec))
+            known.append(_fitting(name, spec))
         except GyrovaeError as error:
             wrong[name] = error
     if not known:
@@ -124,11 +123,9 @@ def _scorable(
     return _cut(known, spec, hop)[0]
 
 
-def _fitting(name: str, folder: Path, spec: Spec | StockSpec) -> Recording:
+def _fitting(name: str, spec: Spec | StockSpec) -> Recording:
     """A test file in, its recording out; `GyrovaeError` unless it fits the spec and holds a window."""
     recording = read(name)
-    if recording.rate_hz is None:  # in a folder of a kind's folder: too deep for the reader to see meta.json
-        recording = rated(recording, read_json(folder / "meta.json").get("sample_rate_hz"))
     check_fits(recording, spec.rate_hz, spec.units)
     longest = max(stop - start for start, stop in recording.segments)
     if longest < spec.window:
