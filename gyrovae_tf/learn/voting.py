@@ -304,10 +304,10 @@ def _vote(
         warnings.append(f"No stretch without a gap has the {many(vote[0], 'window')} that an event takes.")
     elif expected < 1:
         covered = f"{figure(24 * days)} hours" if 24 * days >= 1 else f"{figure(1440 * days)} minutes"
+        alarms = f"{figure(events)} false alarm{'' if figure(events) == '1' else 's'}"
         warnings.append(
-            f"{figure(events)} false alarm{'' if events == 1 else 's'} a day is an extrapolation: the scores cover "
-            f"{covered}, in which {figure(expected)} would be expected. The true figure may be up to {figure(high)} a "
-            "day; record longer."
+            f"{alarms} a day is an extrapolation: the scores cover {covered}, in which "
+            f"{figure(expected)} would be expected. The true figure may be up to {figure(high)} a day; record longer."
         )
     return Vote(
         alarms=vote[0],
