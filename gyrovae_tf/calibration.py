@@ -18,6 +18,8 @@ RECONSTRUCTED = ("rhythm",)
 WIDE = ("level", "tilt")
 """Views whose codes need 16 bits; those of the others are pixels."""
 _INT8 = (1 << 7) - 1
+MOST_VOTES = 64
+"""Windows in a vote, at the most."""
 _MOST_REGIMES = 64
 _MOST_REACH = 100
 
@@ -102,7 +104,7 @@ class Calibration:
                 received=told(self.held_back_windows),
             )
         counts = (self.vote_alarms, self.vote_windows)
-        if not (all(type(v) is int for v in counts) and 1 <= self.vote_alarms <= self.vote_windows <= 64):
+        if not (all(type(v) is int for v in counts) and 1 <= self.vote_alarms <= self.vote_windows <= MOST_VOTES):
             raise GyrovaeError(
                 "the vote is not usable",
                 expected="1 <= alarms <= windows <= 64",

@@ -61,6 +61,7 @@ def test_it_says_who_it_is(device: emulated.Device) -> None:
         spec=CASE.bundle.spec.digest,
         window=64,
         hop=64,
+        vote=(CASE.bundle.calibration.vote_alarms, CASE.bundle.calibration.vote_windows),
         threshold=1.0,
         site_windows=0,
     )

@@ -684,7 +684,7 @@ def verdict(window: int, **changes: Any) -> Verdict:
 
 
 def detecting(**changes: Any) -> Banner:
-    return banner(mode="detect", model="compiled", spec="cd" * 32, window=64, hop=64, **changes)
+    return banner(mode="detect", model="compiled", spec="cd" * 32, window=64, hop=64, vote=(3, 5), **changes)
 
 
 def streaming(**changes: Any) -> Banner:
@@ -815,7 +815,7 @@ def alarms(first: int, count: int, **changes: Any) -> list[Event]:
 
 
 def test_an_event_goes_on_over_a_connection_though_the_device_s_vote_begins_anew() -> None:
-    """An event is 3 alarms of 5 windows unless another vote is known: it is over when the latest five hold but two."""
+    """An event is 3 alarms of 5 windows here: it is over when the latest five hold but two."""
     monitor = reading()
     monitor.take([detecting(), *alarms(17, 2), *alarms(19, 3, event=True)], 5.0)
     reopened(monitor, 10.0)
@@ -835,7 +835,7 @@ def test_connections_of_two_windows_hide_no_event() -> None:
     assert all(one.event for one in found[2:])
     assert [note for note in monitor.notes() if "vote" in note] == [
         "the device's vote began anew with the connection or a boot, and this computer goes on with it: 3 alarms of 5 "
-        "windows (the default; --model RUN --on-device tells the detector's own)"
+        "windows"
     ]
 
 
@@ -846,15 +846,15 @@ def test_the_vote_that_is_taken_where_none_is_known_is_that_of_quantize() -> Non
     assert monitor._VOTE == voting.DEFAULT
 
 
-def test_the_detector_s_own_vote_goes_on_where_it_is_known(detector: Any) -> None:
-    """2 alarms of 3 windows."""
-    monitor = Monitor(detector, on_device=True)
-    spec = {"spec": detector.bundle.spec.digest}
-    for i in range(2):
-        monitor.connected(3.0 * i)
-        own = [dataclasses.replace(one, **spec) for one in (streaming(), detecting())]
-        found = monitor.take([*own, *alarms(17 + 10 * i, 1)], 3.0 * i)
-    assert [one.begins for one in found] == [True]
+def test_it_is_the_vote_that_the_device_says() -> None:
+    """2 alarms of 3 windows, and 5 of 8."""
+    for vote, begins in (((2, 3), [True]), ((5, 8), [False])):
+        monitor = Monitor()
+        for i in range(2):
+            monitor.connected(3.0 * i)
+            own = [dataclasses.replace(one, vote=vote) for one in (streaming(), detecting())]
+            found = monitor.take([*own, *alarms(17 + 10 * i, 1)], 3.0 * i)
+        assert [one.begins for one in found] == begins
 
 
 def test_once_its_vote_is_full_again_the_device_alone_decides() -> None:
@@ -873,7 +873,7 @@ def test_a_boot_of_a_device_that_decides_ends_no_event() -> None:
     assert [(one.event, one.begins) for one in found] == [(True, False)] * 2
 
 
-@pytest.mark.parametrize("changes", [{"spec": "ef" * 32}, {"threshold": 1.5}])
+@pytest.mark.parametrize("changes", [{"spec": "ef" * 32}, {"threshold": 1.5}, {"vote": (2, 3)}])
 def test_alarms_of_another_detector_or_threshold_are_no_part_of_the_vote(changes: dict[str, Any]) -> None:
     monitor = reading()
     monitor.take([detecting(), *alarms(17, 2), *alarms(19, 3, event=True)], 5.0)

@@ -30,7 +30,7 @@ NO_SENSOR = "no sensor answers on I2C: look at its power, at SDA and SCL, and at
 
 def banner(**changes: Any) -> bytes:
     known = {"rate_hz": 200.0, "lsb": 0.001, "boot": 7, "next": 9_000_000, "t_us": 1, "mode": "detect"}
-    detector = {"model": "partition", "spec": "ab" * 32, "window": 256, "hop": 256}
+    detector = {"model": "partition", "spec": "ab" * 32, "window": 256, "hop": 256, "vote": (3, 5)}
     return banner_line(Banner(**{"firmware": "0", "sensor": "test", **known, **detector, **changes}))
 
 

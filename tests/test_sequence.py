@@ -264,7 +264,9 @@ def test_it_asks_until_it_is_answered() -> None:
 def test_it_asks_again_where_the_device_does_not_stream() -> None:
     stream = Stream()
     stream.question(0.0)
-    detecting = dataclasses.replace(BANNER, mode="detect", model="compiled", spec="0" * 64, window=256, hop=256)
+    detecting = dataclasses.replace(
+        BANNER, mode="detect", model="compiled", spec="0" * 64, window=256, hop=256, vote=(3, 5)
+    )
     stream.feed(b"\n" + banner_line(detecting), 0.1)
     assert stream.question(1.2) == b"\nstream\n"
     stream.feed(banner_line(BANNER) + said(5), 1.3)

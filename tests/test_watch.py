@@ -444,7 +444,7 @@ def test_a_device_s_error_at_the_end_does_not_hide_what_was_seen(
 ) -> None:
     """Its detector is gone after a boot."""
     told = {"sensor": "test", "rate_hz": 200.0, "lsb": 0.5, "next": 64}
-    detector: dict[str, Any] = {"model": "compiled", "spec": "ab" * 32, "window": 64, "hop": 64}
+    detector: dict[str, Any] = {"model": "compiled", "spec": "ab" * 32, "window": 64, "hop": 64, "vote": (3, 5)}
     with socket.create_server(("127.0.0.1", 0)) as server:
         process = start("monitor", "--port", f"socket://127.0.0.1:{server.getsockname()[1]}")
         client, _ = server.accept()

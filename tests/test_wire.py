@@ -43,7 +43,7 @@ SAMPLE = b"1041 5207113 -12 33 4096*C955\n"
 BANNER = (
     b'{"gyrovae":1,"firmware":"0.1.0","sensor":"QMA7981","rate_hz":200.000,"lsb":0.004788403,"units":"m/s^2",'
     b'"counts":[-8192,8191],"mode":"stream","boot":2716054034,"next":0,"t_us":1034,"model":"none","spec":null,'
-    b'"window":0,"hop":0,"threshold":1.000,"site_windows":0}*EF87\n'
+    b'"window":0,"hop":0,"vote":[0,0],"threshold":1.000,"site_windows":0}*4D6C\n'
 )
 VERDICT = b"V 41 10751 53755102 1.734 1.000 AE x+61%48.50-55.00,z-20%12.00-14.50 5102 2533 410*DD3F\n"
 WORD = b"#I calibration on site: 17 of 60 windows*43FB\n"
@@ -377,6 +377,10 @@ def test_why_a_line_is_skipped(line: bytes, why: str) -> None:
         ('"model":"none"', '"model":"compiled"'),  # a model has a spec
         ('"spec":null', '"spec":"abc"'),
         (',"site_windows":0', ""),
+        (',"vote":[0,0]', ""),
+        ('"vote":[0,0]', '"vote":[3,5]'),  # without a detector
+        ('"vote":[0,0]', '"vote":[0,5]'),
+        ('"vote":[0,0]', '"vote":[0]'),
     ],
 )
 def test_a_banner_that_makes_no_sense_is_skipped(old: str, new: str) -> None:
@@ -474,6 +478,7 @@ def banners(draw: st.DrawFn) -> Banner:
         spec=None if model == "none" else draw(st.text("0123456789abcdef", min_size=64, max_size=64)),
         window=draw(NUMBERS),
         hop=draw(NUMBERS),
+        vote=(0, 0) if model == "none" else (draw(st.integers(1, 8)), draw(st.integers(8, 64))),
         threshold=draw(THOUSANDTHS),
         site_windows=draw(NUMBERS),
     )

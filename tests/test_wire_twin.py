@@ -47,7 +47,9 @@ DETECTORS = st.tuples(st.just("none"), st.none()) | st.tuples(
     st.sampled_from(("compiled", "partition")), st.binary(min_size=32, max_size=32).map(bytes.hex)
 )
 BANNERS = st.builds(
-    lambda detector, **rest: wire.Banner(model=detector[0], spec=detector[1], **rest),
+    lambda detector, vote, **rest: wire.Banner(
+        model=detector[0], spec=detector[1], vote=vote if detector[1] else (0, 0), **rest
+    ),
     DETECTORS,
     firmware=PLAIN,
     sensor=PLAIN,
@@ -61,6 +63,7 @@ BANNERS = st.builds(
     t_us=UINT32,
     window=st.sampled_from((0, 64, 1024)),
     hop=st.integers(0, 2**31 - 1),
+    vote=st.integers(1, 64).flatmap(lambda windows: st.tuples(st.integers(1, windows), st.just(windows))),
     threshold=singles(16),
     site_windows=UINT32,
 )
@@ -107,7 +110,7 @@ def of_banner(banner: wire.Banner) -> bytes:
     texts = struct.pack("<i", 2) + text(b.firmware) + text(b.sensor) + text(b.units)
     numbers = struct.pack("<ddhhiIII", b.rate_hz, b.lsb, *b.counts, b.mode == "detect", b.boot, b.next, b.t_us)
     source = struct.pack("<i", ("none", "compiled", "partition").index(b.model)) + bytes.fromhex(b.spec or "00" * 32)
-    return texts + numbers + source + struct.pack("<iifI", b.window, b.hop, b.threshold, b.site_windows)
+    return texts + numbers + source + struct.pack("<iiiifI", b.window, b.hop, *b.vote, b.threshold, b.site_windows)
 
 
 EXAMPLES = settings(

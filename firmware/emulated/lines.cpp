@@ -79,6 +79,8 @@ void banner(wire::Line &line) {
   one.spec_digest = one.model == wire::Source::kNone ? nullptr : digest;
   one.window = take<int32_t>();
   one.hop = take<int32_t>();
+  one.vote_alarms = take<int32_t>();
+  one.vote_windows = take<int32_t>();
   one.threshold = take<float>();
   one.site_windows = take<uint32_t>();
   wire::banner(line, one);

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gyrovae_tf.arguments import number, whole
+from gyrovae_tf.calibration import MOST_VOTES
 from gyrovae_tf.device import wire
 from gyrovae_tf.device.live import Ended, Intake, Rate, Traffic, Windows
 from gyrovae_tf.device.stockconsole import Pace, StockReason, verdict
@@ -38,8 +39,7 @@ _MOST_ASKED = 3  # times that a device is told a mode
 _AGAIN_S = 1.0  # until a device that has not said who it is is asked again
 _UNHEARD_S = 3.0  # until one that has not answered is taken for one that hears nothing
 _MOST_LOST_WINDOWS = 100_000
-_LONGEST_VOTE = 64
-_VOTE = (3, 5)  # alarms of windows: as `quantize` has it, unless it is told otherwise
+_VOTE = (3, 5)  # alarms of windows, of a device that never says who it is: as `quantize` has it by default
 _PATIENCE_S, _PATIENCE_WINDOWS = 5.0, 3
 _PAUSE_S, _PAUSE_WINDOWS = 60.0, 10
 _FRESH_S = 5.0  # of samples before a device's answer: what is older was kept while nobody read
@@ -186,9 +186,10 @@ class Monitor:
         self._notes: list[str] = []
         self._commands: list[bytes] = []
         self._said: set[str] = set()
-        self._recent: deque[bool] = deque(maxlen=_LONGEST_VOTE)  # alarms, over a break as well
+        self._recent: deque[bool] = deque(maxlen=MOST_VOTES)  # alarms, over a break as well
         self._event = False
         self._broken = False  # nothing was decided yet since what came does not join what came before
+        self._their_vote = _VOTE
         self._own: int | None = None  # windows in the device's own vote, where a break has begun that anew
         self._who: tuple[Any, ...] | None = None  # whose alarms and event these are
         self._decided_at = 0.0
@@ -441,7 +442,11 @@ class Monitor:
         if self.banner is not None and self.banner.boot != banner.boot:  # its ROM's words were lost
             self._boots("the device has booted")
         self.banner = banner
-        who = (banner.sensor, banner.units, *((banner.spec, banner.threshold) if self._intake is None else ()))
+        who = (
+            banner.sensor,
+            banner.units,
+            *((banner.spec, banner.threshold, banner.vote) if self._intake is None else ()),
+        )
         if who != (self._who or who):
             self._forget()
         self._who = who
@@ -452,6 +457,8 @@ class Monitor:
                 self._ask()
             return
         self.threshold = banner.threshold
+        if banner.model != "none":
+            self._their_vote = banner.vote
         if banner.window and banner.rate_hz:
             self.window_s = max(banner.window, banner.hop) / banner.rate_hz
         if banner.mode == "detect":
@@ -533,24 +540,14 @@ class Monitor:
             return verdict.event
         self._note(
             "the device's vote began anew with the connection or a boot, and this computer goes on with it: "
-            f"{needed} alarms of {windows} windows"
-            + ("" if self._known_vote else " (the default; --model RUN --on-device tells the detector's own)")
+            f"{many(needed, 'alarm')} of {many(windows, 'window')}"
         )
         return True
 
-    @property
-    def _known_vote(self) -> bool:
-        """Whether the model that was given is the detector that decides."""
-        if self.source == "host":
-            return True
-        if self.detector is None or self.banner is None:
-            return False
-        return self.banner.spec == self.detector.bundle.spec.digest
-
     def _vote(self) -> tuple[int, int]:
         """Alarms and windows of the vote."""
-        if not self._known_vote:
-            return _VOTE
+        if self.source == "device":
+            return self._their_vote
         assert self.detector is not None
         calibration = self.detector.bundle.calibration
         return calibration.vote_alarms, calibration.vote_windows

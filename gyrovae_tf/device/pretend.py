@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from gyrovae_tf.calibration import MOST_VOTES
 from gyrovae_tf.device import wire
 from gyrovae_tf.device.link import Line
 from gyrovae_tf.device.simulate import Machine, simulate
@@ -155,15 +156,21 @@ class Device:
                     received=f"{motion.rate_hz:g} Hz, {motion.units}",
                 )
         elif detector is not None:
-            spec = cast("Detector", detector).bundle.spec
+            bundle = cast("Detector", detector).bundle
+            spec, calibration = bundle.spec, bundle.calibration
             self._misfit = _misfit(self._banner, spec)
             if hop is not None and not 1 <= hop <= spec.window:
                 raise GyrovaeError("the hop is not usable", expected=f"1 to {spec.window} samples", received=hop)
             self._banner = replace(
-                self._banner, model="compiled", spec=spec.digest, window=spec.window, hop=hop or spec.window
+                self._banner,
+                model="compiled",
+                spec=spec.digest,
+                window=spec.window,
+                hop=hop or spec.window,
+                vote=(calibration.vote_alarms, calibration.vote_windows),
             )
         self._windows = 0
-        self._alarms: deque[bool] = deque(maxlen=64)
+        self._alarms: deque[bool] = deque(maxlen=MOST_VOTES)
         self._waiting = np.zeros((0, 3), np.int16)  # samples of the window that is not full yet
 
     @property

@@ -155,6 +155,8 @@ class Page:
         vote = None
         if detector is not None and monitor.source == "host":
             vote = [detector.bundle.calibration.vote_alarms, detector.bundle.calibration.vote_windows]
+        elif banner is not None and banner.model != "none":
+            vote = list(banner.vote)
         device = None
         if latest is not None and latest.source == "device":
             device = {name: getattr(latest, name) for name in ("frontend_us", "inference_us", "score_us")}

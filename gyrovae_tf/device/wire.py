@@ -43,6 +43,7 @@ import re
 from dataclasses import dataclass, field, fields
 from typing import Literal, NamedTuple, TypeAlias, get_args
 
+from gyrovae_tf.calibration import MOST_VOTES
 from gyrovae_tf.errors import GyrovaeError
 
 VERSION = 1
@@ -153,6 +154,8 @@ class Banner:
     """Samples a window; 0 where there is no detector."""
     hop: int = 0
     """Samples from one window to the next; 0 where there is no detector."""
+    vote: tuple[int, int] = (0, 0)
+    """Alarms among so many windows in a row that make an event; 0 of 0 where there is no detector."""
     threshold: float = 1.0
     """The score from which a window is an alarm; 1 unless it was calibrated on site. Thousandths on the wire."""
     site_windows: int = 0
@@ -433,15 +436,16 @@ def _banner(text: str) -> Banner | None:
     if version != VERSION:
         return Banner(version=version)
     found = {name: content.get(name) for name in _FIELDS}
-    spec, counts = found["spec"], found["counts"]
+    spec, counts, vote = found["spec"], found["counts"], found["vote"]
     usable = (
         all(_word(found[name], longest) for name, longest in _WORDS.items())
         and found["units"] != ""
         and all(_number(found[name]) for name in _DECIMALS)
-        and isinstance(counts, list)
-        and len(counts) == 2
-        and all(_whole(count, -32768, 32767) for count in counts)
+        and _two(counts, -32768, 32767)
         and counts[0] < counts[1]
+        and _two(vote, 0, MOST_VOTES)
+        and vote[0] <= vote[1]
+        and (vote[0] == 0) == (vote[1] == 0) == (spec is None)
         and (spec is None or (isinstance(spec, str) and re.fullmatch("[0-9a-f]{64}", spec)))
         and found["mode"] in MODES
         and found["model"] in get_args(Model)
@@ -450,13 +454,17 @@ def _banner(text: str) -> Banner | None:
     )
     if not usable:
         return None
-    found |= {"counts": tuple(counts)} | {name: float(found[name]) for name in _DECIMALS}
+    found |= {"counts": tuple(counts), "vote": tuple(vote)} | {name: float(found[name]) for name in _DECIMALS}
     return Banner(version=VERSION, **found)
 
 
 def _word(value: object, longest: int) -> bool:
     """JSON can escape what must not reach a terminal."""
     return isinstance(value, str) and len(value) <= longest and value.isprintable()
+
+
+def _two(values: object, least: int, most: int) -> bool:
+    return isinstance(values, list) and len(values) == 2 and all(_whole(value, least, most) for value in values)
 
 
 def _whole(value: object, least: int, most: int) -> bool:

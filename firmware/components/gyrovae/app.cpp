@@ -215,7 +215,8 @@ void Core::answer() {
   wire::Line line;
   wire::banner(line, {firmware_, sensor_.name, sensor_.units, sensor_.rate_hz, sensor_.lsb, sensor_.least, sensor_.most,
                       mode_, boot_, next_, now_us(), source_, tables ? tables->spec_digest : nullptr,
-                      tables ? tables->window : 0, hop_, site_.threshold, site_.windows});
+                      tables ? tables->window : 0, hop_, tables ? tables->vote_alarms : 0,
+                      tables ? tables->vote_windows : 0, site_.threshold, site_.windows});
   send(line);
 }
 

@@ -115,6 +115,7 @@ void banner(Line &line, const Banner &banner) {
     line.text("null");
   }
   line.text(",\"window\":").integer(banner.window).text(",\"hop\":").integer(banner.hop);
+  line.text(",\"vote\":[").integer(banner.vote_alarms).character(',').integer(banner.vote_windows).character(']');
   line.text(",\"threshold\":").decimal(static_cast<double>(banner.threshold), 3);
   line.text(",\"site_windows\":").number(banner.site_windows).character('}').end();
 }

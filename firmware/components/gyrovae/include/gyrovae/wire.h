@@ -55,6 +55,7 @@ struct Banner {
   Source model;
   const uint8_t *spec_digest;  // 32 bytes, or null where there is no detector
   int32_t window, hop;
+  int32_t vote_alarms, vote_windows;  // 0 where there is no detector
   float threshold;
   uint32_t site_windows;
 };
