@@ -7,6 +7,7 @@ from before it writes anything to after its end.
 from __future__ import annotations
 
 import dataclasses
+import json
 import signal
 import sys
 import threading
@@ -218,6 +219,8 @@ def _benchmark(place: Path, seed: int) -> None:
 
 def test_benchmark(tmp_path: Path) -> None:
     (tmp_path / "fan").mkdir()
+    split = {"normal_train": ["a.csv"], "normal_test": ["b.csv"]}
+    (tmp_path / "fan" / "meta.json").write_text(json.dumps({"split": split}))
     replaced(_benchmark, tmp_path, "benchmark/benchmark.json", (1, 2), 20)
 
 
