@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gyrovae_tf.errors import GyrovaeError
+from gyrovae_tf.wording import some
 
 from .calibration import calibration_options
 from .crew import check_crew, scheduler_option
@@ -144,7 +145,7 @@ def _text(done: Fleet) -> str:
     if hidden:
         notes.append(f"and {hidden:,} more notes: see the page")
     if done.stale:
-        folders = ", ".join(done.stale[:_SHOWN]) + (", ..." if len(done.stale) > _SHOWN else "")
+        folders = some(done.stale, _SHOWN)
         notes.append(f"in {done.path / 'models'} from before, and of no model above: {folders}")
     if done.unused:
         notes.append(f"columns of the table that mean nothing here: {', '.join(done.unused)}")

@@ -107,7 +107,7 @@ class Calibration:
         if not (all(type(v) is int for v in counts) and 1 <= self.vote_alarms <= self.vote_windows <= MOST_VOTES):
             raise GyrovaeError(
                 "the vote is not usable",
-                expected="1 <= alarms <= windows <= 64",
+                expected=f"1 <= alarms <= windows <= {MOST_VOTES}",
                 received=f"{told(self.vote_alarms)} of {told(self.vote_windows)}",
             )
 

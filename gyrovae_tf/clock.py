@@ -25,7 +25,7 @@ _REACH = 4  # of a late clock's typical step, by time: what is longer is a gap, 
 
 
 class Steps:
-    """Steps of a clock, added piece by piece in order. Memory is bounded, whatever their number.
+    """Steps of a clock, added piece by piece. Memory is bounded, whatever their number.
 
     They are told apart exactly up to a million distinct ones, else to a millionth.
     """
@@ -71,22 +71,18 @@ class Steps:
         above = self._values > 0
         return self._values[above], np.cumsum(self._counts[above])
 
-    def mean(self, above: float, longest: float) -> float:
-        """The mean of those that are longer than `above`, up to `longest`."""
-        kept = (self._values > above) & (self._values <= longest)
-        return math.fsum(self._sums[kept]) / int(self._counts[kept].sum())
+    def up_to(self, longest: float) -> tuple[float, float]:
+        """Those above 0 and up to `longest`: their mean, and their share of all."""
+        kept = (self._values > 0) & (self._values <= longest)
+        number = int(self._counts[kept].sum())
+        return math.fsum(self._sums[kept]) / number, number / int(self._counts.sum())
 
-    def share(self, above: float, longest: float) -> float:
-        """How many of all are longer than `above`, up to `longest`."""
-        kept = (self._values > above) & (self._values <= longest)
-        return float(self._counts[kept].sum() / self._counts.sum())
-
-    def late(self, back: float, pause: float, slowest: float) -> tuple[float, float, float, float] | None:
-        """Mean step, longest that is no gap, shares of short and of long ones, of a clock of arrival; None: it is none.
+    def late(self, back: float, pause: float, slowest: float, longest: float) -> Clock | None:
+        """The clock that these give if samples were stamped as they arrived; None: they were not.
 
         Steps back by `back` and more, and those longer than `pause`, are not looked at; the mean of the others is at
-        most `slowest`. Samples that are stamped as they arrive, or by a coarse clock, come in steps too long that
-        others make up for, which are too short; what is lost is not made up for.
+        most `slowest`. None up to `longest` is a gap. Samples that are stamped as they arrive, or by a coarse clock,
+        come in steps too long that others make up for, which are too short; what is lost is not made up for.
         """
         kept = (self._values > -back) & (self._values <= pause)
         values, counts = self._values[kept], self._counts[kept]
@@ -107,7 +103,8 @@ class Steps:
         reach = _REACH * float(values[np.searchsorted(passed, passed[-1] / 2)])
         if counts[values > reach].sum() >= _RARE * number and missing >= _ALL_MADE_UP * excess:
             reach = pause  # of stalls: nothing is lost in them
-        return mean, reach, behind, float(counts[long].sum() / number)
+        above = float(counts[long].sum() / number)
+        return Clock(-back, max(reach, longest), 1000 / mean, behind=behind, above=above)
 
 
 class Clock(NamedTuple):
@@ -142,17 +139,14 @@ class Clock(NamedTuple):
         longest = longest_step(median, fractional=fractional)
         if is_dt:  # cut to whole ms at each sample, which does not average out
             return cls(0.0, longest, 1000 / median, 1.0)
-        even = cls(0.0, longest, 1000 / steps.mean(0.0, longest))
-        if 1 - steps.share(0.0, longest) < _RARE:
+        mean, share = steps.up_to(longest)
+        even = cls(0.0, longest, 1000 / mean)
+        if 1 - share < _RARE:
             return even
-        found = (
-            steps.late(median, _PAUSE * median, _SKEWED * median),
-            steps.late(median, _PAUSE_OF_BURSTS * steps.usual(), math.inf),
+        return even._replace(
+            late=steps.late(median, _PAUSE * median, _SKEWED * median, longest),
+            bursts=steps.late(median, _PAUSE_OF_BURSTS * steps.usual(), math.inf, longest),
         )
-        late, bursts = (
-            one and cls(-median, max(one[1], longest), 1000 / one[0], behind=one[2], above=one[3]) for one in found
-        )
-        return even._replace(late=late, bursts=bursts)
 
     @property
     def unsure(self) -> bool:

@@ -93,7 +93,7 @@ class CsvChunks:
         rest = {key: value for key, value in metadata.items() if key not in RESERVED}
         if layout.skipped:
             rest["skipped_values"] = layout.skipped
-        rest |= uneven(self._clock, rate)
+        rest |= uneven(self._clock, layout.tick_ms, rate)
         self.facts = Facts(rows, rate, units, lsb, rest)
         """What is known before samples are read."""
 

@@ -93,7 +93,7 @@ class ParquetChunks:
             units=units,
         )
         rest = {key: value for key, value in metadata.items() if key not in RESERVED}
-        rest |= uneven(self._clock, rate)
+        rest |= uneven(self._clock, tick_ms, rate)
         self.facts = Facts(total, rate, units, lsb, rest)
         """What is known before samples are read."""
 

@@ -55,6 +55,7 @@ from gyrovae_tf.csvtable import (
 )
 from gyrovae_tf.errors import GyrovaeError, atomic_write, read_file
 from gyrovae_tf.spec import RATE_TOLERANCE
+from gyrovae_tf.wording import some
 
 RESERVED = ("rate_hz", "units", "lsb")
 UNEVEN = "uneven_times"
@@ -66,10 +67,9 @@ _AT_FAULT = (
     "If its clock is at fault, or samples were stamped as they arrived, give --rate-hz (rate_hz in Python); if that "
     "does not help, remove the column of times, too, or call it what is no time, such as note."
 )
-_ABOVE = 4  # folders from the file's own on: dataset/anomaly/kind/session/a.csv
+_FOLDERS = 4  # from the file's own on: dataset/anomaly/kind/session/a.csv
 _LIKE_G = (0.92, 1.08)  # g: what a sensor's offset and scale may be off
 _MOST_PULL = 200.0  # m/s^2 on average: what a shaft's sensor may feel
-_NAMED = 5  # recordings
 _LIKELY = (4, 4000)  # Hz, where nothing says in what times are: what slower and faster ones look like is another unit
 
 
@@ -170,7 +170,7 @@ class Recording:
             path=path,
             units=units or motion.units,
         )
-        rest |= uneven(times, rate)
+        rest |= uneven(times, motion.tick_ms, rate)
         breaks = motion.breaks
         if times is not None and motion.steps is not None:
             breaks = breaks | times.gaps(motion.steps)
@@ -340,7 +340,7 @@ def odd_pulls(pulls: Sequence[tuple[str, float]], units: str, what: str = "recor
     ):
         odd = [(name, pull) for name, pull in pulls if units == "m/s^2" and low < pull < high]
         if odd:
-            names = ", ".join(name for name, _ in odd[:_NAMED]) + (", ..." if len(odd) > _NAMED else "")
+            names = some([name for name, _ in odd])
             where = f" in {len(odd)} of {len(pulls)} {what} ({names})" if len(odd) < len(pulls) else ""
             mean = statistics.median(pull for _, pull in odd)
             found.append(f"The mean acceleration{where} is {mean:,.2f} m/s^2, {why}. {remedy}")
@@ -443,8 +443,8 @@ def settled(
             received=f"{measured:.5g} Hz (measured by its timestamps)",
             remedy=f"Correct the rate. {without}",
         )
-    if clocks and clocks.unsure and clocks.late and not known:
-        whole = clocks.bursts or clocks.late
+    whole = clocks and (clocks.bursts or clocks.late)
+    if clocks and clocks.unsure and whole and whole.measured_hz and not known:
         mean = _measured(whole.measured_hz, tick_ms, None, 0.0)
         raise GyrovaeError(
             f"{source}: its times run so unevenly that they do not say its rate",
@@ -474,17 +474,16 @@ def settled(
     return rate, units or "m/s^2", times
 
 
-def uneven(times: Clock | None, rate: float | None) -> dict[str, Any]:
-    """Times and a rate in, what a recording's metadata say of them out, if they run unevenly.
+def uneven(times: Clock | None, tick_ms: float | None, rate: float | None) -> dict[str, Any]:
+    """Times, what they are in, and a rate in; what a recording's metadata say of times that run unevenly out.
 
     Under "uneven_times": `rate_hz`, the samples a second on the whole, and `gap_s`, the longest step in seconds that is
-    no gap: shorter ones cannot be told. In seconds and Hz that fit the rate.
+    no gap: shorter ones cannot be told.
     """
     if times is None or not times.behind or not times.measured_hz or rate is None:
         return {}
+    hz = _measured(times.measured_hz, tick_ms, rate, times.slack_ms)
     steps = times.longest * times.measured_hz / 1000
-    # A clock may be in any unit: of what it gives the one counts that fits the rate.
-    hz = min((times.measured_hz * unit for unit in (1.0, 1e-3, 1e3, 1e6)), key=lambda hz: abs(math.log(hz / rate)))
     return {UNEVEN: {"rate_hz": round(hz, 3), "gap_s": round(steps / hz, 4)}}
 
 
@@ -493,12 +492,12 @@ def _fitting(times: Clock | None, tick_ms: float | None, rate: float | None) -> 
 
     Whether samples were late, or some were lost or came twice, is told by which of the two fits better.
     """
-    if times is None:
-        return None, None
+    if times is None or not times.measured_hz:
+        return times, None
     known = [
         (clock, hz)
         for clock in (times.late, times, times.bursts)
-        if clock and (hz := _measured(clock.measured_hz, tick_ms, rate, clock.slack_ms))
+        if clock and clock.measured_hz and (hz := _measured(clock.measured_hz, tick_ms, rate, clock.slack_ms))
     ]
     fits = [(clock, hz) for clock, hz in known if rate and _fits(hz, rate, clock.slack_ms)]
     sure = [(clock, hz) for clock, hz in fits if clock is not times.bursts]
@@ -507,14 +506,12 @@ def _fitting(times: Clock | None, tick_ms: float | None, rate: float | None) -> 
     return times, _measured(times.measured_hz, tick_ms, rate, times.slack_ms)
 
 
-def _measured(per_tick: float | None, tick_ms: float | None, rate: float | None, slack_ms: float) -> float | None:
+def _measured(per_tick: float, tick_ms: float | None, rate: float | None, slack_ms: float) -> float:
     """The rate that timestamps give as milliseconds, what they are in, and a known rate in; the rate they give out.
 
     Where nothing says what they are in, it is milliseconds, seconds, microseconds or nanoseconds: the first that fits
     the known rate, or else gives a likely one, or else one that can be.
     """
-    if per_tick is None:
-        return None
     if tick_ms is not None:
         return per_tick / tick_ms
     could_be = [per_tick / tick for tick in (1.0, 1000.0, 1e-3, 1e-6)]
@@ -529,7 +526,7 @@ def _fits(measured: float, rate: float, slack_ms: float) -> bool:
 
 def _folder_meta(path: Path) -> tuple[float | None, str | None, Path | None]:
     """Rate in Hz, units and path of the nearest `meta.json` that states a rate: beside the file or above."""
-    for folder in path.absolute().parents[:_ABOVE]:
+    for folder in path.absolute().parents[:_FOLDERS]:
         candidate = folder / "meta.json"
         try:
             status = candidate.stat()

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+_NAMED = 5
+
 
 def many(count: int, what: str) -> str:
     """A count and what is counted in, as in "1 gap" and "1,200 gaps", out."""
     return f"{count:,} {what}" + ("" if count == 1 else "s")
+
+
+def some(names: Sequence[str], most: int = _NAMED) -> str:
+    """Names in, the first few of them, parted by commas, out; dots stand for the others."""
+    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
 
 
 def figure(number: float) -> str:

@@ -26,7 +26,7 @@ from gyrovae_tf.errors import GyrovaeError, check_same_kind
 from gyrovae_tf.wording import many
 
 _PATIENCE_S = 5.0  # for commands and messages that are under way at the end
-_TICK_S = 0.02
+_TICK_S = 0.02  # from one look whether the broker has all to the next
 _MOST_RUNNING = 4
 _LONGEST_WORDS = 200  # characters of what a command complained of
 _MOST_WAITING = 1000  # messages that wait for the broker

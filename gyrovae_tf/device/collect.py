@@ -153,6 +153,7 @@ class _Run:
         self._name, self._baud, self._wait_s = port, baud, wait_s
         self._port: Port | None = Port(port, baud)
         self._identity = self._port.identity
+        self._taken = ""  # what to say while another device has its name
         self._opened = self._alive = time.monotonic()  # when the port was, and when the last row came
         self._text = b""  # the beginning of what is not understood
 
@@ -183,8 +184,7 @@ class _Run:
         elif stop():
             self.ended = "stopped"
         elif self._port is None and now - self._alive > self._wait_s:
-            why = taken(self._name, self._identity) or f"{self._name} is gone"
-            self.ended, self.problem = "gone", self._early(why)
+            self.ended, self.problem = "gone", self._early(self._taken or f"{self._name} is gone")
         elif self._port is not None and not self.stream.ready and now - self._opened > _ANSWER_S:
             raise self._unanswered()
         elif self._port is not None and self.stream.ready and now - self._alive > max(self._wait_s, _ANSWER_S):
@@ -198,6 +198,7 @@ class _Run:
         if self._port is None:
             time.sleep(_RETRY_S)
             self._port = reopen(self._name, self._identity, self._baud)
+            self._taken = "" if self._port else taken(self._name, self._identity)
             if self._port is not None:
                 self.ledger.reconnects += 1
                 self._opened = self._alive = time.monotonic()
@@ -226,7 +227,7 @@ class _Run:
         waiting = None
         if self._port is None:
             waiting = f"{self._name} is gone: waiting for it"
-            if taken(self._name, self._identity):
+            if self._taken:
                 waiting = f"{self._name} belongs to another device: waiting for the one before"
         elif not self.stream.ready:
             waiting = "waiting for the device"

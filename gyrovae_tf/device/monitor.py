@@ -532,7 +532,7 @@ class Monitor:
         self._recent.append(verdict.alarm)
         if self._own is None:
             return verdict.event
-        needed, windows = self._vote()
+        needed, windows = self.rule
         self._own += 1 + missing
         if self._own >= windows:
             self._own = None
@@ -544,8 +544,9 @@ class Monitor:
         )
         return True
 
-    def _vote(self) -> tuple[int, int]:
-        """Alarms and windows of the vote."""
+    @property
+    def rule(self) -> tuple[int, int]:
+        """How many alarms among how many windows in a row make an event."""
         if self.source == "device":
             return self._their_vote
         assert self.detector is not None
@@ -553,7 +554,7 @@ class Monitor:
         return calibration.vote_alarms, calibration.vote_windows
 
     def _voted(self) -> bool:
-        return bool(vote(np.array(self._recent), *self._vote())[-1])
+        return bool(vote(np.array(self._recent), *self.rule)[-1])
 
     def _decide(self, ended: Ended | None, now: float) -> Iterable[Decision]:
         if ended is None:

@@ -61,7 +61,10 @@ _BEARING_SPREAD = 0.25  # standard deviation of the logarithm of an impulse's he
 _LOOSE_UNSTEADINESS, _LOOSE_TAU_S = 0.4, 0.5
 _BLOCKED_BLADE, _BLOCKED_FLOW, _BLOCKED_SPEED = 0.55, 0.65, 0.02
 
-_USABLE = 0.98  # of half the rate: where a machine's shaft and structure may be
+_USABLE, _HEARD = (
+    0.98,
+    0.97,
+)  # of half the rate: where a machine's shaft and structure, and a bearing's impulses, may be
 _REGIME_LAG_S = 1.0  # a machine does not change its speed at once
 _MAX_SAMPLES = 20_000_000
 # One child seed each. Append only: the order decides what every committed simulation looks like.
@@ -386,14 +389,14 @@ def _check_fault(m: Machine, fault: str | None) -> None:
     if fault is not None and fault not in FAULTS:
         raise GyrovaeError("unknown fault", expected="one of " + ", ".join(FAULTS), received=repr(fault))
     impulses_hz = m.bearing_ratio * m.shaft_hz * max(ratio for ratio, _ in m.regimes)
-    top_hz = 0.97 * m.rate_hz / 2
+    top_hz = _HEARD * m.rate_hz / 2
     if fault == "bearing" and (fastest_hz := max(impulses_hz, m.bearing_hz)) > top_hz:
         raise GyrovaeError(
             "the impulses of a bearing or its resonance are too fast to be seen at this rate",
             expected=f"at most {top_hz:g} Hz",
             received=f"impulses at {impulses_hz:g} Hz, bearing_hz {m.bearing_hz:g}",
-            remedy=f"Raise rate_hz (--rate-hz) to {math.ceil(2 * fastest_hz / 0.97)} Hz or more, or lower shaft_hz or "
-            "bearing_hz.",
+            remedy=f"Raise rate_hz (--rate-hz) to {math.ceil(2 * fastest_hz / _HEARD)} Hz or more, or lower shaft_hz "
+            "or bearing_hz.",
         )
 
 

@@ -151,12 +151,8 @@ class Page:
             latest, spells = watched.latest, watched.spells()
             age, silent = watched.age_s, watched.silent_s
             history = [point for point in watched.history if point[0] > since][-_MOST_POINTS:]
-        detector, banner = monitor.detector, monitor.banner
-        vote = None
-        if detector is not None and monitor.source == "host":
-            vote = [detector.bundle.calibration.vote_alarms, detector.bundle.calibration.vote_windows]
-        elif banner is not None and banner.model != "none":
-            vote = list(banner.vote)
+        banner = monitor.banner
+        voted = monitor.source == "host" or (banner is not None and banner.model != "none")
         device = None
         if latest is not None and latest.source == "device":
             device = {name: getattr(latest, name) for name in ("frontend_us", "inference_us", "score_us")}
@@ -173,7 +169,7 @@ class Page:
             "protocol": monitor.protocol,
             "rate_hz": monitor.rate_hz,
             "threshold": monitor.threshold,
-            "vote": vote,
+            "vote": list(monitor.rule) if voted else None,
             "latest": None if latest is None else latest.to_dict() | {"words": [*latest.words]},
             "history": [[w, t, s if math.isfinite(s) else None, int(a), int(e)] for w, t, s, a, e in history],
             "events": [

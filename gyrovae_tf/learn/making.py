@@ -24,6 +24,7 @@ from gyrovae_tf.recording import UNEVEN, Recording
 from gyrovae_tf.scoring import stamp
 from gyrovae_tf.signal import frontend
 from gyrovae_tf.spec import LSB_TOLERANCE, Spec
+from gyrovae_tf.wording import some
 from gyrovae_tf.workers import Results, Work, check_jobs, results
 
 FITTED = 1 << 22
@@ -92,14 +93,13 @@ def notes_on(
     if late:
         notes.append(
             f"The times of {len(late)} of {len(known)} recordings run unevenly, as those of arrival do: "
-            f"{', '.join(late[:_NAMED])}{', ...' if len(late) > _NAMED else ''}. Samples are taken for evenly spaced; "
-            "short gaps are not seen."
+            f"{some(late)}. Samples are taken for evenly spaced; short gaps are not seen."
         )
     faults = [recording.stream.source for recording in known if recording.stream.facts.metadata.get("fault")]
     if faults:
         notes.append(
-            f"{len(faults)} of {len(known)} recordings say that they are of a fault: {', '.join(faults[:_NAMED])}"
-            f"{', ...' if len(faults) > _NAMED else ''}. A detector must learn from normal motion alone."
+            f"{len(faults)} of {len(known)} recordings say that they are of a fault: {some(faults)}. "
+            "A detector must learn from normal motion alone."
         )
     return tuple(notes)
 
