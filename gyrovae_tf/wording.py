@@ -12,6 +12,11 @@ def many(count: int, what: str) -> str:
     return f"{count:,} {what}" + ("" if count == 1 else "s")
 
 
+def false_events(a_day: float) -> str:
+    """False events a day that were asked for in, as in "a mean of 0.5 false events a day", out."""
+    return f"a mean of {a_day:g} false event{'' if a_day == 1 else 's'} a day"
+
+
 def some(names: Sequence[str], most: int = _NAMED) -> str:
     """Names in, the first few of them, parted by commas, out; dots stand for the others."""
     return ", ".join(names[:most]) + (", ..." if len(names) > most else "")

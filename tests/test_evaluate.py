@@ -23,7 +23,7 @@ from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn.baseline import log_band_energies
 from gyrovae_tf.learn.dataset import cut
 from gyrovae_tf.learn.evaluate import Evaluation, auroc, evaluate, load_baseline
-from gyrovae_tf.learn.layout import test_part, training_part
+from gyrovae_tf.learn.layout import to_test_on, training_part
 from gyrovae_tf.learn.quantize import BUNDLE
 from gyrovae_tf.recording import Recording
 from gyrovae_tf.runtime import Detector, best
@@ -518,15 +518,24 @@ def test_a_dataset_of_recordings(tiny: Tiny, fan: Path, result: Evaluation) -> N
     files, meta = training_part(fan)
     assert files == [fan / "normal" / "train.csv"]
     assert meta["sample_rate_hz"] == 200
-    normal, anomalies = test_part(fan)
+    normal, anomalies, notes = to_test_on([], {}, fan)
     assert normal == [fan / "normal" / "test.csv"]
     assert anomalies == {
         "imbalance": [fan / "anomaly" / "imbalance" / "a.csv"],
         "off": [fan / "anomaly" / "off" / "a.csv", fan / "anomaly" / "off" / "b.csv"],
     }
+    assert notes == ()
     found = evaluate(tiny.run, dataset=fan)
     assert found.auroc == pytest.approx(result.auroc)
     assert found.groups["off"].windows == 2 * result.groups["off"].windows
+
+
+def test_a_dataset_that_lists_one_part_only(tiny: Tiny, fan: Path) -> None:
+    (fan / "meta.json").write_text('{"split": {"normal_train": ["train.csv"]}}')
+    note = "meta.json lists no split.normal_test: what else there is in normal/ (1 file) is tested on."
+    found = evaluate(tiny.run, dataset=fan)
+    assert found.groups["normal"].windows > 0
+    assert note in found.notes
 
 
 @pytest.mark.parametrize(
@@ -534,8 +543,7 @@ def test_a_dataset_of_recordings(tiny: Tiny, fan: Path, result: Evaluation) -> N
     [
         ("{", "meta.json is not JSON"),
         ("[]", "does not hold a JSON object"),
-        ("{}", r"does not list its split.normal_test"),
-        ('{"split": []}', r"does not list its split.normal_test"),
+        ('{"split": []}', r"does not list its split.normal_train"),
         ('{"split": {"normal_test": []}}', r"does not list its split.normal_test"),
         ('{"split": {"normal_test": "test.csv"}}', r"does not list its split.normal_test"),
         ('{"split": {"normal_test": [3]}}', r"does not list its split.normal_test"),

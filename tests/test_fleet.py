@@ -341,6 +341,9 @@ def test_the_page_tells_the_rates_and_votes_that_models_have() -> None:
     assert "on normal motion 1 % was asked for. Event: 3 of 5 windows in a row began" in alike
     other = page_of((model("a", scored("a")), model("b", scored("b"), vote=(2, 2), false_alarm_rate=0.0234)))
     assert "on normal motion 1 % to 2.34 %, by model, was asked for. Event: 2 of 2 or 3 of 5 windows in a row" in other
+    events = page_of((model("a", scored("a"), events_per_day=0.5, false_alarm_rate=0.00071),))
+    told = "a mean of 0.5 false events a day was asked for of each device: thresholds were set for 0.071 % of normal"
+    assert told in events
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,12 @@ import pytest
 
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn.layout import (
+    ToTestOn,
     anomaly_part,
     division,
     fault_session_part,
     normal_test_part,
-    test_part,
+    to_test_on,
     training_part,
 )
 
@@ -43,6 +44,10 @@ def split(folder: Path, **parts: Any) -> Path:
 
 def named(folder: Path, files: list[Path]) -> list[str]:
     return [path.relative_to(folder).as_posix() for path in files]
+
+
+def dataset_to_test_on(folder: Path) -> ToTestOn:
+    return to_test_on([], {}, folder)
 
 
 def divided(folder: Path) -> tuple[list[str], list[str]]:
@@ -152,7 +157,7 @@ def test_what_is_learnt_from_is_not_tested_on(fan: Path, part: str, again: str) 
     (fan / "normal" / "link.csv").symlink_to("b.csv")
     split(fan, **{"normal_train": ["a.csv", "b.csv"], "normal_test": ["c.csv"], part: ["c.csv", again]})
     message = rf"the same recordings under split.normal_train and split.{part}; .* received normal/b.csv\nTake them out"
-    for read in (training_part, normal_test_part, test_part, division):
+    for read in (training_part, normal_test_part, dataset_to_test_on, division):
         with pytest.raises(GyrovaeError, match=message):
             read(fan)
 
@@ -166,11 +171,13 @@ def test_what_is_no_list_of_names_is_refused(fan: Path, meta: dict[str, Any]) ->
         training_part(fan)
 
 
-def test_evaluate_and_report_take_nothing_for_granted(fan: Path) -> None:
-    """They do not tell a division."""
+def test_evaluate_and_report_test_on_what_is_left(fan: Path) -> None:
+    """... and tell so."""
     split(fan, normal_train=["a.csv"])
-    with pytest.raises(GyrovaeError, match=r"does not list its split.normal_test; expected"):
-        test_part(fan)
+    found = dataset_to_test_on(fan)
+    assert list(found.normal) == normal_test_part(fan)
+    assert found.anomalies == {"clog": [fan / "anomaly" / "clog" / "a.csv"]}
+    assert found.division == tuple(division(fan)) != ()
 
 
 def test_recordings_of_anomalies_are_found_as_evaluate_finds_them(fan: Path) -> None:

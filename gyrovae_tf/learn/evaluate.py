@@ -99,6 +99,8 @@ class Evaluation:
     learnt: dict[str, float] | None = None
     """"normal" and each kind -> share of its windows that lie in motion that the detector was trained or calibrated on:
     on these its figures flatter. Without overlap 0; None where it is not known what was learnt."""
+    division: tuple[str, ...] = ()
+    """Which files of the dataset are tested on, where its meta.json does not say so."""
     odd_units: tuple[str, ...] = ()
     """Why recordings may not be in the m/s^2 that they are taken for."""
     console: Console | None = None
@@ -106,8 +108,8 @@ class Evaluation:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What is odd about the test recordings: they were trained on, or may be in other units."""
-        return (*overlaps(self.learnt), *self.odd_units)
+        """What is odd about the test recordings: nothing lists them, they were trained on, or may be in other units."""
+        return (*self.division, *overlaps(self.learnt), *self.odd_units)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready values; `auroc` maps each kind to the int8 model's figure, `delay_s` to `Group.delay_s`, the mean
@@ -173,7 +175,8 @@ def evaluate(
 
     `normal` and `anomalies` (kind -> recordings) are recordings, or paths, folders, patterns or URLs of CSV and Parquet
     files of any length (`streaming.find_recordings`); or `dataset` is a folder in the layout normal/*.csv,
-    anomaly/<kind>/*.csv, meta.json with split.normal_test. Windows are `hop` samples apart (half a window unless
+    anomaly/<kind>/*.csv, meta.json: the normal files are those of split.normal_test, or without it those that
+    `prepare` leaves to be tested on, and `notes` say so. Windows are `hop` samples apart (half a window unless
     given). The baseline is that of the run's training windows; a bundle alone has none.
 
     `kernels` run the model (a name of `runtime.KERNELS`; unless given the device's where they are installed). `model`
@@ -194,7 +197,7 @@ def evaluate(
     content = None if model is None else tflite.read_model(model)
     detector = detector_of(run if isinstance(run, Bundle | StockBundle) else load_bundle(run), kernels, content)
     bundle = detector.bundle
-    normal, anomalies = to_test_on(normal, anomalies, dataset)
+    normal, anomalies, division = to_test_on(normal, anomalies, dataset)
     if not normal:
         raise GyrovaeError("no normal recordings to evaluate on", remedy="Give some that were not trained on: --normal")
     if "normal" in anomalies:
@@ -239,6 +242,7 @@ def evaluate(
         precision=detector.model.precision,
         comparison=compared(detector, seen, progress) if isinstance(detector, runtime.Detector) and compare else None,
         learnt=None if learnt is None else {kind: one.learnt for kind, one in found.items()},
+        division=division,
         odd_units=odd_pulls([(kind, one.pull) for kind, one in found.items()], bundle.spec.units, "kinds of motion"),
         console=console_of(detector.bundle.calibration, printed) if isinstance(detector, StockDetector) else None,
     )

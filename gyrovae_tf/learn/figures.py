@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 
@@ -128,14 +128,15 @@ def gather(
     detector = runtime.Detector(run)
     data = run.load_dataset()
     some = data.excerpt()
-    normal, anomalies = to_test_on(normal, anomalies, dataset)
+    normal, anomalies, division = to_test_on(normal, anomalies, dataset)
     classical = load_baseline(run)
     others = rivals(some, classical, detector.bundle.calibration.false_alarm_rate)
     evaluation = None
     if normal or anomalies:
         normal = read_all(normal, rate_hz=rate_hz) if normal else ()
         anomalies = {kind: read_all(recordings, rate_hz=rate_hz) for kind, recordings in anomalies.items()}
-        evaluation = evaluate(run, normal=normal, anomalies=anomalies, hop=hop, progress=progress)
+        found = evaluate(run, normal=normal, anomalies=anomalies, hop=hop, progress=progress)
+        evaluation = replace(found, division=division)
         motions = {
             kind: recorded(recordings, detector, others, evaluation.hop, (progress, kind))
             for kind, recordings in {NORMAL: normal, **anomalies}.items()

@@ -203,6 +203,7 @@ def _made(settings: Settings, wanted: Wanted, place: Path, made_from: str) -> di
         bytes=len(bundle.model),
         sha256=bundle.model_sha256,
         false_alarm_rate=bundle.calibration.false_alarm_rate,
+        events_per_day=known.events_per_day,
         vote=(bundle.calibration.vote_alarms, bundle.calibration.vote_windows),
         doubts=tuple(doubts),
         judged=tuple(sorted(judged, key=lambda one: wanted.devices.index(one.figures.name))),

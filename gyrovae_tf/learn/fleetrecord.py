@@ -63,6 +63,8 @@ class Model:
     """Of the .tflite."""
     false_alarm_rate: float = 0.0
     """What the threshold was set for."""
+    events_per_day: float | None = None
+    """Where so many false events a day were asked for, and not a rate of windows."""
     vote: tuple[int, ...] = ()
     """Alarms among how many windows make an event."""
     doubts: tuple[str, ...] = ()

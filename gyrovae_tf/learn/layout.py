@@ -44,35 +44,29 @@ def training_part(dataset: str | PathLike[str]) -> tuple[list[Path], dict[str, A
     return files, meta
 
 
-def test_part(dataset: str | PathLike[str]) -> tuple[list[Path], dict[str, list[Path]]]:
-    """A folder in the shared layout in; its normal test files and its anomalies' files by kind out.
+class ToTestOn(NamedTuple):
+    """What a detector is tested on."""
 
-    The normal ones must be listed: who calls this does not tell `division`.
-    """
-    folder = Path(dataset)
-    if _names(folder, _meta(folder), _TEST) is None:
-        raise _unlisted(folder, _TEST)
-    normal, anomalies = normal_test_part(folder), anomaly_part(folder)
-    empty = [kind for kind, files in anomalies.items() if not files]
-    if empty:
-        raise GyrovaeError(f"{folder / 'anomaly'} holds no recordings of {empty[0]}")
-    return normal, anomalies
-
-
-test_part.__test__ = False  # type: ignore[attr-defined]  # not a test, whatever pytest makes of its name
+    normal: Sequence[Source]
+    anomalies: dict[str, Sequence[Source]]
+    division: tuple[str, ...] = ()
+    """What `division` says of the dataset that they are of."""
 
 
 def to_test_on(
     normal: Sequence[Source], anomalies: Mapping[str, Sequence[Source]] | None, dataset: str | PathLike[str] | None
-) -> tuple[Sequence[Source], dict[str, Sequence[Source]]]:
+) -> ToTestOn:
     """Recordings (or paths) of normal motion and by kind of anomaly, or a dataset instead, in; what to test on out."""
     if dataset is None:
         check_normal(normal)
-        return normal, dict(anomalies or {})
+        return ToTestOn(normal, dict(anomalies or {}))
     if normal or anomalies:
         raise GyrovaeError("give either a dataset or recordings, not both")
-    files, kinds = test_part(dataset)
-    return files, dict(kinds)
+    files, kinds = normal_test_part(dataset), anomaly_part(dataset)
+    empty = [kind for kind, found in kinds.items() if not found]
+    if empty:
+        raise GyrovaeError(f"{Path(dataset) / 'anomaly'} holds no recordings of {empty[0]}")
+    return ToTestOn(files, dict(kinds), tuple(division(dataset)))
 
 
 def check_normal(recordings: Iterable[Source] | Source) -> None:
@@ -251,15 +245,11 @@ def _names(folder: Path, meta: dict[str, Any], part: str) -> list[str] | None:
         and names
         and all(isinstance(name, str) and name for name in names)
     ):
-        raise _unlisted(folder, part)
+        raise GyrovaeError(
+            f"{folder / 'meta.json'} does not list its split.{part}",
+            expected=f'{{"split": {{"{part}": ["a.csv", ...]}}}}, names of files in normal/',
+        )
     return names
-
-
-def _unlisted(folder: Path, part: str) -> GyrovaeError:
-    return GyrovaeError(
-        f"{folder / 'meta.json'} does not list its split.{part}",
-        expected=f'{{"split": {{"{part}": ["a.csv", ...]}}}}, names of files in normal/',
-    )
 
 
 def _spelt(folder: Path, name: str) -> Path:

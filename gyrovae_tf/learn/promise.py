@@ -12,6 +12,7 @@ from gyrovae_tf.learn.threshold import Tail
 from gyrovae_tf.learn.trust import Trust
 from gyrovae_tf.learn.voting import Vote
 from gyrovae_tf.stockbundle import StockBundle
+from gyrovae_tf.wording import false_events
 
 Kind = TypeVar("Kind", Tail, Trust, Vote)
 
@@ -39,7 +40,7 @@ class Promise:
         """The share of windows that the threshold was set for in, what was asked for out, as text."""
         if self.events_per_day is None:
             return f"{100 * rate:g} %"
-        return f"a mean of {self.events_per_day:g} false event{'' if self.events_per_day == 1 else 's'} a day"
+        return false_events(self.events_per_day)
 
 
 def promise(bundle: Bundle | StockBundle) -> Promise:

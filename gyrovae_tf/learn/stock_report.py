@@ -52,6 +52,8 @@ class _Seen:
     promise: Promise
     learnt: dict[str, float] | None
     """Kind of motion that was given -> share of its windows that the run was trained on; None where not known."""
+    division: tuple[str, ...] = ()
+    """Which files of the dataset are tested on, where its meta.json does not say so."""
 
     @property
     def auroc(self) -> dict[str, float]:
@@ -119,7 +121,7 @@ def _gather(
     progress: Progress | None,
 ) -> _Seen:
     detector, data = StockDetector(run), load_dataset(run)
-    normal, kinds = to_test_on(normal, anomalies, dataset)
+    normal, kinds, division = to_test_on(normal, anomalies, dataset)
     hop = data.spec.window // 2 if hop is None else hop
 
     def cut(recordings: Recordings) -> Any:
@@ -134,7 +136,7 @@ def _gather(
     bundle, known = detector.bundle, learnt_by(run.path)
     given = [kind for kind in (NORMAL, *kinds) if kind in kinds or normal]
     learnt = None if known is None else {kind: known.share(counts_of(windows[kind])) for kind in given}
-    return _Seen(run, bundle, data, scores, not kinds, detector.model.kernels, promise(bundle), learnt)
+    return _Seen(run, bundle, data, scores, not kinds, detector.model.kernels, promise(bundle), learnt, division)
 
 
 def _judge(seen: _Seen) -> Verdict:
@@ -156,6 +158,7 @@ def _judge(seen: _Seen) -> Verdict:
         )
     )
     points += [("bad", text[0].upper() + text[1:]) for text in overlaps(seen.learnt)]
+    points += [("look", text) for text in seen.division]
     if seen.promise.trust is not None:
         points += [("look", text) for text in seen.promise.trust.warnings]
     points.append(

@@ -8,6 +8,7 @@ from gyrovae_tf.learn.fleetpage import HEAD, MOST, NOTES, cells, left_out
 from gyrovae_tf.learn.fleetrecord import REPORT, STATUS, Model, Need, Standing
 from gyrovae_tf.learn.markup import data_table, document, escaped, mark, refusals, small_print, three, verdict
 from gyrovae_tf.ranking import RISING
+from gyrovae_tf.wording import false_events
 
 if TYPE_CHECKING:
     from gyrovae_tf.learn.fleet import Fleet
@@ -66,7 +67,7 @@ def _devices(fleet: Fleet) -> str:
         "alarms or rising scores; then those of a doubtful model; within each by alarms and upper score.",
         "Motion: scored, recordings that the model never saw; held back, what was kept from its training because "
         "nothing else was to be scored. The threshold was set on that, too, so its figures flatter.",
-        f"Alarms: share of windows that score 1.0 or more; on normal motion {_asked(fleet)} was asked for. Event: "
+        f"Alarms: share of windows that score 1.0 or more; {_asked(fleet)}. Event: "
         f"{_vote(fleet)} windows in a row began to be alarms. In events: share of windows where it held.",
         *NOTES,
     ]
@@ -118,7 +119,11 @@ def _models(fleet: Fleet) -> str:
 def _asked(fleet: Fleet) -> str:
     rates = [model.false_alarm_rate for model in fleet.models if not model.failed]
     low, high = (f"{100 * rate:.3g} %" for rate in (min(rates, default=0.0), max(rates, default=0.0)))
-    return low if low == high else f"{low} to {high}, by model,"
+    share = low if low == high else f"{low} to {high}, by model,"
+    events = next((model.events_per_day for model in fleet.models if model.events_per_day is not None), None)
+    if events is None:
+        return f"on normal motion {share} was asked for"
+    return f"{false_events(events)} was asked for of each device: thresholds were set for {share} of normal windows"
 
 
 def _vote(fleet: Fleet) -> str:
