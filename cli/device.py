@@ -13,6 +13,7 @@ import click
 
 from gyrovae_tf.device.stopping import ENDING, stopped_by
 
+from .amount import Amount
 from .show import WIDTH, as_json, command, print_json, say
 from .standing import live_line
 from .stock import refuse
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from gyrovae_tf.device.monitor import Decision
 
 _FILE = click.Path(path_type=Path)
-_SHARE = click.FloatRange(0, 1)
+_SHARE = Amount(0, 1)
 _WORDS = f"{__name__}.words"
 
 
@@ -86,7 +87,7 @@ class CollectCommand(click.Command):
 @click.option("--port", required=True, help="/dev/ttyACM0, COM3, socket://HOST:PORT, rfc2217://HOST:PORT ...")
 @click.option("-o", "--output", type=_FILE, required=True, metavar="CSV", help="The recording to write.")
 @click.option("--baud", type=click.IntRange(1), default=115_200, show_default=True, help="Of a UART; USB needs none.")
-@click.option("--seconds", type=click.FloatRange(0, min_open=True), help="Collect so much motion (gaps do not count).")
+@click.option("--seconds", type=Amount(0, min_open=True), help="Collect so much motion (gaps do not count).")
 @click.option("--samples", type=click.IntRange(1), help="Collect so many.  [default: until Ctrl-C]")
 @click.option("--label", help="What this is, for the file's metadata: fan, low speed.")
 @click.option("--append", is_flag=True, help="Go on with a file that an earlier collect wrote, in a new segment.")
@@ -97,7 +98,7 @@ class CollectCommand(click.Command):
 @click.option(
     "--wait",
     "wait_s",
-    type=click.FloatRange(0),
+    type=Amount(0),
     default=60.0,
     show_default=True,
     help="Seconds, for a device to return.",
@@ -235,12 +236,12 @@ _LINK = (
 @click.option("--true-rate-hz", type=float, help="What the sensor really does where its banner is wrong.")
 @click.option("--sensor-hz", type=float, help="New values a second of a sensor that is asked more often.")
 @click.option("--speed", default="1", show_default=True, callback=_speed, help="Times real time; max: as it is read.")
-@click.option("--seconds", type=click.FloatRange(0, min_open=True), help="Of the device's time, then it ends.")
+@click.option("--seconds", type=Amount(0, min_open=True), help="Of the device's time, then it ends.")
 @click.option("--drop", type=_SHARE, default=0.0, help="Share of the samples' lines that get lost on the way.")
 @click.option("--duplicate", type=_SHARE, default=0.0, help="Share of them that arrive twice.")
 @click.option("--corrupt", type=_SHARE, default=0.0, help="Share of them that arrive damaged.")
 @click.option("--late", type=_SHARE, default=0.0, help="Share of them that others overtake.")
-@click.option("--reboot-after", type=click.FloatRange(0), metavar="S", help="Boot again after so many seconds.")
+@click.option("--reboot-after", type=Amount(0), metavar="S", help="Boot again after so many seconds.")
 @click.option(
     "--unplug-after", metavar="S[:FOR]", callback=_unplug, help="Unplug after S seconds, for FOR or for good."
 )
@@ -260,7 +261,12 @@ def simulate(as_json: bool, **options: Any) -> None:
     from gyrovae_tf.device import serve
     from gyrovae_tf.device.link import Faults
     from gyrovae_tf.device.outlet import Pty, Tcp
+    from gyrovae_tf.errors import check_same_kind
 
+    if (record_file := options["record"]) is not None:
+        if record_file.is_dir():
+            raise click.UsageError(f"--record: {record_file} is a folder")
+        check_same_kind(record_file, lambda head: head.lstrip()[:1] == b"{", "record")
     device = _device(**options)
     faults = Faults(options["drop"], options["duplicate"], options["corrupt"], options["late"])
     unplug_after_s, unplugged_s = options["unplug_after"] or (None, None)
@@ -282,8 +288,8 @@ def simulate(as_json: bool, **options: Any) -> None:
             seed=options["seed"],
             stop=stopped,
         )
-    if options["record"] is not None:
-        write_json(options["record"], record.to_dict())
+    if record_file is not None:
+        write_json(record_file, record.to_dict())
     if as_json:
         print_json({"port": outlet.name, **record.to_dict()})
 
@@ -329,5 +335,8 @@ def _detector(model: Path, protocol: str) -> Any:
 
         return StockDetector(model)
     from gyrovae_tf.runtime import Detector
+    from gyrovae_tf.stockbundle import is_stock
 
+    if is_stock(model):
+        raise click.UsageError(f"{model} is for Seeed's firmware: --protocol stock-console")
     return Detector(model)

@@ -138,7 +138,7 @@ def _text(done: Fleet) -> str:
         "back: normal motion that the model was not trained on.",
     ]
     notes += [f"no model for {name}: {why}" for name, why in list(done.failed.items())[:_SHOWN]]
-    notes += [f"not scored: {' '.join(why.split())}" for why in list(done.unscored.values())[:_SHOWN]]
+    notes += [f"not scored: {name}: {' '.join(why.split())}" for name, why in list(done.unscored.items())[:_SHOWN]]
     doubted = [model for model in done.models if model.doubts]
     notes += [f"{model.name}: {' '.join(model.doubts)}" for model in doubted[:_SHOWN]]
     hidden = sum(max(len(listed) - _SHOWN, 0) for listed in (done.failed, done.unscored, doubted))

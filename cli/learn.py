@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from . import stock
 from .calibration import calibration_options
 from .crew import check_crew, scheduler_option
 from .progress import progress_bar
-from .show import as_json, command, evaluation_table, modes_table, print_json, say, table
+from .show import WIDTH, as_json, command, evaluation_table, modes_table, print_json, say, table
 
 _FOLDER = click.Path(path_type=Path)
 QUANTISATIONS = ("best", "ptq", "qat")
@@ -23,6 +24,10 @@ _REPLACED = "{} held another dataset, which is replaced: a run that was trained 
 DISTRIBUTIONS = ("mirrored", "multiworker")
 PRECISIONS = ("float32", "float16", "dynamic", "int8")
 """Those of the library; naming them here keeps NumPy out of --help, and a test compares."""
+_TRIAL = (
+    "All this is a trial to choose by, on half of the held-back windows: a report's figures are others, those of the "
+    "detector that was made of the one kept."
+)
 _SEED = click.IntRange(0, 2**32 - 1)
 
 
@@ -265,7 +270,7 @@ def quantize(run: Path, as_json: bool, **options: Any) -> None:
     tells more of built-in changes of normal motion that was held back.
     """
     from gyrovae_tf.describe import is_stock_run
-    from gyrovae_tf.wording import figure, many
+    from gyrovae_tf.wording import expected_events, figure
 
     if is_stock_run(run):
         stock.quantize(run, as_json, **options)
@@ -290,10 +295,7 @@ def quantize(run: Path, as_json: bool, **options: Any) -> None:
         )
         return
     if len(metrics["modes"]) > 1:
-        click.echo(modes_table(metrics["modes"], metrics["mode"]) + "\n")
-    rule = f"{many(vote['alarms'], 'alarm')} of {many(vote['windows'], 'window')}"
-    false_events = figure(vote["events_per_day"])
-    false_events += " false one" if false_events == "1" else " false ones"
+        click.echo("\n".join([modes_table(metrics["modes"], metrics["mode"]), *textwrap.wrap(_TRIAL, WIDTH), ""]))
     arena = 'arena: not measured; pip install "gyrovae-tf[tflm]" (Linux on x86-64) measures it'
     if bundle.arena is not None:
         arena = (
@@ -305,11 +307,7 @@ def quantize(run: Path, as_json: bool, **options: Any) -> None:
         f"operators: {', '.join(bundle.ops)}\n{arena}\n"
         f"threshold: {figure(100 * tail['rate'])} % of {tail['windows']} normal windows, compared with what they were "
         f"not fitted to;\nfor more time of the same kind between {figure(100 * tail['rate_low'])} % and "
-        f"{figure(100 * tail['rate_high'])} %\n"
-        f"events ({rule}, {figure(vote['hop_s'])} s apart): {false_events} a day ({figure(vote['events_low'])} to "
-        f"{figure(vote['events_high'])}); "
-        f"a fault is told\n{vote['delay_s']['1']:.1f} s after its first window where all its windows are alarms, "
-        f"{vote['delay_s']['0.5']:.1f} s where half are"
+        f"{figure(100 * tail['rate_high'])} %\n{expected_events(vote)}"
     )
     if excerpt := metrics.get("excerpt"):
         click.echo(

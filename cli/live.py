@@ -11,6 +11,8 @@ import time
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gyrovae_tf.device.monitor import Decision
     from gyrovae_tf.device.watched import Watched
 
@@ -75,9 +77,13 @@ def _joined(cells: list[tuple[str, str]], *, colour: bool) -> str:
     return text
 
 
+def _clock(decision: Decision) -> str:
+    return time.strftime("%H:%M:%S", time.localtime(decision.time))
+
+
 def line_for(decision: Decision) -> str:
     """A decision in, one plain line for it out."""
-    clock = time.strftime("%H:%M:%S", time.localtime(decision.time))
+    clock = _clock(decision)
     verdict = "EVENT" if decision.event else "alarm" if decision.alarm else "normal"
     text = (
         f"{clock}  window {decision.window}  score {decision.score:.3f}  threshold {decision.threshold:.3f}  {verdict}"
@@ -130,21 +136,22 @@ class View:
         monitor, latest = watched.monitor, watched.latest
         who = f"{watched.model} on this computer" if monitor.source == "host" else "the device decides"
         lines = [self._painted(_DIM, f"{watched.port}: {who}; Ctrl-C ends it")]
+        seen = "-"
         if not watched.connected:
-            lines.append(self._painted(_YELLOW, "not connected: the port is waited for"))
+            lines.append(self._painted(_YELLOW, f"not connected: the port is waited for{_last(latest)}"))
         elif latest is None:
             lines.append("no verdict yet")
         elif (silent_s := watched.silent_s) is not None:
-            lines.append(self._painted(_YELLOW, f"no verdict for {silent_s:.0f} s"))
+            lines.append(self._painted(_YELLOW, f"no verdict for {silent_s:.0f} s{_last(latest)}"))
         else:
+            seen = _fitting(latest.words or [latest.seen], width) or "-"
             colour = _RED if latest.alarm or latest.event else _GREEN
             word = "EVENT" if latest.event else "alarm" if latest.alarm else "normal"
             numbers = f"score {latest.score:.2f}, threshold {latest.threshold:.2f}"
             lines.append(f"{self._painted(colour, f'{word:6}')}  {numbers}")
         points = [(score, alarm) for _, _, score, alarm, _ in watched.history]
         lines += plot(points, monitor.threshold, width, colour=self._colour, plain=self._plain)
-        lines.append((latest is not None and latest.seen) or "-")
-        return [*lines, *self._counts(width)]
+        return [*lines, seen, *self._counts(width)]
 
     def _counts(self, width: int) -> list[str]:
         from gyrovae_tf.wording import many
@@ -175,6 +182,20 @@ class View:
 
     def _painted(self, colour: str, text: str) -> str:
         return f"{colour}{text}{_END}" if self._colour else text
+
+
+def _last(latest: Decision | None) -> str:
+    """What was decided last says nothing of now: when that was."""
+    return "" if latest is None else f"; last: window {latest.window} at {_clock(latest)}"
+
+
+def _fitting(reasons: Sequence[str], width: int) -> str:
+    """Reasons on one line, of at most `width` columns; dots for what is left out: a cut figure would be another one."""
+    for count in range(len(reasons), 0, -1):
+        line = "; ".join([*reasons[:count], *["..."] * (count < len(reasons))])
+        if len(line) <= width:
+            return line
+    return "..."
 
 
 _SELDOM_DEVICE = {"lost_windows": "verdicts lost", "bad_lines": "bad lines", "boots": "boots"}

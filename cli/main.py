@@ -76,6 +76,8 @@ class _Commands(click.Group):
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Run; whatever a user can mend is told in one or two lines, with status 2."""
+        # Closed ones are None: what is said then is said to nobody.
+        sys.stdout, sys.stderr = (stream or io.StringIO() for stream in (sys.stdout, sys.stderr))
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
                 # A file name that the terminal's encoding lacks is no reason to fail.

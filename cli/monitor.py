@@ -15,6 +15,7 @@ from click.core import ParameterSource
 from gyrovae_tf.device.stopping import ENDING, stopped_by
 from gyrovae_tf.errors import GyrovaeError
 
+from .amount import Amount
 from .stock import detector_of
 
 if TYPE_CHECKING:
@@ -34,14 +35,14 @@ _FILE = click.Path(path_type=Path)
 @click.option("--hop", type=click.IntRange(1), help="Samples from one window to the next.  [default: a window]")
 @click.option("--threshold", type=float, default=1.0, show_default=True, help="The score that is an alarm.")
 @click.option("--second-alone", is_flag=True, help="Stock firmware: leave out the first figure, where it is spoilt.")
-@click.option("--seconds", type=click.FloatRange(0, min_open=True), help="End after so many seconds.")
+@click.option("--seconds", type=Amount(0, min_open=True), help="End after so many seconds.")
 @click.option("--windows", type=click.IntRange(1), help="End after so many windows.")
 @click.option("--log", type=_FILE, metavar="JSONL", help="Append each verdict to this file, a JSON object a line.")
 @click.option("--exec", "execute", metavar="CMD", help="Run this when an event begins; it gets the verdict as JSON.")
 @click.option("--exec-shell", is_flag=True, help="Give --exec to the shell: for pipes, variables, several commands.")
 @click.option(
     "--exec-timeout",
-    type=click.FloatRange(0, min_open=True),
+    type=Amount(0, min_open=True),
     default=30.0,
     show_default=True,
     help="Seconds; then it is ended.",

@@ -74,6 +74,8 @@ def score(
         from gyrovae_tf.learn.markup import check_page
 
         check_page(summary)  # before what takes long
+        if summary.resolve() == output.resolve():
+            raise click.UsageError(f"--summary and --output are the same file: {summary}")
     try:
         with progress_bar("scoring") as progress:
             done = score_recordings(
@@ -123,7 +125,7 @@ def _text(done: Scored) -> str:
         "upper: what one window in twenty exceeds; trend: the median of the last third over that of the first.",
     ]
     notes += [f"note: {text}" for text in done.notes]
-    notes += [f"not scored: {one_line(reason)}" for reason in list(done.refused.values())[:_SHOWN]]
+    notes += [f"not scored: {name}: {one_line(reason)}" for name, reason in list(done.refused.items())[:_SHOWN]]
     if len(done.refused) > _SHOWN:
         notes.append(f"and {len(done.refused) - _SHOWN:,} more recordings that could not be scored")
     return "\n".join([*lines, "", *(line for note in notes for line in textwrap.wrap(note, WIDTH))])

@@ -95,8 +95,8 @@ def _evaluation_table(result: Evaluation, *, delay: bool) -> str:
     asked = result.promise.asked(result.requested_false_alarm_rate)
     notes = [
         f"alarms: share of windows that score 1.0 or more; on normal motion {asked} was asked for.",
-        f"events: times that {needed} of {windows} windows in a row began to be alarms, {result.hop} samples from one "
-        "window to the next; another --hop, other events.",
+        f"events: times that {needed} of {windows} windows in a row that share no samples began to be alarms; windows "
+        f"begin every {result.hop} samples (--hop).",
         "AUROC: how well the score tells this motion from normal: 1.0 always, 0.5 no better than a coin.",
     ]
     if delay:
@@ -107,7 +107,7 @@ def _evaluation_table(result: Evaluation, *, delay: bool) -> str:
         )
     absent = []
     if any(group.events_per_hour is None for group in result.groups.values()):
-        absent.append(f"no recording is long enough for {many(needed, 'window')} in a row")
+        absent.append(f"no recording is long enough for {many(needed, 'window')} that share no samples")
     if delay and any(g.votable and not g.told for kind, g in result.groups.items() if kind != "normal"):
         absent.append("there was no event")
     if absent:

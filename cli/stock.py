@@ -118,6 +118,8 @@ def quantize(run: Path, as_json: bool, mode: str, **options: Any) -> None:
         from gyrovae_tf.learn.quantize import BUNDLE
 
         bundle = library.stock_quantize(run, progress=progress, **options)
+    from gyrovae_tf.wording import expected_events, figure
+
     folder, metrics = run / BUNDLE, bundle.metrics
     if as_json:
         print_json(
@@ -140,8 +142,9 @@ def quantize(run: Path, as_json: bool, mode: str, **options: Any) -> None:
         f"operators: {', '.join(bundle.ops)}\n"
         f'the console prints "Predict results: a b"; an alarm is\n{_levels("a", first)} (scalogram), or '
         f"{_levels('b', second)} (field)\n"
-        f"that is {100 * tail['rate']:.2g} % of {tail['windows']} normal windows that were held back; for more time of "
-        f"the same kind\nbetween {100 * tail['rate_low']:.2g} % and {100 * tail['rate_high']:.2g} %"
+        f"that is {figure(100 * tail['rate'])} % of {tail['windows']} normal windows that were held back; for more "
+        f"time of the same kind\nbetween {figure(100 * tail['rate_low'])} % and {figure(100 * tail['rate_high'])} %\n"
+        f"{expected_events(vote)}"
     )
     for text in (*trust["warnings"], *vote["warnings"], *([trust["note"]] if trust["note"] else [])):
         click.echo(f"note: {text}")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 import inspect
+import re
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,8 @@ import gyrovae_tf
 
 ROOT = Path(__file__).resolve().parents[1]
 MADE = "Made by docs/generate.py from the sources; do not edit."
+_MARKS = ("property", "classmethod", "staticmethod")
+_ALSO = (("Group", "learn.evaluate"), ("Model", "runtime"))  # named in fields and texts, and returned by nothing public
 
 # --- commands ---------------------------------------------------------------------------------------------------
 
@@ -90,12 +93,46 @@ def api() -> str:
     """The page of the public names, by the docstrings of the sources."""
     parts = [f"# Python interface\n\n<!-- {MADE} -->\n\n```python\n{_example()}\n```\n"]
     parts.append("Names of `import gyrovae_tf as gt`; each is imported when it is first used.\n")
+    results = set(_ALSO)
     for name, home in sorted(gyrovae_tf._HOMES.items(), key=lambda item: (item[0][0].islower(), item[0].lower())):
-        path = ROOT / "gyrovae_tf" / f"{home.replace('.', '/')}.py"
-        source = path.read_text(encoding="utf-8")
-        node = next(n for n in ast.parse(source).body if getattr(n, "name", None) == name)
-        parts.append("\n".join(_described(node, source, f"gt.{name}", f"`gyrovae_tf.{home}`")))
+        source, tree = _module(home)
+        node = _named(tree, name)
+        assert node is not None
+        results |= set(_returned(node, tree, home))
+        parts.append("\n".join(_described(node, source, f"gt.{name}", home)))
+    parts.append("# Classes that these return or name\n\nNot names of `gyrovae_tf` itself, but of its modules.\n")
+    for name, home in sorted(results, key=lambda item: item[0].lower()):
+        source, tree = _module(home)
+        node = _named(tree, name)
+        if isinstance(node, ast.ClassDef):
+            parts.append("\n".join(_described(node, source, name, home)))
     return "\n".join(parts)
+
+
+def _module(home: str) -> tuple[str, ast.Module]:
+    """A module's name behind `gyrovae_tf.` in, its source and that as a tree out."""
+    source = (ROOT / "gyrovae_tf" / f"{home.replace('.', '/')}.py").read_text(encoding="utf-8")
+    return source, ast.parse(source)
+
+
+def _named(tree: ast.Module, name: str) -> ast.stmt | None:
+    return next((node for node in tree.body if getattr(node, "name", None) == name), None)
+
+
+def _returned(node: ast.stmt, tree: ast.Module, home: str) -> Iterator[tuple[str, str]]:
+    """Names of ours, and their modules, that a public function, or a public class's methods, say they return."""
+    homes = {
+        alias.name: found.module.removeprefix("gyrovae_tf.")
+        for found in ast.walk(tree)
+        if isinstance(found, ast.ImportFrom) and (found.module or "").startswith("gyrovae_tf.") and found.module
+        for alias in found.names
+    }
+    homes |= {found.name: home for found in tree.body if isinstance(found, ast.ClassDef)}
+    for function in node.body if isinstance(node, ast.ClassDef) else [node]:
+        if isinstance(function, ast.FunctionDef) and function.name[0] != "_" and function.returns is not None:
+            for part in ast.walk(function.returns):
+                if isinstance(part, ast.Name) and part.id in homes and part.id not in gyrovae_tf._HOMES:
+                    yield part.id, homes[part.id]
 
 
 def _example() -> str:
@@ -105,7 +142,7 @@ def _example() -> str:
 
 
 def _described(node: ast.stmt, source: str, name: str, home: str) -> Iterator[str]:
-    yield f"## {name}\n\nIn {home}.\n"
+    yield f"## {name}\n\nIn `gyrovae_tf.{home}`.\n"
     if isinstance(node, ast.FunctionDef):
         yield f"```python\n{_signature(node, source)}\n```\n\n{_doc(node)}\n"
         return
@@ -139,13 +176,23 @@ def _signature(node: ast.FunctionDef, source: str) -> str:
     """The source from `def` (with a property's or class method's mark) to the colon."""
     lines = source.splitlines()
     text = "\n".join(lines[node.lineno - 1 : node.body[0].lineno - 1])
-    marks = [f"@{_flat(ast.get_source_segment(source, mark) or '')}" for mark in node.decorator_list]
+    marks = [f"@{mark.id}" for mark in node.decorator_list if isinstance(mark, ast.Name) and mark.id in _MARKS]
     return "\n".join([*marks, textwrap.dedent(text).strip().removesuffix(":")])
 
 
 def _doc(node: ast.FunctionDef | ast.ClassDef) -> str:
-    text = ast.get_docstring(node) or ""
-    return "\n\n".join(" ".join(p.split()) for p in text.split("\n\n"))
+    return "\n\n".join(map(_paragraph, (ast.get_docstring(node) or "").split("\n\n")))
+
+
+def _paragraph(text: str) -> str:
+    """In one line, as a page has no width; each item of a list in a line of its own, as far in as it was."""
+    lines: list[str] = []
+    for line in text.splitlines():
+        if not lines or re.match(r" *- ", line):
+            lines.append(line.rstrip())
+        else:
+            lines[-1] += f" {line.strip()}"
+    return "\n".join(lines)
 
 
 def _flat(text: str) -> str:

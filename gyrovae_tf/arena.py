@@ -147,7 +147,7 @@ def measure(model: bytes) -> Arena | None:
         return ran is not None and ran.outputs == first.outputs
 
     smallest, reached = _smallest(works, _rounded_up(int(reported[1])), ample)
-    scratch = _rounded_up(max((scratch_bytes(o, described.tensors) for o in described.operators), default=0))
+    scratch = max((scratch_bytes(o, described.tensors) for o in described.operators), default=0)
     return Arena(
         host_bytes=smallest,
         scratch_bytes=scratch,

@@ -1,11 +1,11 @@
-"""What a caller gives as a number or a switch in, the same as Python has it out; what is none is refused."""
+"""What a caller gives as a number, a switch or an array in, the same of one kind out; what is none is refused."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
 from numbers import Integral, Rational, Real
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from gyrovae_tf.errors import GyrovaeError
 
@@ -49,15 +49,41 @@ def switch(value: object, problem: str) -> bool:
     raise GyrovaeError(problem, expected="True or False", received=told(value))
 
 
-def instance(value: object, problem: str, kind: type[_T]) -> _T:
-    """An object of a public class in, the same out; `GyrovaeError`, which names the class, for everything else."""
+def switches(**given: object) -> tuple[bool, ...]:
+    """Arguments by name in, each as `switch` takes it, in the same order out."""
+    return tuple(switch(value, f"{name} is not usable") for name, value in given.items())
+
+
+def check_begin(*, resume: object, overwrite: object) -> tuple[bool, bool]:
+    """Whether to go on with what is there, and whether to replace it, in; the same as bools, not both True, out."""
+    goes_on, replaces = switches(resume=resume, overwrite=overwrite)
+    if goes_on and replaces:
+        raise GyrovaeError("--resume and --overwrite exclude each other")
+    return goes_on, replaces
+
+
+def instance(value: object, problem: str, kind: type[_T], home: str = "gyrovae_tf") -> _T:
+    """An object of a class that is public in `home` in, the same out; `GyrovaeError`, which names it, for all else."""
     if not isinstance(value, kind):
-        raise GyrovaeError(problem, expected=f"a gyrovae_tf.{kind.__name__}", received=told(value))
+        raise GyrovaeError(problem, expected=f"a {home}.{kind.__name__}", received=told(value))
     return value
 
 
+def array(value: Any) -> Any:
+    """An array, or numbers in lists, in; an array out: of None, which has no form, where rows differ in length."""
+    import numpy as np
+
+    try:
+        return np.asarray(value)
+    except ValueError:
+        return np.array(None)
+
+
 def told(value: object) -> str:
-    """A value in, how a refusal shows it out: with its type, unless it is plainly a number."""
+    """A value in, how a refusal shows it out: with its type, unless it is plainly a number; an array by its form."""
+    dtype, shape = (getattr(value, name, None) for name in ("dtype", "shape"))
+    if dtype is not None and shape:
+        return f"{type(value).__name__} of {dtype} {list(shape)}"
     kind = "text" if isinstance(value, str) else type(value).__name__
     try:
         text = repr(value)

@@ -19,6 +19,8 @@ WIDE = ("level", "tilt")
 """Views whose codes need 16 bits; those of the others are pixels."""
 _INT8 = (1 << 7) - 1
 MOST_VOTES = 64
+PAUSE_S, PAUSE_WINDOWS = 60.0, 10  # between decisions; one that is longer than both ends an event
+MOST_PHASES = 16  # windows that share samples with one another on a device: a hop is a 16th of a window at the least
 """Windows in a vote, at the most."""
 _MOST_REGIMES = 64
 _MOST_REACH = 100

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from gyrovae_tf.arena import Arena
+from gyrovae_tf.arguments import switch
 from gyrovae_tf.bundle import Bundle
 from gyrovae_tf.calibration import WIDE, Calibration, View
 from gyrovae_tf.ctext import array, chars, is_c, literals, plain, scalar, title
@@ -102,6 +103,7 @@ def emit_header(
     (what was there before then stays).
     """
     check_prefix(prefix)
+    golden = switch(golden, "golden is not usable")
     if output is not None:
         check_same_kind(output, is_c, "C header")
     loaded = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)

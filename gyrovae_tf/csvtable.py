@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from gyrovae_tf.arguments import number
 from gyrovae_tf.clock import Clock, Steps
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.header import EXPECTED, Header, Kind, read_header
@@ -111,12 +112,7 @@ class Table(NamedTuple):
 
 
 def positive(value: object, what: str) -> float:
-    number = math.nan
-    if isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool) and value <= 1e300:
-        number = float(value)
-    if not (math.isfinite(number) and number > 0):
-        raise GyrovaeError(f"{what}", expected="a finite number above 0", received=repr(value)[:40])
-    return number
+    return float(number(value, what, "a finite number above 0", lambda found: 0 < found <= 1e300))
 
 
 def read_text(path: Path) -> bytes:

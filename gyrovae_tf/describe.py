@@ -14,6 +14,7 @@ from gyrovae_tf.bundle import MANIFEST, STOCK, SUFFIX, Bundle, frontend_of, read
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.golden_npz import Golden
 from gyrovae_tf.stockbundle import StockBundle, is_stock
+from gyrovae_tf.stockspec import RATE_HZ, UNITS, WINDOW
 from gyrovae_tf.target import DEFAULT, find_target
 from gyrovae_tf.wording import figure, many
 
@@ -66,6 +67,8 @@ def _dataset(folder: Path) -> Description:
     spec = record.get("spec")
     spec = spec if isinstance(spec, dict) else {}
     facts: dict[str, Any] = {"frontend": frontend_of(record)}
+    if facts["frontend"] == STOCK:  # it has one window and one rate
+        spec = {"window": WINDOW, "rate_hz": RATE_HZ, "units": UNITS, **spec}
     facts |= {name: record.get(name) for name in ("train_windows", "validation_windows")}
     facts |= {"window": spec.get("window", record.get("window")), "hop": record.get("hop")}
     facts |= {name: spec.get(name) for name in ("rate_hz", "lsb", "units")} | {"sources": record.get("sources")}

@@ -134,7 +134,8 @@ def readable(path: str | os.PathLike[str]) -> Iterator[None]:
 
 def atomic_write(path: str | os.PathLike[str], content: bytes | str) -> None:
     """Write `content` (text as UTF-8) to `path`, wholly or not at all; `GyrovaeError` when it cannot be written."""
-    data = content.encode("utf-8") if isinstance(content, str) else content
+    # A file's name in a text may hold bytes that are none in UTF-8.
+    data = content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
     with replacing(path) as temporary:
         temporary.write_bytes(data)
 

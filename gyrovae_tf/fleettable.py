@@ -218,9 +218,25 @@ def _marked(name: str) -> str:
 
 
 def check_apart(train: Mapping[str, Sequence[str]], score: Mapping[str, Sequence[str]]) -> None:
-    """Recordings by device, to learn from and to score, in; refuses those that are both: such scores say nothing."""
-    learnt = {name for names in train.values() for name in names}
-    both = [name for names in score.values() for name in names if name in learnt]
+    """Recordings by device, to learn from and to score, in; refuses those that are both: such scores say nothing.
+
+    Refused, too, is one that is given to two devices: it is of one of them.
+    """
+    for part in (train, score):
+        owners: dict[str, str] = {}
+        for device, names in part.items():
+            for name in names:
+                if (other := owners.setdefault(_place(name), device)) != device:
+                    raise GyrovaeError(
+                        f"{name} is given to two devices: {other} and {device}", remedy="Mend the table: it is of one."
+                    )
+    learnt = {_place(name) for names in train.values() for name in names}
+    both = [name for names in score.values() for name in names if _place(name) in learnt]
     if both:
         more = f" and {len(both) - _SHOWN} more" if len(both) > _SHOWN else ""
         raise GyrovaeError(f"recordings are both to be learnt and to be scored: {', '.join(both[:_SHOWN])}{more}")
+
+
+def _place(name: str) -> str:
+    """A path or URL in, what is the same for all ways to spell it out."""
+    return name if is_url(name) else os.path.realpath(name)

@@ -11,6 +11,7 @@ from typing import Any
 from gyrovae_tf import contract, tflite
 from gyrovae_tf import golden as golden_windows
 from gyrovae_tf.arena import Arena
+from gyrovae_tf.arguments import told
 from gyrovae_tf.bundle import Bundle
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.findings import SEVERITIES, Finding, Severity, found, shown
@@ -124,18 +125,22 @@ class Check:
         }
 
 
-def check(source: bytes | str | PathLike[str], target: str = DEFAULT) -> Check:
-    """The bytes or the path of any .tflite, or the path of a run or a bundle in, a `Check` of it for a target out.
+def check(source: bytes | Bundle | StockBundle | str | PathLike[str], target: str = DEFAULT) -> Check:
+    """The bytes or the path of any .tflite, or a bundle (or the path of one, or of a run), in; a `Check` of it out.
 
-    `target` is a name of `target.TARGETS`. The model is read, not run. Of a bundle (or the one in a run) also the list
-    of operators is compared and, where nothing else is wrong, its golden windows are run on the kernels installed here
-    (one for the stock firmware has none, and its input may be of another scale).
+    It is one for `target`, a name of `target.TARGETS`. The model is read, not run. Of a bundle (or the one in a run)
+    also the list of operators is compared and, where nothing else is wrong, its golden windows are run on the kernels
+    installed here (one for the stock firmware has none, and its input may be of another scale).
     `GyrovaeError` for what is no model at all, and for a bundle that does not load.
     """
     chosen = find_target(target)
     bundle: Bundle | StockBundle | None = None
     if isinstance(source, bytes):
         content = source
+    elif isinstance(source, Bundle | StockBundle):
+        bundle, content = source, source.model
+    elif not isinstance(source, str | PathLike):
+        raise GyrovaeError("there is nothing to check", expected=f"{tflite.MODELS}, or its path", received=told(source))
     else:
         try:
             is_file = Path(source).is_file()

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gyrovae_tf import temporary
 from gyrovae_tf.bundle import check_replaceable, read_json, replacing_folder, write_json
 from gyrovae_tf.errors import GyrovaeError, atomic_write, read_file
 from gyrovae_tf.npy import read_npz
@@ -33,6 +34,8 @@ class Parts:
         """
         check_replaceable(folder, marker=PLAN)
         self.folder = folder
+        if folder.is_dir():
+            hold(folder)
         if resume and (folder / PLAN).is_file():
             before, now = read_json(folder / PLAN, largest=1 << 30), json.loads(json.dumps(plan))
             if before == now:
@@ -46,6 +49,7 @@ class Parts:
         # In one step: a folder without its plan, as a kill could leave it, would be refused for ever.
         with replacing_folder(folder, marker=PLAN) as fresh:
             write_json(fresh / PLAN, plan)
+        hold(folder)  # this is another folder than the one before
 
     def find(self, name: str) -> Part | None:
         """What a shard came to; None where it is not done, or damaged."""
@@ -73,6 +77,18 @@ class Parts:
         """All is done: take the folder away."""
         with beside(self.folder, folder=True) as gone:
             self.folder.replace(gone / "folder")
+
+
+def hold(folder: Path) -> None:
+    """A folder in, which is this process's until `temporary.releasing` ends; `GyrovaeError` where it is another's."""
+    try:
+        temporary.hold(folder)
+    except BlockingIOError:
+        raise GyrovaeError(
+            f"another gyrovae-tf is at work in {folder}", remedy="Wait until it has ended, or choose another output."
+        ) from None
+    except OSError as error:
+        raise GyrovaeError(f"cannot read {folder}: {error.strerror or error}") from None
 
 
 def completed(

@@ -37,6 +37,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from gyrovae_tf.arguments import array, told
 from gyrovae_tf.clock import Clock
 from gyrovae_tf.csvtable import (
     FLATTENED,
@@ -105,16 +106,16 @@ class Recording:
         if not np.abs(samples).max() <= LARGEST:  # NaN compares false
             raise GyrovaeError(f"{self.source}: a sample is not finite or larger than {LARGEST:g} {self.units}")
         samples.flags.writeable = False
-        borders = [0, *(stop for _, stop in self.segments)]
-        whole = [(start, stop) for start, stop in itertools.pairwise(borders) if start < stop]
-        if list(map(tuple, self.segments)) != whole or borders[-1] != len(samples):
+        if not _covers(self.segments, len(samples)):
             raise GyrovaeError(
                 f"{self.source}: segments do not cover the rows in order",
-                expected=f"half-open ranges from 0 to {len(samples)}",
-                received=self.segments if len(self.segments) < 5 else f"{len(self.segments)} segments",
+                expected=f"half-open ranges from 0 to {len(samples)}, such as ((0, {len(samples)}),)",
+                received=told(self.segments),
             )
         if not (isinstance(self.units, str) and self.units):
             raise GyrovaeError(f"{self.source}: units", expected="a text", received=repr(self.units))
+        if not isinstance(self.metadata, Mapping):
+            raise GyrovaeError(f"{self.source}: metadata", expected="values by name", received=told(self.metadata))
         if any(key in self.metadata for key in RESERVED):
             raise GyrovaeError(f"{self.source}: metadata must not hold any of {', '.join(RESERVED)}")
         object.__setattr__(self, "samples", samples)
@@ -144,7 +145,7 @@ class Recording:
         """
         path = Path(path)
         source = path.name
-        given = None if rate_hz is None else positive(rate_hz, "rate_hz")
+        given = check_rate_hz(rate_hz)
         text = read_text(path)
         metadata, start, line = read_head(text, source)
         if text.startswith(JOURNAL):
@@ -208,10 +209,7 @@ class Recording:
 
 def _own(given: Any, source: str) -> Floats:
     """Samples in, the same as float64 that nobody else can change out; `GyrovaeError` when they are no numbers."""
-    try:
-        found = np.asarray(given)
-    except ValueError:  # rows of different lengths
-        found = np.array(None)
+    found = array(given)
     if found.dtype.kind not in "fiub" or isinstance(given, np.ma.MaskedArray):
         raise GyrovaeError(
             f"{source}: no recording",
@@ -224,22 +222,52 @@ def _own(given: Any, source: str) -> Floats:
     return samples.view()
 
 
+def _covers(segments: Any, rows: int) -> bool:
+    """Whether these are half-open ranges that cover so many rows in order, and nothing else."""
+    try:
+        borders = [0, *(stop for _, stop in segments)]
+        whole = [(start, stop) for start, stop in itertools.pairwise(borders) if start < stop]
+        return list(map(tuple, segments)) == whole and borders[-1] == rows
+    except (TypeError, ValueError):  # no pairs, or not of numbers
+        return False
+
+
 Source: TypeAlias = "Recording | str | os.PathLike[str]"
 """A recording, or the name of its file."""
 
 
 def listed(recordings: Iterable[Source] | Source) -> list[Source]:
-    """Recordings or names in, as a list out: one alone is one, and no text of many letters."""
-    return [recordings] if isinstance(recordings, Recording | str | os.PathLike) else list(recordings)
+    """Recordings or names in, as a list out: one alone is one, and no text of many letters.
+
+    `GyrovaeError` when there is anything else among them, such as samples that are no `Recording` yet.
+    """
+    if isinstance(recordings, Recording | str | os.PathLike):
+        return [recordings]
+    found = list(recordings) if isinstance(recordings, Iterable) else [recordings]
+    for one in found:
+        if not isinstance(one, Recording | str | os.PathLike):
+            raise GyrovaeError(
+                "this is no recording",
+                expected="a gyrovae_tf.Recording, or the name of a file",
+                received=told(one),
+                remedy="Samples [n, 3] in memory become one: Recording(samples, rate_hz, ((0, len(samples)),), name).",
+            )
+    return found
+
+
+def check_rate_hz(rate_hz: float | None) -> float | None:
+    """A rate that a caller gives for recordings in, the same as a float out; None, where none is given, is fine."""
+    return None if rate_hz is None else positive(rate_hz, "rate_hz")
 
 
 def rated(recording: Recording, rate_hz: float | None) -> Recording:
     """A recording in, with `rate_hz` where it has no rate of its own out; `GyrovaeError` when it has another."""
-    if rate_hz is None:
+    given = check_rate_hz(rate_hz)
+    if given is None:
         return recording
     if recording.rate_hz is None:
-        return dataclasses.replace(recording, rate_hz=rate_hz)
-    _check_rate(recording.source, rate_hz, recording.rate_hz)
+        return dataclasses.replace(recording, rate_hz=given)
+    _check_rate(recording.source, given, recording.rate_hz)
     return recording
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gyrovae_tf import contract, isolated, tflite
+from gyrovae_tf.arguments import array, told
 from gyrovae_tf.bundle import Bundle
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.litert import litert
@@ -92,12 +93,7 @@ class Model:
 
         They are of the type `precision`.
         """
-        if images.dtype != np.int8 or images.ndim != 5 or images.shape[1:] != contract.INPUT_SHAPE:
-            raise GyrovaeError(
-                "the images are not of the model's form",
-                expected=f"int8 [k, {', '.join(map(str, contract.INPUT_SHAPE))}]",
-                received=f"{images.dtype} {list(images.shape)}",
-            )
+        images = _check_images(images)
         scalogram = np.empty((len(images), 32, 32, 3), self.precision)
         field = np.empty((len(images), 32, 32, 3), self.precision)
         entries = images if self.precision == "int8" else images.astype(np.float32) / np.float32(PIXEL)
@@ -142,13 +138,18 @@ class Detector:
 
     def score_windows(self, windows: NDArray[np.int16]) -> Scores:
         """int16 windows [k, N, 3] in counts of `bundle.spec.lsb` in, `Scores` out."""
+        windows = np.asarray(frontend.check_windows(windows, self.bundle.spec.window))
         return self.score_images(frontend.images(windows, self.bundle.spec), means(windows))
 
     def score_images(self, images: NDArray[np.int8], window_means: NDArray[np.integer[Any]] | None = None) -> Scores:
         """int8 images [k, 2, 32, 32, 3] in, `Scores` out.
 
-        `window_means` [k, 3] in counts are needed where the tilt counts; `GyrovaeError` when they are missing then.
+        `window_means` [k, 3] in counts are needed where the tilt counts; `GyrovaeError` when they are missing then, and
+        when they are of another form or not finite.
         """
+        images = _check_images(images)
+        if window_means is not None:
+            window_means = _check_means(window_means, len(images))
         return score(profiles_of(self.model, images, self.bundle.spec, window_means), self.bundle.calibration)
 
 
@@ -162,6 +163,30 @@ def profiles_of(
         expected_sums(field, model.field_scale, model.field_zero_point),
     )
     return profiles(images, expected, spec, window_means)
+
+
+def _check_images(images: Any) -> NDArray[np.int8]:
+    """Images in, the same as an array out; refuses anything but int8 [k, 2, 32, 32, 3]."""
+    found: NDArray[np.int8] = array(images)
+    if found.dtype != np.int8 or found.ndim != 5 or found.shape[1:] != contract.INPUT_SHAPE:
+        raise GyrovaeError(
+            "the images are not of the model's form",
+            expected=f"int8 [k, {', '.join(map(str, contract.INPUT_SHAPE))}]",
+            received=f"{found.dtype} {list(found.shape)}",
+        )
+    return found
+
+
+def _check_means(means: Any, count: int) -> NDArray[Any]:
+    """Windows' means in, the same as an array out; refuses anything but finite numbers [count, 3]."""
+    found: NDArray[Any] = array(means)
+    if found.dtype.kind not in "iuf" or found.shape != (count, 3) or not np.isfinite(found).all():
+        raise GyrovaeError(
+            "the windows' means (window_means) are not usable",
+            expected=f"finite numbers [{count}, 3]",
+            received=told(means),
+        )
+    return found
 
 
 def installed() -> tuple[str, ...]:

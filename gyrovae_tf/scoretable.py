@@ -98,6 +98,11 @@ def table(path: str | PathLike[str], about: Mapping[str, Any]) -> Iterator[Table
                 yield _Parquet(writer, schema)
 
 
+def _printable(name: str) -> str:
+    """A path in, the same as text that can be written out: a file's name may hold bytes that are none in UTF-8."""
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 class _Csv:
     def __init__(self, writer: Any) -> None:
         self._writer = writer
@@ -110,7 +115,7 @@ class _Csv:
             reason = [lists[name][row] if axis else "" for name in ("low_hz", "high_hz", "share")]
             self._writer.writerow(
                 [
-                    *(recording, lists["segment"][row], start, start / rate_hz, lists["score"][row]),
+                    *(_printable(recording), lists["segment"][row], start, start / rate_hz, lists["score"][row]),
                     *(bools[lists["alarm"][row]], bools[lists["event"][row]]),
                     *(_AXES[axis], reason[0], reason[1], DIRECTIONS[lists["direction"][row]], reason[2]),
                 ]
@@ -125,7 +130,7 @@ class _Parquet:
         arrow = optional("pyarrow")
         nothing = part["axis"] == 0
         columns = {
-            "recording": np.full(len(part["start"]), recording, object),
+            "recording": np.full(len(part["start"]), _printable(recording), object),
             "start_s": part["start"] / rate_hz,
             "axis": np.array(_AXES, object)[part["axis"]],
             "direction": np.array(DIRECTIONS, object)[part["direction"]],

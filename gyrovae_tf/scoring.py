@@ -9,6 +9,7 @@ interrupted work goes on with the shards that are missing.
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,17 +20,18 @@ from typing import Any
 import numpy as np
 
 from gyrovae_tf import scoretable
-from gyrovae_tf.arguments import whole
+from gyrovae_tf.arguments import switch, told, whole
 from gyrovae_tf.bundle import Bundle
 from gyrovae_tf.chunks import is_url, optional
 from gyrovae_tf.errors import GyrovaeError, readable
 from gyrovae_tf.parts import Part, Parts, completed
 from gyrovae_tf.ranking import Device, Tally, ranked
-from gyrovae_tf.recording import odd_pulls, too_short
+from gyrovae_tf.recording import check_rate_hz, odd_pulls, too_short
 from gyrovae_tf.shards import Job, Shard, detector_of, divide, identity, lent, score_shard
 from gyrovae_tf.spec import AXES
 from gyrovae_tf.stockbundle import StockBundle, load_bundle
 from gyrovae_tf.streaming import Stream, find_recordings
+from gyrovae_tf.temporary import releasing
 from gyrovae_tf.workers import check_jobs, results
 
 SHARD_ROWS = 2_000_000
@@ -85,6 +87,7 @@ class Scored:
         }
 
 
+@releasing()
 def score_recordings(
     bundle: Bundle | StockBundle | str | PathLike[str],
     recordings: Iterable[str | PathLike[str]],
@@ -117,11 +120,13 @@ def score_recordings(
     known = bundle if isinstance(bundle, Bundle | StockBundle) else load_bundle(bundle)
     hop = known.spec.window // 2 if hop is None else hop
     hop = whole(hop, "the hop is not usable", 1)
-    shard_rows = whole(shard_rows, "the number of rows in a shard is not usable", 1)
-    jobs = check_jobs(jobs)
+    shard_rows, long_bytes = check_shards(shard_rows, long_bytes)
+    jobs, resume, rate_hz = check_jobs(jobs), switch(resume, "resume is not usable"), check_rate_hz(rate_hz)
+    devices = _checked(devices)
     detector = detector_of(known, kernels)
     job = Job(known, detector.model.kernels, hop, rate_hz)
-    names = find_recordings(recordings)
+    table = os.path.realpath(output)  # what an earlier scoring wrote into the folder is no recording
+    names = [name for name in find_recordings(recordings) if is_url(name) or os.path.realpath(name) != table]
     if not names:
         raise GyrovaeError("no recordings", expected="at least one file", received="none")
     plan = {"schema_version": 2, "job": identity(job), "shard_rows": shard_rows, "long_bytes": long_bytes}
@@ -176,8 +181,11 @@ def score_recordings(
             refused[number] = too_short(known.spec.window, longest, stream.facts.rows, source=names[number])
     kept = [shard for shard in kept if shard.recording not in refused]
     if not kept:
-        raise next(iter(refused.values()))
-    ranking = _written(job, parts, kept, counts, names, devices or {}, output)
+        if not counts:  # nothing was done that could be gone on with
+            parts.remove()
+        raise NothingScoredError({names[number]: error for number, error in sorted(refused.items())})
+    owners = {**_owners(names, recordings), **devices}
+    ranking = _written(job, parts, kept, counts, names, owners, devices, output)
     parts.remove()
     return Scored(
         path=Path(output),
@@ -195,6 +203,35 @@ def score_recordings(
             [(names[number], pull) for number, pull in sorted(pulls.items()) if number not in refused], known.spec.units
         ),
     )
+
+
+class NothingScoredError(GyrovaeError):
+    """None of the recordings could be scored: what is wrong with the first, as an error, and with each."""
+
+    def __init__(self, errors: Mapping[str, GyrovaeError]) -> None:
+        first = next(iter(errors.values()))
+        super().__init__(first.problem, expected=first.expected, received=first.received, remedy=first.remedy)
+        self.refused = {name: str(error) for name, error in errors.items()}
+
+
+def check_shards(shard_rows: int, long_bytes: int) -> tuple[int, int]:
+    """Rows of a shard, and bytes from which a file is long, in; the same as Python's numbers out."""
+    return (
+        whole(shard_rows, "the number of rows in a shard is not usable", 1),
+        whole(long_bytes, "long_bytes is not usable", 0),
+    )
+
+
+def _checked(devices: Mapping[str, str] | None) -> Mapping[str, str]:
+    """Whose recordings are in, the same out; refuses what does not name a device for each."""
+    known = {} if devices is None else devices
+    if not (isinstance(known, Mapping) and all(isinstance(one, str) for pair in known.items() for one in pair)):
+        raise GyrovaeError(
+            "the devices are not usable",
+            expected='the device of each, as in {"a.csv": "pump 1"}',
+            received=told(devices),
+        )
+    return known
 
 
 # --- the folder of the work
@@ -224,6 +261,7 @@ def _written(
     shards: Sequence[Shard],
     counts: Mapping[str, int],
     names: Sequence[str],
+    owners: Mapping[str, str],
     given: Mapping[str, str],
     output: Any,
 ) -> tuple[Device, ...]:
@@ -232,12 +270,10 @@ def _written(
     devices: dict[str, Tally] = {}
     of: dict[str, str] = {}
     totals: dict[str, int] = {}
-    several = len({_folder_of(names[shard.recording]) for shard in shards}) > 1
-    root = _common([_folder_of(names[shard.recording]) for shard in shards])
     for shard in shards:
         told = bytes(parts.read(shard.file)["device"]).decode("utf-8", "replace")
-        own = _folder_of(names[shard.recording])[len(root) :] if several else names[shard.recording].rpartition("/")[2]
-        of[shard.file] = given.get(names[shard.recording]) or told or own or "."
+        name = names[shard.recording]
+        of[shard.file] = given.get(name) or told or owners[name]
         totals[of[shard.file]] = totals.get(of[shard.file], 0) + counts[shard.file]
     with scoretable.table(output, identity(job)) as table:
         for shard in shards:
@@ -258,6 +294,30 @@ def top_reasons_of(part: Part) -> Iterator[str]:
         center = math.sqrt(max(part["low_hz"][row], 0.5) * part["high_hz"][row])
         direction = scoretable.DIRECTIONS[part["direction"][row]]
         yield f"{AXES[part['axis'][row] - 1]} near {float(f'{center:.1g}'):g} Hz {direction}"
+
+
+def _owners(names: Sequence[str], given: Iterable[str | PathLike[str]]) -> dict[str, str]:
+    """All recordings, and what was given for them, in; whose each is by its place out: a folder is a device.
+
+    It is so whichever of them can be scored. Where one folder was given, its own folders are the devices.
+    """
+    folders = {name: _folder_of(name) for name in names}
+    root = _root(given)
+    if root is not None and set(folders.values()) != {root.rstrip("/")}:
+        return {name: folder[len(root) :] or "." for name, folder in folders.items()}
+    if len(set(folders.values())) == 1:
+        return {name: name.rpartition("/")[2] for name in names}
+    root = _common(list(folders.values()))
+    return {name: folder[len(root) :] or "." for name, folder in folders.items()}
+
+
+def _root(given: Iterable[str | PathLike[str]]) -> str | None:
+    """How the names of recordings begin, where one folder was given for all of them."""
+    items = [given] if isinstance(given, str | PathLike) else list(given)
+    if len(items) != 1 or is_url(fspath(items[0])) or not Path(items[0]).is_dir():
+        return None
+    folder = Path(items[0]).as_posix()
+    return "" if folder == "." else f"{folder.rstrip('/')}/"
 
 
 def _folder_of(name: str) -> str:

@@ -24,7 +24,7 @@ from gyrovae_tf.chunks import Mark
 from gyrovae_tf.errors import readable
 from gyrovae_tf.parts import Part
 from gyrovae_tf.recording import check_fits, pull_of, sum_of_means
-from gyrovae_tf.signal.score import Reason, Scores, edges_hz, reasons, vote
+from gyrovae_tf.signal.score import Reason, Scores, edges_hz, reasons, stride_of, vote
 from gyrovae_tf.spec import AXES, BANDS, Spec
 from gyrovae_tf.stockbundle import StockBundle, StockCalibration
 from gyrovae_tf.stockdetector import StockDetector
@@ -81,7 +81,7 @@ def divide(shared: tuple[Job, int], shard: Shard) -> list[Shard]:
         return [shard._replace(stream=stream)]
     marks = stream.marks()
     # The vote at a shard's first window looks at windows in front of it.
-    lead = (job.bundle.calibration.vote_windows - 1) * job.hop
+    lead = _lead(job)
     shards = []
     for number, first in enumerate(range(0, stream.facts.rows, rows)):
         mark = max((mark for mark in marks if mark.row <= max(first - lead, 0)), key=lambda mark: mark.row)
@@ -114,7 +114,7 @@ def score_shard(job: Job, shard: Shard) -> Part:
         shard = shard._replace(stream=_opened(job, shard))
     assert shard.stream is not None
     facts = shard.stream.facts
-    lead = (calibration.vote_windows - 1) * job.hop
+    lead = _lead(job)
     found: dict[str, list[NDArray[Any]]] = {name: [] for name in ("segment", "start", "score", "reason")}
     detector = detector_for(job)
     means = np.zeros(3)
@@ -128,7 +128,8 @@ def score_shard(job: Job, shard: Shard) -> Part:
         for name, values in zip(found, (batch.segments, batch.starts, scores.score, top), strict=True):
             found[name].append(values)
     part = {name: np.concatenate(values) if values else np.zeros(0) for name, values in found.items()}
-    part |= judged(part["score"], part["segment"], part.pop("reason").reshape(-1, 5), calibration)
+    top, stride = part.pop("reason").reshape(-1, 5), stride_of(spec.window, job.hop)
+    part |= judged(part["score"], part["segment"], top, calibration, stride)
     pull = pull_of(means, len(part["start"]), step_of(job))
     own = part["start"] >= shard.first
     part = {name: values[own] for name, values in part.items()}
@@ -142,6 +143,11 @@ def score_shard(job: Job, shard: Shard) -> Part:
     }
 
 
+def _lead(job: Job) -> int:
+    """How many samples before a window the first of those begins that the vote there looks at."""
+    return (job.bundle.calibration.vote_windows * stride_of(job.bundle.spec.window, job.hop) - 1) * job.hop
+
+
 def step_of(job: Job) -> float:
     """What one is in windows, in the detector's units."""
     spec = job.bundle.spec
@@ -153,12 +159,16 @@ def judged(
     segment: NDArray[Any],
     top: NDArray[np.float64],
     calibration: Calibration | StockCalibration,
+    stride: int,
 ) -> Part:
-    """Scores [k], segments [k] and `top_reasons` [k, 5] of windows in order in; columns from alarm on out."""
+    """Scores [k], segments [k] and `top_reasons` [k, 5] of windows in order in; columns from alarm on out.
+
+    `stride` is that of the windows (`signal.score.stride_of`).
+    """
     alarm = score >= 1.0
     event = np.zeros(len(alarm), bool)
     for places in np.split(np.arange(len(alarm)), np.flatnonzero(np.diff(segment)) + 1):
-        event[places] = vote(alarm[places], calibration.vote_alarms, calibration.vote_windows)
+        event[places] = vote(alarm[places], calibration.vote_alarms, calibration.vote_windows, stride)
     part: Part = {"alarm": alarm.astype(np.int8), "event": event.astype(np.int8)}
     part |= {"axis": top[:, 0].astype(np.int8), "direction": top[:, 3].astype(np.int8)}
     return part | {"low_hz": top[:, 1], "high_hz": top[:, 2], "share": top[:, 4]}

@@ -99,7 +99,9 @@ def _lines(bundle: StockBundle) -> Iterator[str]:
     yield f"// b <= {second.low_db:.2f} or b >= {second.high_db:.2f}."
     if constants:
         yield "// In app_main.cpp these lines have to stand in place of its own:"
-        yield from (f"//     {line.removesuffix(chr(92)).rstrip()}" for line in constants)
+        # On one line each: a backslash at its end would make what follows a comment, too.
+        whole = "\n".join(constants).replace(" \\\n   ", "")
+        yield from (f"//     {line}" for line in whole.splitlines())
     else:
         yield "// Nothing in app_main.cpp has to be edited."
     yield "#pragma once"

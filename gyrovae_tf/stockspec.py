@@ -6,9 +6,11 @@ import dataclasses
 import hashlib
 import json
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from gyrovae_tf.arguments import array, number, told, whole
 from gyrovae_tf.errors import GyrovaeError
 
 VERSION = 1
@@ -30,8 +32,8 @@ LARGEST = 1e6
 """No sample and no constant is larger."""
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST
+def _within(least: float, most: float) -> Callable[[float], bool]:
+    return lambda found: least <= found <= most
 
 
 @dataclass(frozen=True)
@@ -59,10 +61,11 @@ class StockConstants:
 
     def __post_init__(self) -> None:
         for name in ("mean", "std"):
-            values = getattr(self, name)
-            if not (isinstance(values, tuple | list) and len(values) == 3 and all(map(_is_number, values))):
-                raise GyrovaeError(f"the stock constant {name} is not usable", expected="three numbers")
-            object.__setattr__(self, name, tuple(map(float, values)))
+            problem, values = f"the stock constant {name} is not usable", getattr(self, name)
+            if array(values).shape != (3,):
+                raise GyrovaeError(problem, expected="three numbers", received=told(values))
+            numbers = (number(value, problem, "three numbers", _within(-LARGEST, LARGEST)) for value in values)
+            object.__setattr__(self, name, tuple(map(float, numbers)))
         if not min(self.std) > 1e-6:
             raise GyrovaeError("the stock constant std is not usable", expected="above 0", received=list(self.std))
         limits = {
@@ -73,20 +76,14 @@ class StockConstants:
             "scale_step": (1e-3, 64.0),
         }
         for name, (least, most) in limits.items():
-            value = getattr(self, name)
-            if not (_is_number(value) and least <= value <= most):
-                raise GyrovaeError(
-                    f"the stock constant {name} is not usable", expected=f"{least:g} to {most:g}", received=value
-                )
+            problem, expected = f"the stock constant {name} is not usable", f"{least:g} to {most:g}"
+            value = number(getattr(self, name), problem, expected, _within(least, most))
             object.__setattr__(self, name, float(value))
-        for name, least_count, most_count in (("taps", 2, 1024), ("bins", 2, 256)):
-            value = getattr(self, name)
-            if not (type(value) is int and least_count <= value <= most_count):
-                raise GyrovaeError(
-                    f"the stock constant {name} is not usable",
-                    expected=f"a whole number from {least_count} to {most_count}",
-                    received=value,
-                )
+        for name, fewest, greatest in (("taps", 2, 1024), ("bins", 2, 256)):
+            problem = f"the stock constant {name} is not usable"
+            expected = f"a whole number from {fewest} to {greatest}"
+            count = whole(getattr(self, name), problem, fewest, greatest, expected=expected)
+            object.__setattr__(self, name, count)
 
     def to_dict(self) -> dict[str, Any]:
         """The numbers as JSON-ready values."""
@@ -120,9 +117,12 @@ class StockSpec:
     """Size of one int8 step of the model's input, a power of two (exact however a compiler divides); zero point 0."""
 
     def __post_init__(self) -> None:
-        scale = self.input_scale
-        if not (_is_number(scale) and 2.0**-12 <= scale <= 2.0**12 and math.frexp(scale)[0] == 0.5):
-            raise GyrovaeError("the input's scale is not usable", expected="a power of two", received=scale)
+        scale = number(
+            self.input_scale,
+            "the input's scale is not usable",
+            "a power of two",
+            lambda found: 2.0**-12 <= found <= 2.0**12 and math.frexp(found)[0] == 0.5,
+        )
         object.__setattr__(self, "input_scale", float(scale))
 
     @property

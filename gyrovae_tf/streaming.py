@@ -18,12 +18,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from gyrovae_tf.arguments import whole
 from gyrovae_tf.chunks import Facts, Mark, Piece, is_url, name_of, optional
 from gyrovae_tf.csvchunks import CsvChunks
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.parquetchunks import ParquetChunks
 from gyrovae_tf.recording import Recording, Source, check_alike, listed, rated
-from gyrovae_tf.signal.frontend import to_counts
+from gyrovae_tf.signal.frontend import check_lsb, to_counts
 
 BATCH = 1024
 """Windows at a time."""
@@ -130,8 +131,24 @@ class Stream:
 
         They are those that `learn.cutting.cut` (without an `lsb` `cut_samples`: float32 in its units) cuts out of the
         whole recording, of which those that begin in rows `first` to before `last`. `mark` is one at or before
-        `first`, to begin to read at.
+        `first`, to begin to read at. `GyrovaeError` for lengths, counts' sizes and batches that are none.
         """
+        window = whole(window, "the window length is not usable", 1)
+        hop = whole(hop, "the hop is not usable", 1)
+        batch = whole(batch, "batch is not usable", 1)
+        return self._windows(window, hop, check_lsb(lsb), first, last, mark, batch)
+
+    def _windows(
+        self,
+        window: int,
+        hop: int,
+        lsb: float | None,
+        first: int,
+        last: int | None,
+        mark: Mark | None,
+        batch: int,
+    ) -> Iterator[Batch]:
+        """The same, of what was checked when it was asked for."""
         run = _Run(window, hop, first, self.facts.rows if last is None else last, mark)
         ready: list[Batch] = []
         count = 0
@@ -309,10 +326,29 @@ def _is_recording(inside: Iterable[str]) -> bool:
     return file.lower().endswith(ENDINGS) and not any(part.startswith(".") for part in (*folders, file))
 
 
+def _below(folder: Path) -> Iterator[Path]:
+    """All files below a folder, those in folders elsewhere that are linked there, too."""
+    root = Path(os.path.realpath(folder))
+    known = {root}
+
+    def is_new(path: Path) -> bool:
+        if not path.is_symlink():
+            return True
+        place = Path(os.path.realpath(path))
+        # What a link to this folder, into it or to one around it leads to is found without it, and could have no end.
+        found_anyway = root in (place, *place.parents) or place in root.parents or place in known
+        known.add(place)
+        return not found_anyway
+
+    for here, folders, files in os.walk(folder, followlinks=True):
+        folders[:] = [name for name in sorted(folders) if is_new(Path(here, name))]
+        yield from (Path(here, file) for file in files)
+
+
 def _in_folder(name: str) -> list[str]:
     path = Path(name)
     if path.is_dir():
-        inside = (file for file in path.rglob("*") if _is_recording(file.relative_to(path).parts))
+        inside = (file for file in _below(path) if _is_recording(file.relative_to(path).parts))
         return sorted(str(file) for file in inside if file.is_file())
     if not path.exists() and _is_pattern(name):
         return sorted(file for file in glob.glob(name, recursive=True) if Path(file).is_file())  # noqa: PTH207

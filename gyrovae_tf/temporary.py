@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -69,6 +70,54 @@ def _make(target: Path, folder: bool) -> tuple[Path, int | None]:
             if temporary.exists():
                 return temporary, lock
             os.close(lock)
+
+
+_HELD: dict[str, int] = {}
+"""Folders of `hold`, and what is open of them: who asks anew in one process goes on there."""
+_PATIENCE_S = 5.0  # workers of a process that was killed end a moment after it
+
+
+def hold(folder: Path) -> None:
+    """A folder in, which no other process may hold from now on until `releasing` ends.
+
+    `BlockingIOError` where another one does, for seconds. Nothing is held where a file system has no locks.
+    """
+    if fcntl is None:
+        return
+    name = os.path.realpath(folder)
+    _release(name)
+    handle, limit = os.open(name, os.O_RDONLY), time.monotonic() + _PATIENCE_S
+    try:
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > limit:
+                    raise
+                time.sleep(0.05)
+            except OSError:  # no locks here
+                break
+    except BaseException:
+        os.close(handle)
+        raise
+    _HELD[name] = handle
+
+
+@contextlib.contextmanager
+def releasing() -> Iterator[None]:
+    """What is held inside is held no longer than that, however it ends."""
+    before = set(_HELD)
+    try:
+        yield
+    finally:
+        for name in set(_HELD) - before:
+            _release(name)
+
+
+def _release(name: str) -> None:
+    if (handle := _HELD.pop(name, None)) is not None:
+        os.close(handle)
 
 
 @lru_cache(maxsize=64)

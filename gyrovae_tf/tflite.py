@@ -18,6 +18,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from gyrovae_tf.arguments import told
 from gyrovae_tf.errors import GyrovaeError, read_file
 from gyrovae_tf.litert import litert
 from gyrovae_tf.operators import Options, multiply_accumulates, read_options
@@ -194,6 +195,8 @@ def read_model(path: str | PathLike[str], expected: str = "a .tflite file") -> b
 
     `expected` is what the refusal asks for.
     """
+    if not isinstance(path, str | PathLike):
+        raise GyrovaeError("this is no path of a model", expected=expected, received=told(path))
     content = read(path)
     if content[4:8] == IDENTIFIER:
         return content
@@ -224,6 +227,13 @@ def describe(model: bytes) -> Model:
 
     Raises `GyrovaeError` when the bytes are no .tflite, are damaged, or do not hold exactly one subgraph.
     """
+    if not isinstance(model, bytes | bytearray | memoryview):
+        raise GyrovaeError(
+            "this is not a .tflite model",
+            expected="the bytes of one",
+            received=told(model),
+            remedy="Read its file first: pathlib.Path(path).read_bytes().",
+        )
     if len(model) < 8 or bytes(model[4:8]) != IDENTIFIER:
         raise GyrovaeError(
             "this is not a .tflite model",

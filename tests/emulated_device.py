@@ -54,9 +54,9 @@ class Script:
         (folder / "script.bin").write_bytes(b"".join(parts))
 
 
-def made_up(seed: int = 8) -> Script:
+def made_up(seed: int = 8, rate_hz: float = RATE_HZ) -> Script:
     """A detector with golden windows whose model is chance, and windows of all kinds: half of them are alarms."""
-    case = firmware.case(firmware.fitted(WINDOW), firmware.random_windows(WINDOWS, WINDOW, seed), seed=seed)
+    case = firmware.case(firmware.fitted(WINDOW, rate_hz), firmware.random_windows(WINDOWS, WINDOW, seed), seed=seed)
     outputs = np.stack([np.zeros_like(case.outputs), case.outputs], axis=1)
     scores = case.scores().score
     golden = Golden(case.windows[:3], case.images[:3], outputs[:3], scores[:3], "tflm", "tflite-micro 1")

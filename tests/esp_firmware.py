@@ -16,7 +16,10 @@ STUBS = Path(__file__).parent / "stubs"
 KCONFIGS = (MAIN / "Kconfig.projbuild", TFLM / "Kconfig")
 INCLUDE = (MAIN, TFLM / "include", firmware.COMPONENT / "include", STUBS)
 USB = "#define CONFIG_ESP_CONSOLE_USB_SERIAL_JTAG 1\n"
-UART = "#define CONFIG_ESP_CONSOLE_UART 1\n#define CONFIG_ESP_CONSOLE_UART_NUM 0\n"
+UART = (
+    "#define CONFIG_ESP_CONSOLE_UART 1\n#define CONFIG_ESP_CONSOLE_UART_NUM 0\n"
+    "#define CONFIG_ESP_CONSOLE_UART_BAUDRATE 115200\n"
+)
 MODULES = {
     "kconfcheck": "esp-idf-kconfig",
     "kconfgen": "esp-idf-kconfig",

@@ -282,11 +282,11 @@ def _singles(values: NDArray[np.float64]) -> tuple[float, ...]:
 
 
 @lru_cache(maxsize=8)
-def fitted(length: int) -> Spec:
+def fitted(length: int, rate_hz: float = 200) -> Spec:
     """A front end for motion of a machine."""
     rng = np.random.default_rng(length)
     motion = np.concatenate([random_windows(60, length, seed=1), rng.normal(0, 900, (60, length, 3)).astype(np.int16)])
-    return frontend.fit(motion, rate_hz=200, lsb=0.001, units="m/s^2")
+    return frontend.fit(motion, rate_hz=rate_hz, lsb=0.001, units="m/s^2")
 
 
 def random_windows(count: int, length: int, seed: int) -> NDArray[np.int16]:
@@ -358,6 +358,15 @@ def compare(found: NDArray[np.void], case: Case) -> None:
         np.testing.assert_allclose(found["shares"][:, place], share, rtol=1e-4, atol=1e-6)
     np.testing.assert_array_equal(found["regime"], scores.regime)
     np.testing.assert_allclose(found["deviation"], scores.deviation, rtol=1e-6, atol=1e-6)
+
+
+def held(alarms: NDArray[np.bool_], needed: int, windows: int, stride: int) -> list[bool]:
+    """Alarms one by one in, whether the firmware's vote holds, out: as it is defined, phase by phase."""
+    found = []
+    for count in range(1, len(alarms) + 1):
+        phases = [alarms[:count][phase::stride][-windows:] for phase in range(stride)]
+        found.append(any(int(phase.sum()) >= needed for phase in phases))
+    return found
 
 
 def run(program: list[str | Path], folder: Path, case: Case) -> NDArray[np.void]:

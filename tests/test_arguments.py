@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import subprocess
 import sys
+from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 from conftest import TINY_MACHINE, Tiny
 
 import gyrovae_tf as gt
-from gyrovae_tf.arguments import instance, number, switch, whole
+from gyrovae_tf.arguments import instance, number, switch, told, whole
 from gyrovae_tf.learn.asked import check_asked
 from gyrovae_tf.learn.dataset import Dataset
 from gyrovae_tf.spec import check_window
@@ -86,6 +87,67 @@ def test_an_object_is_of_its_class() -> None:
     assert instance(options, "no", gt.Options) is options
     with pytest.raises(gt.GyrovaeError, match=r"no; expected a gyrovae_tf.Options, received {'epochs': 1} \(dict\)"):
         instance({"epochs": 1}, "no", gt.Options)
+
+
+def test_an_array_is_told_by_its_form() -> None:
+    assert told(np.zeros((5, 3), np.int16)) == "ndarray of int16 [5, 3]"
+    assert told(np.float32(0.5)).endswith("(float32)")
+
+
+# --- switches ----------------------------------------------------------------------------------------------------
+
+
+def refused(take: Callable[..., object], *given: Any, **words: Any) -> str:
+    """What a call is refused with."""
+    with pytest.raises(gt.GyrovaeError) as found:
+        take(*given, **words)
+    return str(found.value)
+
+
+SWITCHES = [
+    (gt.preprocess, "resume"),
+    (gt.train, "resume"),
+    (gt.train, "overwrite"),
+    (gt.fleet, "resume"),
+    (gt.fleet, "overwrite"),
+    (gt.fleet, "tilt"),
+    (gt.fleet, "reports"),
+    (gt.fleet, "keep_datasets"),
+    (gt.collect, "append"),
+    (gt.collect, "overwrite"),
+    (gt.collect, "accept_anyway"),
+]
+
+
+@pytest.mark.parametrize(("take", "name"), SWITCHES, ids=lambda value: getattr(value, "__name__", value))
+@pytest.mark.parametrize("value", ["no", None, 1])
+def test_no_text_is_a_switch(tmp_path: Path, take: Callable[..., object], name: str, value: Any) -> None:
+    """The text "no" would be true: what it was to keep would be replaced."""
+    kept = tmp_path / "kept"
+    kept.write_text("kept")
+    assert refused(take, "nothing", kept, **{name: value}).startswith(f"{name} is not usable; expected True or False,")
+    assert kept.read_text() == "kept"
+
+
+def test_no_text_is_a_switch_of_a_detector(tiny: Tiny, tmp_path: Path) -> None:
+    for take, name in (
+        (lambda **words: gt.emit_header(tiny.bundle, **words), "golden"),
+        (lambda **words: gt.evaluate(tiny.bundle, normal=[NORMAL], **words), "compare"),
+        (lambda **words: gt.score_recordings(tiny.bundle, ["a.csv"], tmp_path / "s.csv", **words), "resume"),
+    ):
+        for value in ("yes", None):
+            message = refused(take, **{name: value})
+            assert message.startswith(f"{name} is not usable; expected True or False, received {told(value)}")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_is_gone_on_with_or_replaced(tiny: Tiny, tmp_path: Path) -> None:
+    run = tiny.copy(tmp_path)
+    before = (run / "run.json").read_bytes()
+    message = "--resume and --overwrite exclude each other"
+    assert refused(gt.train, tmp_path / "dataset", run, resume=True, overwrite=True) == message
+    assert (run / "run.json").read_bytes() == before
+    assert refused(gt.fleet, "table.csv", tmp_path / "fleet", resume=True, overwrite=True) == message
 
 
 # --- options -----------------------------------------------------------------------------------------------------
@@ -284,6 +346,175 @@ def test_a_bundle_shows_itself_in_a_line(tiny: Tiny) -> None:
     assert shown.startswith("Bundle(window=64, rate_hz=200, model=<")
     assert f"<{len(tiny.bundle.model)} bytes>, threshold=" in shown
     assert shown.endswith("false_alarm_rate=0.01)")
+
+
+NO_RECORDING = "this is no recording; expected a gyrovae_tf.Recording, or the name of a file, received "
+ARRAY = np.zeros((500, 3))
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ({"anomalies": ["a.csv"]}, "the anomalies are not usable; expected the recordings of each kind, as in "),
+        ({"anomalies": "a.csv"}, "the anomalies are not usable; expected the recordings of each kind, as in "),
+        ({"anomalies": {5: "a.csv"}}, "the anomalies are not usable; expected the recordings of each kind, as in "),
+        ({"anomalies": {"off": None}}, f"{NO_RECORDING}None"),
+        ({"normal": None}, f"{NO_RECORDING}None"),
+        ({"normal": 5}, f"{NO_RECORDING}5"),
+        ({"normal": [None]}, f"{NO_RECORDING}None"),
+        ({"normal": [ARRAY]}, f"{NO_RECORDING}ndarray of float64 [500, 3]\nSamples [n, 3] in memory become one: Reco"),
+        ({"normal": ARRAY}, f"{NO_RECORDING}ndarray of float64 [3]"),
+        ({"model": b"abc"}, "this is no path of a model; expected a .tflite file, received b'abc' (bytes)"),
+        ({"rate_hz": "a"}, "rate_hz; expected a finite number above 0, received 'a' (text)"),
+        ({"shard_rows": "a"}, "the number of rows in a shard is not usable; expected a whole number, received 'a'"),
+        ({"shard_rows": 0}, "the number of rows in a shard is not usable; expected at least 1, received 0"),
+        ({"long_bytes": None}, "long_bytes is not usable; expected a whole number, received None"),
+        ({"long_bytes": -1}, "long_bytes is not usable; expected at least 0, received -1"),
+    ],
+)
+def test_evaluate_refuses(tiny: Tiny, words: dict[str, Any], message: str) -> None:
+    assert refused(gt.evaluate, tiny.bundle, **{"normal": [NORMAL], **words}).startswith(message)
+
+
+def test_recordings_may_come_one_by_one(tiny: Tiny) -> None:
+    found = gt.evaluate(tiny.bundle, normal=(one for one in [NORMAL]))  # type: ignore[arg-type]
+    assert found == gt.evaluate(tiny.bundle, normal=[NORMAL])
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ({"anomalies": ["a.csv"]}, "the anomalies are not usable"),
+        ({"hop": "a"}, "the hop is not usable; expected at least 1 sample, received 'a' (text)"),
+        ({"hop": 0}, "the hop is not usable; expected at least 1 sample, received 0"),
+        ({"rate_hz": "a"}, "rate_hz; expected a finite number above 0, received 'a' (text)"),
+    ],
+)
+def test_report_refuses_without_recordings_too(tiny: Tiny, tmp_path: Path, words: dict[str, Any], message: str) -> None:
+    assert refused(gt.report, tiny.run, tmp_path / "report.html", **words).startswith(message)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("recordings", "words", "message"),
+    [
+        (None, {}, f"{NO_RECORDING}None"),
+        ([ARRAY], {}, f"{NO_RECORDING}ndarray of float64 [500, 3]"),
+        (["none.csv"], {}, "cannot read none.csv: no such file"),
+        (["a.csv"], {"long_bytes": "a"}, "long_bytes is not usable; expected a whole number, received 'a'"),
+        (["a.csv"], {"rate_hz": "a"}, "rate_hz; expected a finite number above 0, received 'a'"),
+        (["a.csv"], {"devices": [1]}, "the devices are not usable; expected the device of each, as in "),
+        (["a.csv"], {"devices": {"a.csv": 1}}, "the devices are not usable; expected the device of each, as in "),
+    ],
+)
+def test_scoring_that_is_refused_leaves_nothing(
+    tiny: Tiny, tmp_path: Path, recordings: Any, words: dict[str, Any], message: str
+) -> None:
+    output = tmp_path / "scores.csv"
+    assert refused(gt.score_recordings, tiny.bundle, recordings, output, **words).startswith(message)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_bundle_is_checked_as_its_folder_is(tiny: Tiny) -> None:
+    assert gt.check(tiny.bundle) == gt.check(tiny.run)
+    assert gt.check(tiny.bundle).golden is not None
+    message = "there is nothing to check; expected a .tflite file, a run or a bundle, or its path, received "
+    assert refused(gt.check, None) == f"{message}None"
+    assert refused(gt.check, 5) == f"{message}5"
+
+
+# --- recordings --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("take", [gt.preprocess, gt.stock_preprocess])
+def test_samples_are_no_recording_yet(take: Callable[..., object]) -> None:
+    for given, shown in (([None], "None"), (None, "None"), ([ARRAY], "ndarray of float64 [500, 3]")):
+        assert refused(take, given).startswith(NO_RECORDING + shown)
+
+
+def test_a_rate_of_numpys_is_one(tmp_path: Path) -> None:
+    made = gt.preprocess([NORMAL], tmp_path / "dataset", window=64, rate_hz=np.float32(200))  # type: ignore[arg-type]
+    assert made.spec.rate_hz == 200
+    assert refused(gt.preprocess, [NORMAL], rate_hz="a").startswith("rate_hz; expected a finite number above 0")
+
+
+def test_only_a_recording_is_judged() -> None:
+    assert (
+        refused(gt.judge, "a.csv") == "this cannot be judged; expected a gyrovae_tf.Recording, received 'a.csv' (text)"
+    )
+    for earlier, message in (("a", "a whole number, received 'a' (text)"), (-1, "at least 0, received -1")):
+        expected = f"the number of earlier windows is not usable; expected {message}"
+        assert refused(gt.judge, NORMAL, earlier=earlier) == expected
+
+
+def test_only_a_machine_is_simulated() -> None:
+    expected = "the machine is not usable; expected a gyrovae_tf.device.simulate.Machine, received 5"
+    assert refused(gt.simulate, 5, seconds=1, seed=0) == expected
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            {"minutes": 5},
+            "a length of motion to learn from is not usable; expected a list of minutes above 0, received 5",
+        ),
+        (
+            {"folders": 5},
+            "no datasets; expected a list of folders with meta.json, normal/ and anomaly/<kind>/, received 5",
+        ),
+        (
+            {"folders": [5]},
+            "no datasets; expected a list of folders with meta.json, normal/ and anomaly/<kind>/, receiv",
+        ),
+    ],
+)
+def test_benchmark_refuses_at_once(tmp_path: Path, words: dict[str, Any], message: str) -> None:
+    assert refused(gt.benchmark, **{"folders": ["a"], "output": tmp_path / "out", **words}).startswith(message)
+    assert list(tmp_path.iterdir()) == []
+
+
+# --- the stock firmware ------------------------------------------------------------------------------------------
+
+
+def test_stock_constants_take_numpys_numbers() -> None:
+    given = gt.StockConstants(
+        mean=np.ones(3),  # type: ignore[arg-type]
+        std=(np.float32(2),) * 3,  # type: ignore[arg-type]
+        squeeze=np.float32(5),  # type: ignore[arg-type]
+        taps=np.int64(100),  # type: ignore[arg-type]
+    )
+    assert given == gt.StockConstants(mean=(1.0, 1.0, 1.0), std=(2.0, 2.0, 2.0), squeeze=5.0, taps=100)
+    assert {type(value) for value in (*given.mean, *given.std, given.squeeze)} == {float}
+    assert type(given.taps) is int
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ({"mean": np.ones(2)}, "mean is not usable; expected three numbers, received ndarray of float64 [2]"),
+        ({"mean": 5}, "mean is not usable; expected three numbers, received 5"),
+        ({"std": (1, "a", 1)}, "std is not usable; expected three numbers, received 'a' (text)"),
+        ({"squeeze": "5"}, "squeeze is not usable; expected 0.001 to 100000, received '5' (text)"),
+        ({"taps": 1.5}, "taps is not usable; expected a whole number from 2 to 1024, received 1.5"),
+    ],
+)
+def test_stock_constants_say_what_they_were_given(words: dict[str, Any], message: str) -> None:
+    assert refused(gt.StockConstants, **words) == f"the stock constant {message}"
+
+
+@pytest.mark.parametrize("constants", [{"taps": 100}, 5, None])
+def test_stock_constants_are_of_their_class(constants: Any) -> None:
+    expected = f"the stock constants are not usable; expected a gyrovae_tf.StockConstants, received {told(constants)}"
+    assert refused(gt.stock_images, np.zeros((1, 256, 3), np.float32), constants) == expected
+    assert refused(gt.stock_preprocess, [NORMAL], constants=constants) == expected
+
+
+def test_rows_of_different_lengths_are_no_windows() -> None:
+    expected = (
+        "the windows are not of the stock front end's form; expected float32 [k, 256, 3] in m/s^2, received object []"
+    )
+    assert refused(gt.stock_images, [[1.0], [1.0, 2.0]]) == expected
 
 
 # --- types -------------------------------------------------------------------------------------------------------

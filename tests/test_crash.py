@@ -33,7 +33,6 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="processes are forked from one that has imported everything"),
 ]
 KILLS = 100
-KILLED_TRAININGS = 60  # each takes seconds
 SEEDS = (1, 2)
 
 
@@ -312,7 +311,7 @@ def test_train_and_resume(tiny: Tiny, tmp_path: Path) -> None:
 def chain(place: Path, uninterrupted: dict[int, dict[str, bytes]], took: float) -> int:
     """Half of the trainings to be killed, in a folder with the last seed's finished run; how many came to their end."""
     rng, cut, finished, overwrite = np.random.default_rng(len(place.name)), 0, 0, True
-    while cut < KILLED_TRAININGS // 2:
+    while cut < KILLS // 2:
         seed, former = SEEDS[finished % 2], SEEDS[(finished + 1) % 2]
         end = run(_train, place, seed, overwrite, after_s=float(rng.uniform(0, 1.2 * took)))
         cut += end.killed

@@ -16,11 +16,13 @@ from esp_firmware import INCLUDE, MAIN, STUBS, USB, sdkconfig
 
 from gyrovae_tf.cgen import emit_header
 from gyrovae_tf.device import wire
+from gyrovae_tf.device.monitor import PAUSE_S, PAUSE_WINDOWS
 from gyrovae_tf.flash import SIZE, image
 from gyrovae_tf.signal.score import vote
 from gyrovae_tf.spec import LSB_TOLERANCE, RATE_TOLERANCE
 
 WINDOW = emulated_device.WINDOW
+SLOW_HOP = 15 * WINDOW
 
 
 @dataclass
@@ -65,14 +67,18 @@ class Said:
         self.verdicts = [line.split() for line in self.lines if line.startswith("V")]
 
 
-def built(folder: Path, script: emulated_device.Script | None = None, settings: str = "") -> Path:
+def built(
+    folder: Path, script: emulated_device.Script | None = None, settings: str = "", *, golden: bool = True
+) -> Path:
     """The program, with the script's detector compiled in, if there is one."""
     folder = sdkconfig(folder, f"CONFIG_GYROVAE_LONGEST_WINDOW=64\n{settings}", USB)
     if script is not None:
-        emit_header(script.bundle, folder / "nn_model.h", golden=True)
+        emit_header(script.bundle, folder / "nn_model.h", golden=golden)
     sources = [STUBS / "boot.cpp", *(MAIN / f"{name}.cpp" for name in ("app_main", "detectors", "storage"))]
     include = [option for path in (folder, *INCLUDE) for option in ("-I", path)]
-    objects = firmware.compiled("g++", firmware.SANITIZED, folder)
+    component = folder.parent / "boot-component"  # the same with all settings
+    component.mkdir(exist_ok=True)
+    objects = firmware.compiled("g++", firmware.SANITIZED, component)
     command = [firmware.tool("g++"), "-std=c++17", *firmware.SANITIZED, *include, *sources, *objects]
     firmware.checked([*command, "-o", folder / "boot"], folder)
     return folder / "boot"
@@ -201,14 +207,33 @@ def test_a_threshold_that_cannot_be_kept_is_said(board: Board) -> None:
     assert said.banners[-1]["site_windows"] > 0  # but it is used
 
 
-def test_a_detector_that_crashes_the_device_is_not_tried_again(board: Board, programs: dict[bool, Path]) -> None:
+@pytest.mark.parametrize("reset", ["panic", "int_wdt", "task_wdt", "wdt"])
+def test_a_detector_that_crashes_the_device_is_not_tried_again(
+    board: Board, programs: dict[bool, Path], reset: str
+) -> None:
     board.flash(image(board.script.bundle))
     assert board.boot(ends=3, crash="partition").banners == []
-    said = board.boot(crash="partition", reset="panic")
+    said = board.boot(crash="partition", reset=reset)
     assert said.words[1] == "#W the device crashed when it was tried: switch it off and on to try again"
     assert said.banners[0]["model"] == fallback(board, programs)
-    assert board.boot(reset="panic").banners[0]["model"] == fallback(board, programs)  # as long as there is power
+    assert board.boot(reset=reset).banners[0]["model"] == fallback(board, programs)  # as long as there is power
     assert board.boot().banners[0]["model"] == "partition"
+
+
+def test_a_detector_without_golden_windows_is_tried_as_well(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, script: emulated_device.Script
+) -> None:
+    """It would crash at its first window else, and after each boot again."""
+    script.write(tmp_path)
+    board = Board(tmp_path, built(tmp_path_factory.mktemp("plain"), script, golden=False), script)
+    assert board.boot(windows=1).words[-2] == "#I golden windows passed: 0"
+    board.flash(image(dataclasses.replace(script.bundle, golden=None)))
+    assert len(board.boot(windows=1).verdicts) == 1
+    for _ in ("partition", "compiled"):
+        assert board.boot(ends=3, crash="partition,compiled", reset="panic").banners == []
+    said = board.boot(crash="partition,compiled", reset="panic", windows=1)
+    assert said.banners[0]["model"] == "none"
+    assert len([line for line in said.lines if line[0].isdigit()]) == WINDOW
 
 
 def test_two_detectors_that_crash_the_device_leave_one_that_streams(
@@ -262,18 +287,119 @@ def test_the_vote_goes_on_where_samples_are_missing(board: Board) -> None:
     assert any(vote(alarms, *needed)[gap : gap + needed[0] - 1]), "an event over the gap"
 
 
-def test_a_calibration_that_is_too_short_is_refused_at_once(
+@pytest.mark.parametrize(("beyond", "votes"), [(0, True), (1, False)])
+def test_a_pause_that_ends_an_event_on_the_pc_ends_the_vote(board: Board, beyond: int, votes: bool) -> None:
+    """As much as a minute, of windows of a third of a second."""
+    board.flash(image(board.script.bundle))
+    alarm = int(np.argmax(board.script.scores))
+    needed = board.script.bundle.calibration.vote_alarms
+    rate_hz = board.script.bundle.spec.rate_hz
+    assert PAUSE_S * rate_hz > PAUSE_WINDOWS * WINDOW
+    missing = int(PAUSE_S * rate_hz) - WINDOW + beyond  # from one verdict to the next there is a window as well
+    said = board.boot(windows=needed, play=[alarm], gap=str(needed - 1), missing=str(missing))
+    assert ["A" in v[6] for v in said.verdicts] == needed * [True]
+    assert ["E" in v[6] for v in said.verdicts] == [*(needed - 1) * [False], votes]
+
+
+@pytest.mark.parametrize(("beyond", "votes"), [(0, True), (1, False)])
+def test_a_pause_is_so_many_windows_where_these_are_longer(slow: Board, beyond: int, votes: bool) -> None:
+    script = emulated_device.made_up(rate_hz=100)
+    script.write(slow.folder)
+    board = Board(slow.folder, slow.program, script)
+    board.flash(image(script.bundle))
+    alarm, needed = int(np.argmax(script.scores)), script.bundle.calibration.vote_alarms
+    pause = PAUSE_WINDOWS * SLOW_HOP
+    assert pause > PAUSE_S * script.bundle.spec.rate_hz
+    gap, missing = (needed - 1) * SLOW_HOP // WINDOW, pause - SLOW_HOP + beyond
+    said = board.boot(windows=gap + 1, play=[alarm], gap=str(gap), missing=str(missing))
+    assert ["E" in v[6] for v in said.verdicts] == [*(needed - 1) * [False], votes]
+
+
+@pytest.mark.parametrize("hop", [32, 16])
+def test_windows_that_share_samples_vote_apart(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, script: emulated_device.Script, hop: int
+) -> None:
+    rule, stride = (script.bundle.calibration.vote_alarms, script.bundle.calibration.vote_windows), WINDOW // hop
+    folder, play = tmp_path_factory.mktemp("overlapping"), [*range(len(script.windows))] * 2
+    samples = script.windows[play].reshape(-1, 3)
+    windows = np.stack([samples[i : i + WINDOW] for i in range(0, len(samples) - WINDOW + 1, hop)])
+    # What the model makes of those that are none of the script's is chance as well.
+    known = {window.tobytes(): output for window, output in zip(script.windows, script.outputs, strict=True)}
+    outputs = np.stack([known.get(one.tobytes(), script.outputs[i % 7]) for i, one in enumerate(windows)])
+    both = dataclasses.replace(
+        script,
+        windows=np.concatenate([script.windows, windows]),
+        outputs=np.concatenate([script.outputs, outputs]),
+    )
+    both.write(tmp_path)
+    board = Board(tmp_path, built(folder, script, f"CONFIG_GYROVAE_HOP={hop}\n"), both)
+    alarms = firmware.Case(script.bundle, windows, outputs[:, 1]).scores().score >= 1
+    said = board.boot(windows=len(play), play=play)
+    assert ["A" in v[6] for v in said.verdicts] == alarms.tolist()
+    assert ["E" in v[6] for v in said.verdicts] == firmware.held(alarms, *rule, stride)
+    assert firmware.held(alarms, *rule, stride) != firmware.held(alarms, *rule, 1)
+
+
+def test_a_hop_that_is_too_short_for_the_vote_is_said(
     tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, script: emulated_device.Script
 ) -> None:
-    """A window every five seconds: thirty take two and a half minutes."""
     script.write(tmp_path)
-    folder = tmp_path_factory.mktemp("slow")
-    board = Board(tmp_path, built(folder, script, "CONFIG_GYROVAE_HOP=1000\n"), script)
-    said = board.boot("calibrate 2", windows=3)
+    for hop, mode in ((3, "stream"), (4, "detect")):
+        folder = tmp_path_factory.mktemp(f"hop-{hop}")
+        board = Board(tmp_path, built(folder, script, f"CONFIG_GYROVAE_HOP={hop}\n"), script)
+        said = board.boot("detect")
+        assert [b["mode"] for b in said.banners] == [mode, mode]
+        remedy = "set GYROVAE_HOP to 4 at least, or to 0 for a whole window; it is 3"
+        problem = f"#E windows share too many samples for the vote: {remedy}"
+        assert said.words.count(problem) == (2 if mode == "stream" else 0)
+    said = board.boot("calibrate 1")
+    assert said.words[-1].endswith("windows 187"), "of a minute at 200 Hz so many share no samples"
+
+
+def test_forget_begins_the_vote_anew(board: Board) -> None:
+    """The alarms so far were those of another threshold."""
+    board.flash(image(board.script.bundle))
+    alarm = int(np.argmax(board.script.scores))
+    needed, windows = board.script.bundle.calibration.vote_alarms, board.script.bundle.calibration.vote_windows
+    for words, before in (({}, 0), ({"later": "forget", "later_after": str(needed - 1)}, needed - 1)):
+        said = board.boot(windows=windows, play=[alarm], **words)
+        assert ["A" in v[6] for v in said.verdicts] == windows * [True]
+        assert ["E" in v[6] for v in said.verdicts] == [i + 1 >= before + needed for i in range(windows)]
+
+
+@pytest.fixture(scope="module")
+def slow_program(tmp_path_factory: pytest.TempPathFactory, script: emulated_device.Script) -> Path:
+    return built(tmp_path_factory.mktemp("slow"), script, f"CONFIG_GYROVAE_HOP={SLOW_HOP}\n")
+
+
+@pytest.fixture
+def slow(tmp_path: Path, slow_program: Path, script: emulated_device.Script) -> Board:
+    """A window every five seconds, of the script's: thirty take two and a half minutes."""
+    script.write(tmp_path)
+    return Board(tmp_path, slow_program, script)
+
+
+def test_a_calibration_that_is_too_short_is_refused_at_once(slow: Board) -> None:
+    said = slow.boot("calibrate 2", windows=3)
     assert said.words[-1] == "#E too few windows: at least 30 are needed, calibrate for minutes: 3"
     assert not any("calibration on site" in word for word in said.words)
-    said = board.boot("calibrate 3", windows=3)
-    assert said.words[-1].endswith("as it normally does; windows 36")
+    said = slow.boot("calibrate 3", windows=3)
+    assert said.words[-1].endswith("as it normally does; windows 37")
+
+
+def test_a_calibration_that_is_refused_changes_nothing(slow: Board) -> None:
+    refused = "#E too few windows: at least 30 are needed, calibrate for minutes: 3"
+    said = slow.boot("stream", "calibrate 2", windows=1)
+    assert [line for line in said.lines if line[0] in "{#"][-2] == refused  # and a banner behind it
+    assert [b["mode"] for b in said.banners] == ["detect", "stream", "stream"]
+    assert len([line for line in said.lines if line[0].isdigit()]) == WINDOW
+    # One that runs goes on, and so does the vote.
+    alarm = int(np.argmax(slow.script.scores))
+    between = {"later": "calibrate 2", "later_after": "20"}  # the second verdict and the third
+    said = slow.boot("calibrate 3", windows=37 * SLOW_HOP // WINDOW, play=[alarm], **between)
+    assert refused in said.words
+    assert [line for line in said.lines if line.startswith("#I calibration")][-1].endswith("32 of 37 windows")
+    assert ["E" in v[6] for v in said.verdicts][:5] == [False, False, True, True, True]
 
 
 def test_before_there_is_a_sensor_a_command_is_answered_by_a_word(board: Board) -> None:

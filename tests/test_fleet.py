@@ -24,6 +24,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import gyrovae_tf as gt
+from gyrovae_tf import temporary
 from gyrovae_tf.bundle import Bundle
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.fleettable import FleetTable, Row, Wanted, folder_names, models_of, read_fleet_table
@@ -336,9 +337,16 @@ def test_the_page_is_whole_and_safe() -> None:
     assert {part.get("href", "")[1:] for part in tree.iter("a") if part.get("href", "").startswith("#")} <= anchors
 
 
+def test_what_is_doubted_has_the_width_of_the_table() -> None:
+    text = page_of((model("a", scored("a"), doubts=("Too few data.", "It drifts.")), model("b", scored("b"))))
+    columns = text[text.index('id="models"') :].count("</th>")
+    assert f'<tr class="below"><td colspan="{columns}"><div>Too few data. It drifts.</div></td></tr>' in text
+    assert text.count('class="below"') == 1, "nothing below a model without doubts"
+
+
 def test_the_page_tells_the_rates_and_votes_that_models_have() -> None:
     alike = page_of((model("a", scored("a")), model("b", scored("b"))))
-    assert "on normal motion 1 % was asked for. Event: 3 of 5 windows in a row began" in alike
+    assert "on normal motion 1 % was asked for. Event: 3 of 5 windows in a row that share no samples began" in alike
     other = page_of((model("a", scored("a")), model("b", scored("b"), vote=(2, 2), false_alarm_rate=0.0234)))
     assert "on normal motion 1 % to 2.34 %, by model, was asked for. Event: 2 of 2 or 3 of 5 windows in a row" in other
     events = page_of((model("a", scored("a"), events_per_day=0.5, false_alarm_rate=0.00071),))
@@ -539,6 +547,60 @@ def test_a_recording_is_not_learnt_and_scored(made: list[str], tmp_path: Path) -
     assert done.failed["one"].startswith("recordings are both to be learnt and to be scored: ")
     assert done.failed["two"] == "there is nothing to learn from: no recording of the part train"
     assert made == []
+
+
+@pytest.mark.usefixtures("table")
+def test_however_it_is_spelt(made: list[str], tmp_path: Path) -> None:
+    (tmp_path / "link.csv").symlink_to("one.csv")
+    text = "device,recording,part\none,one.csv,train\none,{},score\n"
+    for name in (f"../{tmp_path.name}/one.csv", "link.csv"):
+        done = fleet(written(tmp_path, text.format(name), "t2.csv"), tmp_path / "out", overwrite=True)
+        assert done.failed["one"].startswith("recordings are both to be learnt and to be scored: ")
+    assert made == []
+
+
+@pytest.mark.usefixtures("table")
+@pytest.mark.parametrize("part", ["train", "score"])
+def test_a_recording_is_of_one_device(made: list[str], tmp_path: Path, part: str) -> None:
+    """A row copied once too often would credit one device with another's motion."""
+    text = f"device,group,recording,part\none,g,one.csv,train\none,g,two.csv,{part}\ntwo,g,two.csv,{part}\n"
+    done = fleet(written(tmp_path, text, "t2.csv"), tmp_path / "out")
+    assert (
+        done.failed["g"]
+        == f"{tmp_path / 'two.csv'} is given to two devices: one and two. Mend the table: it is of one."
+    )
+    assert made == []
+
+
+def test_files_of_others_in_a_model_s_place_stop_no_other_model(made: list[str], table: Path, tmp_path: Path) -> None:
+    for folder in ("models/one", "datasets/two"):
+        (tmp_path / "out" / folder).mkdir(parents=True)
+        (tmp_path / "out" / folder / "thesis.txt").write_text("years of work")
+    (tmp_path / "out" / "fleet.json").write_text("{}")
+    done = fleet(table, tmp_path / "out", overwrite=True)
+    assert made == ["bad", "../odd"]
+    for name in ("one", "two"):
+        assert "holds other files" in done.failed[name]
+    assert done.made == 1
+
+
+def test_two_at_work_in_one_folder(
+    made: list[str], table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(temporary, "_PATIENCE_S", 0.0)
+    fleet(table, tmp_path / "out")
+    said = list(made)
+    other = (
+        f"from gyrovae_tf import temporary as t; t.hold(t.Path({str(tmp_path / 'out')!r})); print(flush=True); input()"
+    )
+    with subprocess.Popen([sys.executable, "-c", other], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        with pytest.raises(GyrovaeError, match=r"another gyrovae-tf is at work in .*out"):
+            fleet(table, tmp_path / "out", resume=True)
+        process.kill()
+    assert made == said
+    assert fleet(table, tmp_path / "out", resume=True).made == 0
 
 
 @pytest.mark.usefixtures("made")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Any
 
 import numpy as np
 import plain_frontend
@@ -205,6 +206,21 @@ def test_edges_are_the_octiles_of_normal_motion(windows: NDArray[np.int16]) -> N
 def test_other_windows_are_refused(spec: Spec, bad: NDArray[np.int16]) -> None:
     with pytest.raises(GyrovaeError, match=r"expected int16 \[k, 128, 3\], received "):
         images(bad, spec)
+
+
+def test_windows_in_a_list(spec: Spec, windows: NDArray[np.int16]) -> None:
+    assert np.array_equal(images(list(windows[:2]), spec), images(windows[:2], spec))  # type: ignore[arg-type]
+    for bad, received in ((windows[:2].tolist(), "int64"), ([[1], [1, 2]], "object"), (None, "object"), ("a", "<U1")):
+        with pytest.raises(GyrovaeError, match=rf"expected int16 \[k, 128, 3\], received {received} \["):
+            images(bad, spec)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("bad", [None, {"window": 128}, "spec"])
+def test_what_is_no_spec_is_refused(windows: NDArray[np.int16], bad: Any) -> None:
+    with pytest.raises(
+        GyrovaeError, match=r"the spec of the front end is not usable; expected a gyrovae_tf\.Spec, rece"
+    ):
+        images(windows, bad)
 
 
 @pytest.mark.parametrize("shape", [(0, 128, 3), (4, 100, 3), (4, 32, 3), (4, 2048, 3), (4, 128, 6), (128, 3), (7,), ()])

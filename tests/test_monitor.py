@@ -1086,7 +1086,7 @@ def test_what_it_decides_is_what_the_detector_says_of_the_same_windows(tiny: Tin
     scores = detector.score_windows(windows)
     assert [decision.score for decision in found] == scores.score.tolist()
     calibration = tiny.bundle.calibration
-    events = vote(scores.score >= 1, calibration.vote_alarms, calibration.vote_windows)
+    events = vote(scores.score >= 1, calibration.vote_alarms, calibration.vote_windows, spec.window // step)
     assert [decision.event for decision in found] == events.tolist()
     for decision, deviation in zip(found, scores.deviation, strict=True):
         named = [(r.axis, r.low_hz, r.high_hz, r.direction, r.share) for r in reasons(deviation, spec)]

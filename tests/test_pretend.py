@@ -21,6 +21,7 @@ from conftest import TINY_MACHINE, Tiny
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gyrovae_tf.device import pretend as pretend_module
 from gyrovae_tf.device.link import Boot, Faults, Line, Link, Record
 from gyrovae_tf.device.pretend import Device, Habits, Motion
 from gyrovae_tf.device.serve import Incidents, pretend
@@ -77,6 +78,15 @@ def test_a_long_stream_goes_on_where_a_short_simulation_ends() -> None:
     motion, whole = Motion(seed=3), simulate(seconds=200, seed=3)
     piece = np.concatenate([motion(np.arange(start, start + 4000)) for start in range(0, 40_000, 4000)])
     assert np.array_equal(piece, np.rint(whole.samples / whole.lsb))
+
+
+def test_after_hours_the_machine_runs_backwards_and_forwards_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is simulated has an end; a night before the screen has none, and nothing jumps in it."""
+    monkeypatch.setattr(pretend_module, "_MOST_SAMPLES", 20_000)
+    motion = Motion(seed=3)
+    known = motion(np.arange(24_000))  # twice a minute
+    assert np.array_equal(motion(np.arange(24_000, 48_000)), known[::-1])
+    assert np.array_equal(motion(np.arange(480_000, 504_000)), known)
 
 
 def test_a_recording_is_played_again_and_again() -> None:
@@ -377,6 +387,25 @@ def test_unplugged_and_plugged_in_again(outlet: tuple[str, int] | None) -> None:
 def start(start: Callable[..., subprocess.Popen[str]]) -> Callable[..., subprocess.Popen[str]]:
     """Start `simulate` with these words."""
     return functools.partial(start, "simulate")
+
+
+def test_a_record_takes_no_recordings_place(start, tmp_path: Path) -> None:
+    (tmp_path / "mine.csv").write_text("x,y,z\n1,2,3\n")
+    for record, words in (("mine.csv", "is there already, and is no record"), (".", "is a folder")):
+        process = start("--record", tmp_path / record, "--seconds", 1)
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == 2
+        assert words in err
+    assert (tmp_path / "mine.csv").read_text() == "x,y,z\n1,2,3\n"
+
+
+@pytest.mark.parametrize("option", ["--reboot-after", "--seconds", "--drop"])
+@pytest.mark.parametrize("number", ["nan", "inf"])
+def test_what_is_no_number(start, option: str, number: str) -> None:
+    process = start(option, number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert "is not" in err
 
 
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])

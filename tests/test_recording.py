@@ -9,8 +9,10 @@ import json
 import math
 import pickle
 import re
+import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import numpy as np
@@ -590,6 +592,14 @@ def test_a_rate_that_is_none(file, rate):
     assert message.startswith("rate_hz; expected a finite number above 0, received ")
 
 
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64, np.longdouble, np.int16, np.uint8])
+def test_a_rate_may_be_of_numpys_numbers(file, kind):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # a limit that overflows in the number's own type
+        rate = Recording.read(file("x,y,z\n1,2,3\n"), rate_hz=kind(200)).rate_hz
+    assert (type(rate), rate) == (float, 200.0)
+
+
 def test_meta_json_beside_or_up_to_two_folders_above_gives_rate_and_units(file):
     path = file("x,y,z\n1,2,3\n")
     (path.parents[2] / "meta.json").write_text('{"sample_rate_hz": 62.5, "units": "rad/s"}')
@@ -818,10 +828,19 @@ def test_a_recording_that_cannot_be_is_refused_when_made():
         ((samples, 1.0, ((0, 2), (3, 4)), "s"), "segments do not cover the rows in order"),
         ((samples, 1.0, ((0, 2), (2, 2), (2, 4)), "s"), "segments do not cover the rows in order"),
         ((samples, 1.0, (), "s"), "segments do not cover the rows in order"),
+        ((samples, 1.0, None, "s"), "expected half-open ranges from 0 to 4, such as ((0, 4),), received None"),
+        (
+            (samples, 1.0, (0, 4), "s"),
+            "expected half-open ranges from 0 to 4, such as ((0, 4),), received (0, 4) (tuple)",
+        ),
+        ((samples, 1.0, "ab", "s"), "expected half-open ranges from 0 to 4, such as ((0, 4),), received 'ab' (text)"),
+        ((samples, 1.0, (("a", "b"),), "s"), "segments do not cover the rows in order"),
         ((samples, 0.0, ((0, 4),), "s"), "s: rate_hz; expected a finite number above 0, received 0.0"),
         ((samples, 1.0, ((0, 4),), "s", ""), "s: units; expected a text, received ''"),
         ((samples, 1.0, ((0, 4),), "s", "g", 0.0), "s: lsb; expected a finite number above 0"),
         ((samples, 1.0, ((0, 4),), "s", "g", None, {"lsb": 1}), "metadata must not hold any of rate_hz, units, lsb"),
+        ((samples, 1.0, ((0, 4),), "s", "g", None, None), "s: metadata; expected values by name, received None"),
+        ((samples, 1.0, ((0, 4),), "s", "g", None, [1]), "s: metadata; expected values by name, received [1] (list)"),
     ]:
         with pytest.raises(GyrovaeError) as caught:
             Recording(*arguments)
@@ -954,6 +973,13 @@ def test_one_alone_is_one(tmp_path: Path) -> None:
         find_recordings([recording])
 
 
+@pytest.mark.parametrize("given", [None, 5, [None], [np.zeros((3, 3))], np.zeros((3, 3)), [["a.csv"]]])
+def test_what_is_no_recording(given: Any) -> None:
+    for take in (read_all, find_recordings):
+        with pytest.raises(GyrovaeError, match=r"this is no recording; expected a gyrovae_tf\.Recording, or the name"):
+            take(given)
+
+
 def test_a_given_rate_must_be_that_of_a_recording_in_memory_too() -> None:
     stated = Recording(np.zeros((3, 3)), 200.0, ((0, 3),), "r")
     assert read_all(stated, rate_hz=201)[0].rate_hz == 200.0
@@ -963,3 +989,5 @@ def test_a_given_rate_must_be_that_of_a_recording_in_memory_too() -> None:
             GyrovaeError, match=r"expected 100 Hz \(given\), received 200 Hz \(stated in the recording\)"
         ):
             take(stated, rate_hz=100)
+        with pytest.raises(GyrovaeError, match=r"rate_hz; expected a finite number above 0, received 'a' \(text\)"):
+            take(stated, rate_hz="a")

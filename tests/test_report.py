@@ -8,6 +8,7 @@ import re
 import shutil
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -419,7 +420,7 @@ VOTE = Vote(
     days=0.02,
     hop_s=1.28,
     delay_s={"1": 3.84, "0.9": 4.27, "0.5": 9.3},
-    warnings=("0.25 false alarms a day is an extrapolation.",),
+    warnings=("0.25 false events a day is an extrapolation.",),
 )
 
 
@@ -462,6 +463,53 @@ def test_the_verdict(
     assert (verdict.status, verdict.headline) == (status, headline)
     assert verdict.points[0][1].startswith(f"False alarms: {round(1000 * false_alarms)} of 1000 normal windows (")
     assert verdict.steps
+
+
+@pytest.mark.parametrize(
+    ("stretches", "told", "votable", "said"),
+    [
+        (7, 5, 7, "clog: no event in 2 of 7 recordings."),
+        (1, 0, 1, "clog: no event."),
+        (7, 7, 7, ""),
+        (7, 0, 0, ""),  # too short for a vote
+        (7, 4, 5, "clog: no event in 1 of 5 recordings."),  # two are
+    ],
+)
+def test_recordings_without_an_event_are_named(
+    figures: Figures, stretches: int, told: int, votable: int, said: str
+) -> None:
+    from gyrovae_tf.learn.evaluate import Group
+    from gyrovae_tf.learn.figures import Row
+    from gyrovae_tf.learn.verdict import judge
+
+    group = Group(100, 0.9, 9, 0.1, votable, stretches=stretches, told=told, abnormal=True)
+    rows = (
+        Row("normal", 1000, 0.01, 0.5, None, None, None, {}),
+        Row("clog", 100, 0.9, 9.0, group, 0.99, None, {}),
+    )
+    verdict = judge(dataclasses.replace(figures, rows=rows), [])
+    (point,) = [point for point in verdict.points if point[1].startswith("Found: ")]
+    assert point == ("look" if said else "good", f"Found: 1 of 1 kinds of abnormal motion (clog). {said}".strip())
+    assert verdict.status == ("look" if said else "good")
+    assert any("threshold is too strict" in step for step in verdict.steps) == bool(said)
+    assert any("emit-header" in step for step in verdict.steps) == (not said)
+
+
+@pytest.mark.parametrize("status", ["good", "look", "bad"])
+@pytest.mark.parametrize("made_up", [False, True])
+@pytest.mark.parametrize("learnt", [None, {"normal": 0.0}, {"normal": 0.5}])
+def test_a_stock_firmware_is_built_only_with_a_model_that_was_tried(
+    status: Any, made_up: bool, learnt: dict[str, float] | None
+) -> None:
+    from gyrovae_tf.learn.stock_report import _steps
+
+    seen: Any = SimpleNamespace(made_up=made_up, learnt=learnt)
+    steps = list(_steps(seen, status))
+    untried = learnt == {"normal": 0.5}
+    assert any("emit-header" in step for step in steps) == (status == "good" and not made_up and not untried)
+    assert steps[0].startswith("Record more normal motion") == (status != "good" and not untried)
+    assert steps[0].startswith("Evaluate on recordings") == untried
+    assert steps[-1].endswith("our own firmware and the power front end.")
 
 
 @pytest.mark.parametrize(
@@ -703,13 +751,13 @@ def test_the_parts_of_the_worst_windows(given: Report) -> None:
 
 
 def test_events_and_delays(given: Report) -> None:
-    """A machine that is off is so from the start: three windows of 64, 32 samples apart, at 200 Hz."""
+    """A machine that is off is so from the start: three windows of 64 that share no samples, at 200 Hz."""
     motions = given.summary["motions"]
     assert motions["normal"]["delay_s"] is None
-    assert motions[NASTY]["delay_s"] == pytest.approx((64 + 2 * 32) / 200)
+    assert motions[NASTY]["delay_s"] == pytest.approx(3 * 64 / 200)
     words = Page(given.path.read_text(encoding="utf-8")).text
-    assert "after 0.6 s" in words
-    assert "windows here begin 32 samples (0.16 s) apart" in words
+    assert "after 1.0 s" in words
+    assert "Windows here begin 32 samples (0.16 s) apart" in words
 
 
 # Float against int8
@@ -782,6 +830,58 @@ def test_a_chart_changes_no_words() -> None:
     assert name in page.text
     assert "x" not in "".join(page.all("id")).split("-")
     assert "var(--ink)" in "".join(page.all("style"))
+
+
+@pytest.mark.parametrize("scores", [[0.6, 0.7], [0.9, 1.1], [0.02, 0.5], [0.3, 90.0], [1.5, 1.6]])
+def test_an_axis_of_scores_has_three_ticks(scores: list[float]) -> None:
+    from gyrovae_tf.learn.charts import agreement, histograms, over_time
+
+    values = np.array(scores)
+    for chart, axes in (
+        (over_time(values, [], 1.28), 1),
+        (agreement(values, values, values > 1), 2),
+        (histograms({"normal": values}), 1),
+    ):
+        plain = [word for word in Page(chart).words if re.fullmatch(r"(0\.)?0*[1235]0*", word)]
+        assert len(plain) >= 3 * axes
+        assert "1" in plain
+
+
+def test_an_axis_of_time_is_in_seconds_below_ten_minutes() -> None:
+    from gyrovae_tf.learn.charts import left_out, over_time
+
+    scores = np.linspace(0.5, 1.5, 60)
+    for seconds, unit in ((59.0, "seconds"), (3600.0, "minutes")):
+        assert f"{unit} of normal motion" in Page(over_time(scores, [20], seconds / 60)).text
+        assert f"{unit} of normal motion" in Page(left_out([0.0, 0.02, 0.5], 0.01, 0.1, seconds)).text
+
+
+def test_the_lines_of_axes_differ_in_more_than_colour() -> None:
+    from gyrovae_tf.learn.charts import waveform
+
+    lines = re.findall(r"<path [^>]*stroke: var\(--(?:normal|fault|third)\)[^>]*>", waveform(0, np.eye(3), 50.0, "g"))
+    dashes = [found[0] if (found := re.findall("stroke-dasharray: ([^;]*);", line)) else "" for line in lines]
+    assert len(dashes) == 6, "each in the chart and in its key"
+    assert len(set(dashes)) == 3
+
+
+def test_a_sentence_below_a_row_is_as_wide_as_the_table() -> None:
+    from gyrovae_tf.learn.markup import data_table
+
+    page = data_table(["a", "b"], [["1", "2"], ["3", "4"]], "", ["", "why <b>not</b>"])
+    rows = re.findall(r"<tr.*?</tr>", page)
+    assert [row.count("<td") for row in rows] == [0, 2, 2, 1]
+    assert rows[2].startswith('<tr class="above">')
+    assert rows[3] == '<tr class="below"><td colspan="2"><div>why <b>not</b></div></td></tr>'
+
+
+def test_a_change_to_the_first_decimal_has_no_minus_before_nothing(figures: Figures) -> None:
+    from gyrovae_tf.learn.details import agreement
+
+    both = figures.agreement
+    alike = dataclasses.replace(both, int8_error=both.float_error * (1 - 1e-6))
+    words = Page(agreement(dataclasses.replace(figures, agreement=alike))).text
+    assert "normal motion changes by +0.0 %." in words
 
 
 def test_roc_points_by_hand() -> None:

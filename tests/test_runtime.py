@@ -205,6 +205,46 @@ def test_images_of_another_form(detector: Detector, array: NDArray[np.int8]) -> 
         detector.score_images(array)
 
 
+@pytest.mark.parametrize(
+    ("given", "received"),
+    [
+        (np.full((2, 3), np.nan), r"ndarray of float64 \[2, 3\]"),
+        (np.full((2, 3), np.inf), r"ndarray of float64 \[2, 3\]"),
+        (np.zeros((1, 3), int), r"ndarray of int64 \[1, 3\]"),
+        (np.zeros((2, 2)), r"ndarray of float64 \[2, 2\]"),
+        (np.zeros((2, 3), complex), r"ndarray of complex128 \[2, 3\]"),
+        ("a", r"'a' \(text\)"),
+        ([[1, 2, 3], [1, 2]], r"\[\[1, 2, 3\], \[1, 2\]\] \(list\)"),
+    ],
+)
+def test_means_of_another_form(detector: Detector, given: Any, received: str) -> None:
+    """They are looked at whether the tilt counts or not."""
+    images = np.zeros((2, 2, 32, 32, 3), np.int8)
+    expected = rf"\(window_means\) are not usable; expected finite numbers \[2, 3\], received {received}"
+    with pytest.raises(GyrovaeError, match=expected):
+        detector.score_images(images, given)
+    assert len(detector.score_images(images, [[1, 2, 3], [4, 5, 6]]).score) == 2  # type: ignore[arg-type]
+
+
+def test_lists_of_arrays_are_arrays(detector: Detector, windows: NDArray[np.int16]) -> None:
+    expected = detector.score_windows(windows[:2])
+    assert same(detector.score_windows(list(windows[:2])), expected)  # type: ignore[arg-type]
+    images = frontend.images(windows[:2], detector.bundle.spec)
+    assert same(detector.score_images(list(images)), expected)  # type: ignore[arg-type]
+    with pytest.raises(GyrovaeError, match=r"expected int16 \[k, 64, 3\], received int64 \[2, 64, 3\]"):
+        detector.score_windows(windows[:2].tolist())
+    with pytest.raises(GyrovaeError, match=r"expected int8 \[k, 2, 32, 32, 3\], received int64 \[2, 2, 32, 32, 3\]"):
+        detector.score_images(images.tolist())
+
+
+@pytest.mark.parametrize("model", ["model.tflite", 5])
+def test_a_path_is_no_model(tiny: Tiny, model: Any) -> None:
+    with pytest.raises(
+        GyrovaeError, match=r"this is not a .tflite model; expected the bytes of one, received (.*text|5)"
+    ):
+        Detector(tiny.bundle, model=model)
+
+
 def test_what_is_no_model(tiny: Tiny, tmp_path: Path) -> None:
     content = tiny.bundle.model
     for damaged in (b"", b"TFL3", content[:3000], content[8:], content.replace(b"TFL3", b"TFL9")):

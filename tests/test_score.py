@@ -23,6 +23,7 @@ from gyrovae_tf.signal.score import (
     ratios,
     reasons,
     score,
+    stride_of,
     vote,
 )
 
@@ -434,3 +435,35 @@ def test_so_many_alarms_of_the_latest_windows(alarms: str, needed: int, windows:
     found = vote(np.array([a == "1" for a in alarms], bool), needed, windows)
     assert found.dtype == bool
     assert "".join("01"[int(v)] for v in found) == held
+
+
+@pytest.mark.parametrize(
+    ("alarms", "needed", "windows", "stride", "held"),
+    [
+        ("1100", 2, 2, 2, "0000"),  # two looks at one thing
+        (
+            "101000",
+            2,
+            2,
+            2,
+            "001100",
+        ),  # windows 0 and 2 have nothing in common, and window 4 is the next of theirs
+        ("010100", 2, 2, 2, "000110"),
+        ("1010000010", 2, 3, 2, "0011110000"),
+        ("111111", 2, 3, 3, "000111"),
+        ("111000", 2, 3, 3, "000000"),
+        ("100100", 2, 3, 3, "000111"),
+        ("11", 1, 2, 5, "11"),
+        ("", 1, 2, 5, ""),
+    ],
+)
+def test_windows_that_share_samples_are_counted_once(
+    alarms: str, needed: int, windows: int, stride: int, held: str
+) -> None:
+    found = vote(np.array([a == "1" for a in alarms], bool), needed, windows, stride)
+    assert "".join("01"[int(v)] for v in found) == held
+
+
+@pytest.mark.parametrize(("hop", "stride"), [(256, 1), (300, 1), (255, 2), (128, 2), (100, 3), (64, 4), (16, 16)])
+def test_every_how_manieth_window_shares_no_samples(hop: int, stride: int) -> None:
+    assert stride_of(256, hop) == stride

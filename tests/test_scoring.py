@@ -35,7 +35,7 @@ from gyrovae_tf.learn.fleetpage import fleet_page
 from gyrovae_tf.ranking import SLICES, Device, Tally, ranked
 from gyrovae_tf.recording import Recording
 from gyrovae_tf.runtime import Detector
-from gyrovae_tf.scoring import Scored, score_recordings
+from gyrovae_tf.scoring import NothingScoredError, Scored, score_recordings
 from gyrovae_tf.shards import _coded, top_reasons
 from gyrovae_tf.signal.score import reasons, vote
 
@@ -82,13 +82,14 @@ def once(bundle: Bundle, fleet: Path, tmp_path_factory: pytest.TempPathFactory) 
 def test_every_window_once_with_the_detectors_own_score(bundle: Bundle, fleet: Path, once: Scored) -> None:
     detector, found = Detector(bundle, once.kernels), rows(once.path)
     vote_of = bundle.calibration.vote_alarms, bundle.calibration.vote_windows
+    stride = bundle.spec.window // 16
     expected: list[dict[str, str]] = []
     for path in sorted(fleet.rglob("*.csv")):
         recording = Recording.read(path)
         windows, origins = cut([recording], window=bundle.spec.window, hop=16, lsb=bundle.spec.lsb)
         scores, segments = detector.score_windows(windows), segments_of(origins, [recording])
         alarm = scores.score >= 1
-        events = [vote(alarm[segments == segment], *vote_of) for segment in np.unique(segments)]
+        events = [vote(alarm[segments == segment], *vote_of, stride) for segment in np.unique(segments)]
         for index, event in enumerate(np.concatenate(events)):
             (top,) = reasons(scores.deviation[index], bundle.spec, count=1)
             row = {
@@ -463,7 +464,7 @@ def test_the_command_for_scripts(fleet: Path, tmp_path: Path) -> None:
     assert facts["recordings"] == 2
     assert list(facts["refused"]) == [str(tmp_path / "none.csv")]
     assert facts["windows"] == len(rows(tmp_path / "s.csv"))
-    assert facts["devices"][0]["windows"] + facts["devices"][-1]["windows"] == facts["windows"]
+    assert sum(device["windows"] for device in facts["devices"]) == facts["windows"]
 
 
 def test_the_command_tells_what_cannot_be(fleet: Path, tmp_path: Path) -> None:
@@ -502,3 +503,64 @@ def test_the_caller_may_say_whose_a_recording_is(bundle: Bundle, fleet: Path, tm
         ("north", 2),
         ("well", 1),
     ]
+
+
+@pytest.mark.parametrize(
+    ("given", "files", "devices"),
+    [
+        ("fans", ["fans/a/1.csv", "fans/b/1.csv"], ["a", "b"]),
+        ("fans", ["fans/a/1.csv", "fans/a/2.csv"], ["a"]),  # as where there are others beside it
+        ("fans", ["fans/1.csv", "fans/2.csv"], ["1.csv", "2.csv"]),
+        ("fans", ["fans/1.csv", "fans/a/2.csv"], [".", "a"]),
+        ("fans", ["fans/north/a/1.csv", "fans/north/b/1.csv"], ["north/a", "north/b"]),
+        (".", ["fans/a/1.csv", "fans/b/1.csv"], ["fans/a", "fans/b"]),
+        ("fans/*/*.csv", ["fans/a/1.csv", "fans/b/1.csv"], ["a", "b"]),
+    ],
+)
+def test_a_folder_is_a_device(
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str, files: list[str], devices: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for file in files:
+        simulate(TINY_MACHINE, seconds=1, seed=1).write(file)
+    done = score_recordings(bundle, [given], "s.csv")
+    assert sorted(device.name for device in done.devices) == devices
+
+
+def test_a_device_keeps_its_name_whatever_becomes_of_others(bundle: Bundle, tmp_path: Path) -> None:
+    for file in ("a/1.csv", "a/2.csv", "b/1.csv"):
+        simulate(TINY_MACHINE, seconds=1, seed=1).write(tmp_path / "fans" / file)
+    (tmp_path / "fans" / "b" / "1.csv").write_text("x,y,z\n1,2,3\n")
+    done = score_recordings(bundle, [tmp_path / "fans"], tmp_path / "s.csv")
+    assert len(done.refused) == 1
+    assert [(device.name, device.recordings) for device in done.devices] == [("a", 2)]
+
+
+def test_links_to_folders_are_followed_and_the_table_itself_is_no_recording(bundle: Bundle, tmp_path: Path) -> None:
+    simulate(TINY_MACHINE, seconds=1, seed=1).write(tmp_path / "elsewhere" / "1.csv")
+    (tmp_path / "fans").mkdir()
+    (tmp_path / "fans" / "a").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "loop").symlink_to(tmp_path / "fans")
+    for _ in range(2):
+        done = score_recordings(bundle, [tmp_path / "fans"], tmp_path / "fans" / "scores.csv")
+        assert ([device.name for device in done.devices], done.refused) == (["a"], {})
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names there are text")
+@pytest.mark.parametrize("ending", ["csv", pytest.param("parquet", marks=needs_parquet)])
+def test_a_name_that_is_no_text(bundle: Bundle, tmp_path: Path, ending: str) -> None:
+    odd = os.fsdecode(b"l\xfcfter.csv")
+    simulate(TINY_MACHINE, seconds=1, seed=1).write(tmp_path / odd)
+    done = score_recordings(bundle, [tmp_path], tmp_path / f"scores.{ending}")
+    assert done.refused == {}
+    if ending == "csv":
+        assert {row["recording"] for row in rows(done.path)} == {f"{tmp_path}/l\\udcfcfter.csv"}
+
+
+def test_where_nothing_can_be_scored_each_reason_is_known(bundle: Bundle, tmp_path: Path) -> None:
+    simulate(TINY_MACHINE, seconds=0.1, seed=1).write(tmp_path / "short.csv")
+    (tmp_path / "text.csv").write_text("x,y,z\n1,2,three\n")
+    with pytest.raises(NothingScoredError, match="too few samples") as caught:
+        score_recordings(bundle, [tmp_path], tmp_path / "s.csv")
+    assert [Path(name).name for name in caught.value.refused] == ["short.csv", "text.csv"]
+    assert "three" in caught.value.refused[str(tmp_path / "text.csv")]

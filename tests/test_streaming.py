@@ -160,6 +160,23 @@ def test_windows_by_hand(tmp_path: Path) -> None:
     assert found.windows[:, :, 0].tolist() == [[0, 1, 2, 3], [2, 3, 4, 5], [7, 8, 9, 10]]
 
 
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"window": 0}, "the window length is not usable; expected at least 1, received 0"),
+        ({"hop": 0}, "the hop is not usable; expected at least 1, received 0"),
+        ({"hop": -1}, "the hop is not usable; expected at least 1, received -1"),
+        ({"batch": 0}, "batch is not usable; expected at least 1, received 0"),
+        ({"lsb": 0}, r"the size of a count \(lsb\) is not usable; expected above 0, received 0"),
+        ({"lsb": "a"}, r"the size of a count \(lsb\) is not usable; expected above 0, received 'a' \(text\)"),
+    ],
+)
+def test_windows_that_cannot_be_are_refused_when_they_are_asked_for(given: dict[str, Any], message: str) -> None:
+    held = Stream.of(Recording(np.zeros((9, 3)), 100.0, ((0, 9),), "w.csv"))
+    with pytest.raises(GyrovaeError, match=message):
+        held.windows(**{"window": 4, "hop": 2, "lsb": 1.0, **given})
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     lengths=st.lists(st.integers(1, 60), min_size=1, max_size=8),
@@ -469,3 +486,19 @@ def test_what_is_no_file(tmp_path: Path) -> None:
         Stream.open(tmp_path)
     with pytest.raises(GyrovaeError, match="not an ordinary file"):
         Stream.open("/dev/zero")
+
+
+def test_linked_folders_are_looked_into_and_nothing_is_found_twice(tmp_path: Path) -> None:
+    for file in ("fans/a/1.csv", "elsewhere/2.csv", "elsewhere/deep/3.csv"):
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).write_text("x,y,z\n1,2,3\n")
+    for link, to in (
+        ("fans/b", "elsewhere"),
+        ("fans/0", "fans/a"),  # found under its own name
+        ("fans/up", "."),
+        ("elsewhere/back", "fans"),
+        ("elsewhere/deep/round", "elsewhere"),
+    ):
+        (tmp_path / link).symlink_to(tmp_path / to)
+    found = [Path(name).relative_to(tmp_path / "fans").as_posix() for name in find_recordings(tmp_path / "fans")]
+    assert found == ["a/1.csv", "b/2.csv", "b/deep/3.csv"]

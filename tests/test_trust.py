@@ -17,6 +17,7 @@ from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn.dataset import Dataset
 from gyrovae_tf.learn.threshold import blocks_of
 from gyrovae_tf.learn.trust import Trust, check, foreseen, odd_share
+from gyrovae_tf.wording import span
 
 COUNT, BLOCKS = 3200, blocks_of(3200, 16)
 TWO_DAYS = ["monday.csv"] * 1600 + ["tuesday.csv"] * 1600
@@ -40,7 +41,7 @@ def test_a_shifted_half_is_drift() -> None:
     assert found.drift == pytest.approx(1.3, rel=0.05)
     assert found.drift_p < 0.01
     assert not found.promised
-    named = f"The data drift: later stretches score {found.drift - 1:.0%} above earlier ones."
+    named = f"The data drift: later stretches score {100 * (found.drift - 1):.0f} % above earlier ones."
     assert named in found.warnings
 
 
@@ -57,6 +58,26 @@ def test_an_odd_stretch_is_named_by_its_time() -> None:
     found = examine(stationary(3) * np.where(BLOCKS == 4, 6.0, 1.0))
     assert found.left_out_rates[4] == 1.0
     assert any("minutes 15.0 to 18.8, would be 100 % alarms had" in warning for warning in found.warnings)
+
+
+def test_an_odd_stretch_of_a_minute_is_named_by_its_seconds() -> None:
+    """In minutes it would be 0.2 to 0.3."""
+    found = check(stationary(3) * np.where(BLOCKS == 4, 6.0, 1.0), BLOCKS, 0.01, seconds=60, recordings=TWO_DAYS)
+    assert any("worst, seconds 15 to 19, would be 100 % alarms had" in warning for warning in found.warnings)
+
+
+@pytest.mark.parametrize(
+    ("start", "stop", "told"),
+    [
+        (0.0, 599.0, "seconds 0 to 599"),
+        (28.4, 33.1, "seconds 28 to 33"),
+        (2.0, 3.5, "seconds 2.0 to 3.5"),
+        (570.0, 600.0, "minutes 9.5 to 10.0"),
+        (3600.0, 3606.0, "minutes 60.00 to 60.10"),
+    ],
+)
+def test_a_span_of_time_has_two_ends(start: float, stop: float, told: str) -> None:
+    assert span(start, stop) == told
 
 
 @pytest.mark.parametrize("rate", [0.01, 0.05, 0.1, 0.2])

@@ -127,7 +127,7 @@ def test_an_extrapolation_is_called_one() -> None:
     scores = like_neighbours(300, 4)
     found = choose_vote(scores, zeros(300), blocks_of(300, 8), 1, hop_s=1.0)
     assert found.events_high > 100  # three in five minutes cannot be ruled out: 864 a day
-    assert any("extrapolation: the scores cover 5 minutes" in warning for warning in found.warnings)
+    assert any("1 false event a day is an extrapolation: the scores cover 5 minutes" in w for w in found.warnings)
 
 
 def test_neighbours_that_are_alike_make_voting_useless_and_independent_ones_do_not() -> None:
@@ -190,7 +190,7 @@ def test_more_events_than_are_possible() -> None:
     found = choose_vote(scores, place, blocks_of(1000, 8), 60_000, hop_s=1.28)
     assert found.events_per_day < 30_000
     (told,) = (text for text in found.warnings if "were asked for" in text)
-    assert told.startswith("60,000 false alarms a day were asked for, and ")
+    assert told.startswith("60,000 false events a day were asked for, and ")
     assert told.endswith("no threshold is set so low that more than 20 % of normal windows exceed it.")
 
 

@@ -564,7 +564,26 @@ def test_the_view_of_a_device_that_fell_silent() -> None:
     watched(decision(0, alarm=False, event=False))
     view = View(io.StringIO(), watched)
     told = [ESCAPES.sub("", view.lines(80)[1]) for _ in range(2)]
-    assert told == ["normal  score 1.73, threshold 1.00", "no verdict for 6 s"]
+    assert told[0] == "normal  score 1.73, threshold 1.00"
+    assert re.fullmatch(r"no verdict for 6 s; last: window 0 at \d\d:\d\d:\d\d", told[1])
+    watched.connected = False
+    gone = ESCAPES.sub("", view.lines(80)[1])
+    assert re.fullmatch(r"not connected: the port is waited for; last: window 0 at \d\d:\d\d:\d\d", gone)
+
+
+@pytest.mark.parametrize(
+    ("width", "shown"),
+    [
+        (51, "x 48-55 Hz louder: 61 %; z 2.0-4.0 Hz quieter: 20 %"),
+        (50, "x 48-55 Hz louder: 61 %; ..."),
+        (28, "x 48-55 Hz louder: 61 %; ..."),
+        (27, "..."),
+    ],
+)
+def test_reasons_that_do_not_fit_are_left_out_whole(width: int, shown: str) -> None:
+    watched = Watched(Monitor(), "p", connected=True)
+    watched(decision(0))
+    assert View(io.StringIO(), watched).lines(width)[10] == shown
 
 
 @pytest.mark.parametrize("columns", [20, 40, 80, 200])

@@ -524,8 +524,20 @@ def test_a_browser_shows_that_nothing_is_decided_any_more(chromium: str, tmp_pat
     with served(watched) as page:
         out = looked_at(chromium, page, tmp_path, 390)
     assert (out["word"], out["kind"]) == ("no verdict for 61 s", "now look")
+    assert out["score"] == "", "it is not of now"
+    assert re.match(r"last: window 3 at .*1970.*; scalogram no number, .*, score 0.00$", out["when"])
     (event,) = out["events"]
     assert re.search(r"1970", event)
+
+
+@pytest.mark.slow
+def test_a_browser_shows_when_a_device_that_is_gone_was_last_heard(chromium: str, tmp_path: Path) -> None:
+    watched = stock_console()
+    watched.connected = False
+    with served(watched) as page:
+        out = looked_at(chromium, page, tmp_path, 390)
+    assert (out["word"], out["score"], out["kind"]) == ("not connected", "", "now look")
+    assert re.match(r"the port is waited for; last: window 3 at .*1970", out["when"])
 
 
 def _only_from(net: Path, origin: str) -> None:

@@ -15,8 +15,8 @@ void Clock::start(double rate_hz, bool has_fifo) {
   has_fifo_ = has_fifo;
 }
 
-uint32_t Clock::batch(int64_t now_us, int count, bool lost, bool more) {
-  const double now = static_cast<double>(now_us), took = count * period_us_;
+uint32_t Clock::batch(int64_t at_us, int count, int left, bool lost) {
+  const double now = static_cast<double>(at_us), took = count * period_us_;
   first_ = next_;
   if (!begun_) {
     begun_ = true;
@@ -25,15 +25,16 @@ uint32_t Clock::batch(int64_t now_us, int count, bool lost, bool more) {
   double behind = now - (last_us_ + took);
   uint32_t missing = 0;
   if (lost || !has_fifo_) {
-    const double periods = behind / period_us_ + kLate;
+    const double periods = behind / period_us_ - left + kLate;  // what is left is not lost
     missing = periods > 0.0 ? static_cast<uint32_t>(periods) : 0;
     if (lost && missing == 0) missing = 1;
     first_ += missing;
     last_us_ += missing * period_us_;
     behind -= missing * period_us_;
   }
-  // No sample is of the future; none comes before the one before it.
-  const double pull = behind < 0.0 ? behind : more ? 0.0 : kPull * behind;
+  // No sample is of the future; none comes before the one before it. Where some are left, the time says nothing about
+  // when the last of these was taken.
+  const double pull = behind < 0.0 ? behind : left ? 0.0 : kPull * behind;
   before_us_ = last_us_ + (pull > -0.5 * period_us_ ? pull : -0.5 * period_us_);
   last_us_ = before_us_ + took;
   next_ = first_ + static_cast<uint32_t>(count);

@@ -12,10 +12,9 @@ class Clock {
   // A sensor of such a rate. Without FIFO a sample is lost when the next one comes before it was read, which only the
   // time tells.
   void start(double rate_hz, bool has_fifo);
-  // `count` samples (at least 1) were read at `now_us`; `lost`: some before them were lost, as many as the time says;
-  // `more`: there are more to be read, and so it says nothing about when the last of these was taken. How many were
-  // lost before them.
-  uint32_t batch(int64_t now_us, int count, bool lost, bool more);
+  // `count` samples (at least 1) were read, which with `left` more, still to be read, were all that there were at
+  // `at_us`; `lost`: some before them were lost, as many as the time says. How many were lost before them.
+  uint32_t batch(int64_t at_us, int count, int left, bool lost);
   // Of sample `i` of the latest batch.
   uint32_t number(int i) const { return first_ + static_cast<uint32_t>(i); }
   uint32_t t_us(int i) const;

@@ -4,10 +4,10 @@ namespace gyrovae::imu {
 
 namespace {
 
-constexpr int64_t kSettling = 100'000, kMeasuring = 2'000'000, kSilence = 1'000'000;  // us
-constexpr double kMostOff = 0.1;                                                      // of the nominal rate
-constexpr double kMostApart = 1.25;                           // ratio of wanted and nearest rate
-constexpr uint8_t kFirstAddress = 0x08, kLastAddress = 0x77;  // I2C keeps the others for itself
+constexpr int64_t kMeasuring = 2'000'000, kSilence = 1'000'000;  // us
+constexpr double kMostOff = 0.1;                                 // of the nominal rate
+constexpr double kMostApart = 1.25;                              // ratio of wanted and nearest rate
+constexpr uint8_t kFirstAddress = 0x08, kLastAddress = 0x77;     // I2C keeps the others for itself
 
 }  // namespace
 
@@ -48,19 +48,20 @@ const char *measure(const Bus &bus, const Device &device, app::Sensor &sensor) {
   for (;;) {
     if (const char *problem = device.driver->read(bus, device.address, batch)) return problem;
     now = bus.now_us();
+    // A FIFO that was begun anew says so with an empty batch.
+    if (batch.lost && first != 0) return "samples were lost while the sensor's rate was measured";
     if (batch.count) {
       heard = now;
       if (first == 0) {
         // What was waiting is not counted, only what comes from here on.
-        if (now >= begin && !batch.more) first = now;
+        if (now >= begin && !batch.left) first = now;
       } else {
-        if (batch.lost) return "samples were lost while the sensor's rate was measured";
         samples += batch.count;
-        if (!batch.more && now - first >= kMeasuring) break;
+        if (!batch.left && now - first >= kMeasuring) break;
       }
     }
     if (now - heard > kSilence) return "the sensor gives no samples";
-    if (!batch.more) bus.wait_ms(1);
+    if (!batch.left) bus.wait_ms(1);
   }
   const double rate_hz = 1e6 * samples / static_cast<double>(now - first), ratio = rate_hz / sensor.rate_hz;
   if (!(ratio > 1.0 - kMostOff && ratio < 1.0 + kMostOff)) return "the sensor's rate is not the one that was set";

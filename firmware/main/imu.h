@@ -10,6 +10,7 @@ namespace gyrovae::imu {
 
 constexpr double kGravity = 9.80665;  // m/s^2
 constexpr int kMostBatch = 32;
+constexpr int64_t kSettling = 100'000;  // us; what a sensor gives so soon after it was set up is no motion yet
 
 // Registers of the devices on a bus. Each returns null, or what went wrong in words.
 struct Bus {
@@ -30,8 +31,9 @@ struct Settings {
 struct Batch {
   int16_t counts[kMostBatch][kAxes];
   int count;
-  bool lost;  // some before these were lost
-  bool more;  // there are more to be read
+  int left;       // so many more wait to be read
+  int64_t at_us;  // when these and what is left were all that there was
+  bool lost;      // some before these were lost; or, where reading has failed, perhaps these
 };
 
 // A type of sensor: constant, without state.

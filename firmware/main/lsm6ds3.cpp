@@ -28,10 +28,11 @@ const char *open(const Bus &bus, uint8_t address, const Settings &settings, app:
 }
 
 const char *read(const Bus &bus, uint8_t address, Batch &batch) {
-  batch.count = 0;
-  batch.lost = batch.more = false;
+  batch.count = batch.left = 0;
+  batch.lost = false;
   uint8_t status[4];
   if (const char *problem = bus.read(address, lsm6::kFifoStatus, status, sizeof status)) return problem;
+  batch.at_us = bus.now_us();
   const int words = status[0] | (status[1] & 0x0f) << 8, pattern = status[2] | (status[3] & 0x03) << 8;
   if ((status[1] & kOverrun) || pattern % kAxes) {
     // Full, or not at the beginning of a sample: begin anew.
@@ -46,10 +47,13 @@ const char *read(const Bus &bus, uint8_t address, Batch &batch) {
   // The address goes from the word's high byte back to its low byte (AN5130, chapter 9.6).
   uint8_t bytes[kMostBatch * 2 * kAxes];
   const size_t size = static_cast<size_t>(count) * 2 * kAxes;
-  if (const char *problem = bus.read(address, kFifoData, bytes, size)) return problem;
+  if (const char *problem = bus.read(address, kFifoData, bytes, size)) {
+    batch.lost = true;  // as far as it was read, it is gone
+    return problem;
+  }
   for (int i = 0; i < count * kAxes; i++) batch.counts[i / kAxes][i % kAxes] = little_endian(bytes + 2 * i);
   batch.count = count;
-  batch.more = samples > count;
+  batch.left = samples - count;
   return nullptr;
 }
 

@@ -31,10 +31,11 @@ const char *open(const Bus &bus, uint8_t address, const Settings &settings, app:
 }
 
 const char *read(const Bus &bus, uint8_t address, Batch &batch) {
-  batch.count = 0;
-  batch.lost = batch.more = false;
+  batch.count = batch.left = 0;
+  batch.lost = false;
   uint8_t status[2];
   if (const char *problem = bus.read(address, lsm6::kFifoStatus, status, sizeof status)) return problem;
+  batch.at_us = bus.now_us();
   if (status[1] & kOverrun) {
     batch.lost = true;
     return restart(bus, address);
@@ -43,7 +44,10 @@ const char *read(const Bus &bus, uint8_t address, Batch &batch) {
   if (count == 0) return nullptr;
   // The address goes from the word's last byte back to its tag (AN5192, chapter 9.8).
   uint8_t bytes[kMostBatch * kWord];
-  if (const char *problem = bus.read(address, kFifoData, bytes, static_cast<size_t>(count) * kWord)) return problem;
+  if (const char *problem = bus.read(address, kFifoData, bytes, static_cast<size_t>(count) * kWord)) {
+    batch.lost = true;  // as far as it was read, it is gone
+    return problem;
+  }
   for (int i = 0; i < count; i++) {
     const uint8_t *const word = bytes + i * kWord;
     if (word[0] >> 3 != kAccelerometer) {
@@ -54,7 +58,7 @@ const char *read(const Bus &bus, uint8_t address, Batch &batch) {
     for (int axis = 0; axis < kAxes; axis++) batch.counts[i][axis] = little_endian(word + 1 + 2 * axis);
   }
   batch.count = count;
-  batch.more = words > count;
+  batch.left = words - count;
   return nullptr;
 }
 

@@ -51,10 +51,11 @@ const char *open(const Bus &bus, uint8_t address, const Settings &settings, app:
 }
 
 const char *read(const Bus &bus, uint8_t address, Batch &batch) {
-  batch.count = 0;
-  batch.lost = batch.more = false;
+  batch.count = batch.left = 0;
+  batch.lost = false;
   uint8_t bytes[2 * kAxes];  // reading an axis's low byte holds its high byte: one sample, not two halves
   if (const char *problem = bus.read(address, kData, bytes, sizeof bytes)) return problem;
+  batch.at_us = bus.now_us();
   if (!(bytes[0] & kNewData)) return nullptr;
   for (int axis = 0; axis < kAxes; axis++) batch.counts[0][axis] = little_endian(bytes + 2 * axis) >> 2;
   batch.count = 1;

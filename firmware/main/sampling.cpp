@@ -28,7 +28,8 @@ constexpr TickType_t kLineWait = pdMS_TO_TICKS(50);  // longer than a sample tak
 constexpr int64_t kSecond = 1'000'000;
 constexpr int kMostErrors = 5;         // in a row, then the sensor is opened anew
 constexpr int64_t kSilence = kSecond;  // without a sample, the same
-constexpr int kMostQuiet = 20;         // samples in a row without an edge on the data-ready line, then it is said
+// Samples in a row without an edge on the data-ready line, then it is said, and the sensor is asked instead.
+constexpr int kMostQuiet = 20;
 
 const imu::Driver *const kDrivers[] = {
 #if CONFIG_GYROVAE_SENSOR_QMA7981
@@ -138,12 +139,13 @@ void pass(const imu::Batch &batch, const imu::Clock &clock) {
   }
 }
 
-// Whether it was not in vain: false where the data-ready line did not say that there is a sample.
-bool wait(const imu::Device &device) {
+// Whether it was not in vain: false where the data-ready line did not say that there is a sample. `quiet`: it has not
+// for long.
+bool wait(const imu::Device &device, bool quiet) {
   if (device.driver->has_fifo) {
     vTaskDelay(pdMS_TO_TICKS(kFifoMs));
   } else if (kSettings.ready_line) {
-    return ulTaskNotifyTake(pdTRUE, kLineWait) != 0;
+    return ulTaskNotifyTake(pdTRUE, quiet ? 1 : kLineWait) != 0;
   } else {
     vTaskDelay(1);
   }
@@ -175,9 +177,9 @@ void run(void *) {
   clock.start(sensor.rate_hz, device.driver->has_fifo);
   imu::Batch batch;
   bool failed = false, lost = false;  // since the samples before
-  bool edge = true, quiet_said = false;
+  bool edge = true, quiet_said = false, settling = false;
   int failures = 0, quiet = 0;
-  int64_t heard = esp_timer_get_time();
+  int64_t heard = esp_timer_get_time(), settled = 0;
   for (;;) {
     esp_task_wdt_reset();
     const char *problem = device.driver->read(bus::kBus, device.address, batch);
@@ -185,12 +187,16 @@ void run(void *) {
     if (problem) {
       errors.happened(wire::Level::kError, problem);
       failures++;
-      failed = true;
+      // What a FIFO holds outlives an error, unless that came while it was read out.
+      failed = failed || batch.lost || !device.driver->has_fifo;
     } else {
       failures = 0;
       if (batch.lost && !lost) lost = true, heard = now;  // there were some, if not for long
-      if (batch.count) {
-        const uint32_t missing = clock.batch(now, batch.count, failed || lost, batch.more);
+      if (batch.count && settling) {
+        heard = now;
+        settling = now < settled || batch.left;  // what waited until then is of before, too
+      } else if (batch.count) {
+        const uint32_t missing = clock.batch(batch.at_us, batch.count, batch.left, failed || lost);
         // What an error has cost, the error says.
         if (missing && !failed) {
           losses.happened(wire::Level::kWarning, "samples lost, the sensor was read too late:", missing);
@@ -198,8 +204,8 @@ void run(void *) {
         failed = lost = false;
         heard = now;
         pass(batch, clock);
-        quiet = edge ? 0 : quiet + 1;
-        if (quiet >= kMostQuiet && !quiet_said) quiet_said = say_quiet();
+        quiet = edge ? 0 : quiet < kMostQuiet ? quiet + 1 : kMostQuiet;
+        if (quiet == kMostQuiet && !quiet_said) quiet_said = say_quiet();
       }
     }
     if (!problem && now - heard > kSilence) {
@@ -211,10 +217,11 @@ void run(void *) {
       bus::recover();
       open(device, sensor, true);
       failures = 0;
-      failed = true;
+      failed = settling = true;
       heard = esp_timer_get_time();
+      settled = heard + imu::kSettling;
     }
-    if (problem || !batch.more) edge = wait(device);
+    if (problem || !batch.left) edge = wait(device, quiet == kMostQuiet);
   }
 }
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from gyrovae_tf.arguments import number, whole
+from gyrovae_tf.arguments import number, switches, whole
 from gyrovae_tf.device.journal import Journal
 from gyrovae_tf.device.judge import Judgement, count_windows, judge
 from gyrovae_tf.device.ledger import Ledger
@@ -129,6 +129,7 @@ def collect(
     samples = None if samples is None else whole(samples, "the number of samples is not usable", 1)
     baud = whole(baud, "the baud rate is not usable", 1)
     window = check_window(window)
+    append, overwrite, accept_anyway = switches(append=append, overwrite=overwrite, accept_anyway=accept_anyway)
     journal = Journal(output, append=append, overwrite=overwrite)
     try:
         stream = Stream()

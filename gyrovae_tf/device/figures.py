@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gyrovae_tf.arguments import whole
+from gyrovae_tf.arguments import switches, whole
 from gyrovae_tf.device.collect import Ended, check_times
 from gyrovae_tf.device.journal import Journal
 from gyrovae_tf.device.monitor import Decision, Monitor
@@ -97,6 +97,7 @@ def collect_figures(
     seconds, wait_s = check_times(seconds, wait_s)
     baud = whole(baud, "the baud rate is not usable", 1)
     detector = None if model is None else StockDetector(model)
+    append, overwrite = switches(append=append, overwrite=overwrite)
     journal = Journal(output, append=append, overwrite=overwrite, header=HEADER)
     try:
         run = _Run(port, journal, detector, label)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gyrovae_tf.arguments import instance, whole
 from gyrovae_tf.recording import Recording
 from gyrovae_tf.spec import AXES, check_window
 from gyrovae_tf.wording import many
@@ -98,7 +99,8 @@ def judge(recording: Recording, *, window: int = 256, earlier: int = 0) -> Judge
 
     `earlier`: windows of the file that it continues, which count where they are to be enough to train on.
     """
-    window = check_window(window)
+    recording, window = instance(recording, "this cannot be judged", Recording), check_window(window)
+    earlier = whole(earlier, "the number of earlier windows is not usable", 0)
     samples, rate = recording.samples, recording.rate_hz
     sessions = _sessions(recording.metadata)
     measured, jitter = _timing(sessions, whole_ms=recording.metadata.get("protocol") == "stock")

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gyrovae_tf.arguments import number, whole
-from gyrovae_tf.calibration import MOST_VOTES
+from gyrovae_tf.calibration import MOST_PHASES, MOST_VOTES, PAUSE_S, PAUSE_WINDOWS
 from gyrovae_tf.device import wire
 from gyrovae_tf.device.live import Ended, Intake, Rate, Traffic, Windows
 from gyrovae_tf.device.stockconsole import Pace, StockReason, verdict
@@ -24,7 +24,7 @@ from gyrovae_tf.device.stream import check_version
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.signal import frontend
 from gyrovae_tf.signal.profile import means
-from gyrovae_tf.signal.score import reasons, vote
+from gyrovae_tf.signal.score import reasons, stride_of, vote
 from gyrovae_tf.spec import RATE_TOLERANCE
 from gyrovae_tf.stockbundle import StockBundle
 from gyrovae_tf.wording import many
@@ -41,7 +41,6 @@ _UNHEARD_S = 3.0  # until one that has not answered is taken for one that hears 
 _MOST_LOST_WINDOWS = 100_000
 _VOTE = (3, 5)  # alarms of windows, of a device that never says who it is: as `quantize` has it by default
 _PATIENCE_S, _PATIENCE_WINDOWS = 5.0, 3
-_PAUSE_S, _PAUSE_WINDOWS = 60.0, 10
 _FRESH_S = 5.0  # of samples before a device's answer: what is older was kept while nobody read
 _SPOILT = 10  # windows, from the first on, in which the first figure alone is too low
 
@@ -175,6 +174,7 @@ class Monitor:
         self._first_alone: int | None = 0  # windows so far, if in all of them the first figure alone is too low
         self._rate = Rate()
         self._pace = Pace()
+        self._stride = 1  # every how manieth decision is of samples that those before did not have
         self._intake: Intake | None = None
         if self.source == "host":
             assert detector is not None
@@ -183,10 +183,12 @@ class Monitor:
             self._intake = Intake(spec, windows, self.traffic, rate=self._rate)
             self._pace = Pace(windows.hop)
             self.window_s = max(windows.window, windows.hop) / spec.rate_hz
+            self._stride = stride_of(windows.window, windows.hop)
         self._notes: list[str] = []
         self._commands: list[bytes] = []
         self._said: set[str] = set()
-        self._recent: deque[bool] = deque(maxlen=MOST_VOTES)  # alarms, over a break as well
+        most = MOST_VOTES * (MOST_PHASES if self.source == "device" else self._stride)
+        self._recent: deque[bool] = deque(maxlen=most)  # alarms, over a break as well
         self._event = False
         self._broken = False  # nothing was decided yet since what came does not join what came before
         self._their_vote = _VOTE
@@ -218,7 +220,7 @@ class Monitor:
     @property
     def pause_s(self) -> float:
         """Seconds without a decision that end an event, where the connection or the device began anew meanwhile."""
-        return max(_PAUSE_S, _PAUSE_WINDOWS * (self.window_s or 0.0))
+        return max(PAUSE_S, PAUSE_WINDOWS * (self.window_s or 0.0))
 
     def connected(self, now: float) -> None:
         """The port was opened, for the first time or anew: no window spans this, vote and event go on."""
@@ -461,6 +463,7 @@ class Monitor:
             self._their_vote = banner.vote
         if banner.window and banner.rate_hz:
             self.window_s = max(banner.window, banner.hop) / banner.rate_hz
+            self._stride = stride_of(banner.window, banner.hop) if banner.hop else 1
         if banner.mode == "detect":
             return
         self._break()
@@ -534,7 +537,7 @@ class Monitor:
             return verdict.event
         needed, windows = self.rule
         self._own += 1 + missing
-        if self._own >= windows:
+        if self._own >= windows * self._stride:
             self._own = None
         if self._own is None or verdict.event or not self._voted():
             return verdict.event
@@ -554,7 +557,7 @@ class Monitor:
         return calibration.vote_alarms, calibration.vote_windows
 
     def _voted(self) -> bool:
-        return bool(vote(np.array(self._recent), *self.rule)[-1])
+        return bool(vote(np.array(self._recent), *self.rule, self._stride)[-1])
 
     def _decide(self, ended: Ended | None, now: float) -> Iterable[Decision]:
         if ended is None:

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from gyrovae_tf.calibration import MOST_VOTES
+from gyrovae_tf.calibration import MOST_PHASES, MOST_VOTES
 from gyrovae_tf.device import wire
 from gyrovae_tf.device.link import Line
 from gyrovae_tf.device.simulate import Machine, simulate
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.recording import Recording
 from gyrovae_tf.signal import frontend
-from gyrovae_tf.signal.score import reasons, vote
+from gyrovae_tf.signal.score import reasons, stride_of, vote
 from gyrovae_tf.spec import LSB_TOLERANCE, RATE_TOLERANCE, Spec
 from gyrovae_tf.stockbundle import StockBundle
 from gyrovae_tf.stockspec import RATE_HZ, UNITS, WINDOW
@@ -46,6 +46,7 @@ _CONSOLE_TEXT = (
 )
 _RESULT_SAMPLES = 32  # from one result to the next
 _FIRST_S = 60.0  # what is simulated at first; twice as much each time it has been used up
+_MOST_SAMPLES = 2_000_000  # of a simulation; the last one, of up to twice as many, takes half a gigabyte to make
 _LATER_US = 1000  # from a boot to the first sample
 _STEP_SAMPLES = 4096  # made at once
 
@@ -92,10 +93,12 @@ class Motion:
         """Positions [n] of samples in, their counts [n, 3] out."""
         if self._recorded:
             return self._known[at % len(self._known)]
-        while len(at) and at[-1] >= len(self._known):
+        while len(at) and at[-1] >= len(self._known) < _MOST_SAMPLES:
             # A longer simulation begins with the shorter one.
             self._known = self._simulated(2 * len(self._known) / self.rate_hz)
-        return self._known[at]
+        # After hours the machine runs backwards to the start, and forwards again: nothing jumps.
+        back = at % (2 * len(self._known))
+        return self._known[np.minimum(back, 2 * len(self._known) - 1 - back)]
 
 
 @dataclass(frozen=True)
@@ -159,8 +162,9 @@ class Device:
             bundle = cast("Detector", detector).bundle
             spec, calibration = bundle.spec, bundle.calibration
             self._misfit = _misfit(self._banner, spec)
-            if hop is not None and not 1 <= hop <= spec.window:
-                raise GyrovaeError("the hop is not usable", expected=f"1 to {spec.window} samples", received=hop)
+            least = -(-spec.window // MOST_PHASES)
+            if hop is not None and not least <= hop <= spec.window:
+                raise GyrovaeError("the hop is not usable", expected=f"{least} to {spec.window} samples", received=hop)
             self._banner = replace(
                 self._banner,
                 model="compiled",
@@ -170,7 +174,7 @@ class Device:
                 vote=(calibration.vote_alarms, calibration.vote_windows),
             )
         self._windows = 0
-        self._alarms: deque[bool] = deque(maxlen=MOST_VOTES)
+        self._alarms: deque[bool] = deque(maxlen=MOST_VOTES * MOST_PHASES)
         self._waiting = np.zeros((0, 3), np.int16)  # samples of the window that is not full yet
 
     @property
@@ -288,7 +292,8 @@ class Device:
         self._windows += 1
         score, calibration = float(scores.score[0]), detector.bundle.calibration
         self._alarms.append(score >= 1.0)
-        event = vote(np.array(self._alarms), calibration.vote_alarms, calibration.vote_windows)[-1]
+        stride = stride_of(self._banner.window, self._banner.hop)
+        event = vote(np.array(self._alarms), calibration.vote_alarms, calibration.vote_windows, stride)[-1]
         named = tuple(
             wire.Reason(r.axis, r.low_hz, r.high_hz, "louder" if r.direction == "louder" else "quieter", r.share)
             for r in reasons(scores.deviation[0], detector.bundle.spec)

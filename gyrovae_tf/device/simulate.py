@@ -20,6 +20,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from gyrovae_tf.arguments import array, instance
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.recording import Recording
 
@@ -178,7 +179,7 @@ def simulate(
     and the same underlying healthy machine whatever the fault. An unknown fault, a time, severity or seed out
     of range, and a bearing fault that lies above half the rate raise `GyrovaeError`.
     """
-    m = Machine() if machine is None else machine
+    m = Machine() if machine is None else instance(machine, "the machine is not usable", Machine, __name__)
     _check_fault(m, fault)
     _check("severity", severity, 0, 100)
     _check("seconds", seconds, 1 / m.rate_hz, _MAX_SAMPLES / m.rate_hz)
@@ -404,13 +405,10 @@ def _check(
     name: str, value: Any, low: float, high: float, shape: tuple[int | None, ...] = (), *, whole: bool = False
 ) -> None:
     """Refuse what is not a number, or an array of numbers of that shape, within the bounds."""
-    try:
-        array = np.asarray(value)
-    except ValueError:  # rows of different length
-        array = np.asarray(None)
-    fine = array.dtype.kind in ("iu" if whole else "iuf") and array.ndim == len(shape) and array.size > 0
-    fine = fine and all(want in (None, got) for want, got in zip(shape, array.shape, strict=True))
-    if not (fine and np.all((low <= array) & (array <= high))):
+    found = array(value)
+    fine = found.dtype.kind in ("iu" if whole else "iuf") and found.ndim == len(shape) and found.size > 0
+    fine = fine and all(want in (None, got) for want, got in zip(shape, found.shape, strict=True))
+    if not (fine and np.all((low <= found) & (found <= high))):
         what = {(): "a number", (3,): "(x, y, z)", (None, 3): "rows of (x, y, z)"}.get(shape, "rows of pairs")
         raise GyrovaeError(
             f"{name} is not usable",

@@ -10,7 +10,7 @@ import dataclasses
 import importlib.metadata
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gyrovae_tf import runtime
-from gyrovae_tf.arguments import instance, number, whole
+from gyrovae_tf.arguments import instance, number, told, whole
 from gyrovae_tf.bundle import POWER, STOCK, Bundle, check_replaceable, write_json
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn import baselines
@@ -91,7 +91,7 @@ def benchmark(
     A dataset that fails is told under its `error`; the others go on. `GyrovaeError` when arguments are not usable,
     scikit-learn is missing, or every dataset failed.
     """
-    _check(folders, frontend, minutes)
+    minutes = _checked(folders, frontend, minutes)
     seeds = whole(seeds, "the number of seeds is not usable", 1)
     false_alarm_rate = check_rate(false_alarm_rate)
     baselines.check_installed()
@@ -276,16 +276,21 @@ def _shorter(
     return {**record, "minutes_used": used, "train_windows": len(data.train_images), **averaged(found).to_dict()}
 
 
-def _check(folders: Sequence[str | PathLike[str]], frontend: str, minutes: Sequence[float]) -> None:
-    """Refuse what would fail, or mean nothing, after a long training."""
-    if isinstance(folders, str | PathLike) or not folders:
-        raise GyrovaeError("no datasets", expected="a list of folders with meta.json, normal/ and anomaly/<kind>/")
+def _checked(folders: Sequence[str | PathLike[str]], frontend: str, minutes: Sequence[float]) -> list[float]:
+    """Refuse what would fail, or mean nothing, after a long training; the minutes in Python's numbers out."""
+    named = isinstance(folders, Sequence) and all(isinstance(folder, str | PathLike) for folder in folders)
+    if isinstance(folders, str | PathLike) or not named or not folders:
+        expected = "a list of folders with meta.json, normal/ and anomaly/<kind>/"
+        raise GyrovaeError("no datasets", expected=expected, received=told(folders))
     if frontend not in FRONTENDS:
         raise GyrovaeError("unknown front end", expected=" or ".join(FRONTENDS), received=frontend)
-    if frontend == STOCK and minutes:
+    problem, expected = "a length of motion to learn from is not usable", "minutes above 0"
+    if not isinstance(minutes, Iterable):
+        raise GyrovaeError(problem, expected=f"a list of {expected}", received=told(minutes))
+    lengths = [number(length, problem, expected, lambda found: found > 0) for length in minutes]
+    if frontend == STOCK and lengths:
         raise GyrovaeError("how much there is to learn from is measured on the power front end alone")
-    for length in minutes:
-        number(length, "a length of motion to learn from is not usable", "minutes above 0", lambda found: found > 0)
+    return lengths
 
 
 def _names(folders: Sequence[str | PathLike[str]]) -> dict[str, Path]:

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gyrovae_tf.spec import AXES, FRACTION, GAIN_SHIFT, PIXEL, Spec
+from gyrovae_tf.wording import unit_of_time
 
 # Stand-ins that Matplotlib draws with, and the custom properties that take their place in the SVG.
 _COLOURS = {
@@ -31,7 +32,12 @@ _COLOURS = {
     "other": "#131415",
     "third": "#161718",
 }
+_AXES = tuple(zip(AXES, ("normal", "fault", "third"), ("-", (0, (5, 1.5)), (0, (1.5, 1))), strict=True))
+"""Each axis with its colour and its line: not everybody tells the colours apart."""
 _LEAST_SCORE, _MOST_SCORE = 0.05, 100.0
+_TICKS, _MORE_TICKS = (1, 3), (1, 2, 5)
+_FEWEST_TICKS = 3
+_ROOM = (0.5, 2.0)  # a score axis goes so far at the least: three ticks have room
 _PLACES = 360  # places along a time axis, at the most
 MOST_BORDERS = 40
 """Lines between recordings that a chart shows; more would hide the scores."""
@@ -146,12 +152,12 @@ def spectrum(spec: Spec) -> str:
     hertz = [band.center_hz for band in spec.bands]
     with _chart(4.2, 2.8) as figure:
         axes = figure.add_subplot()
-        for axis, colour in zip(range(3), ("normal", "fault", "third"), strict=True):
+        for axis, (name, colour, line) in enumerate(_AXES):
             mean = np.array(spec.power_mean[axis]) / FRACTION * _DECIBELS_AN_OCTAVE
             gain = np.maximum(np.array(spec.power_gain[axis]), 1)
             spread = PIXEL * (1 << GAIN_SHIFT) / gain / FRACTION * _DECIBELS_AN_OCTAVE
             axes.fill_between(hertz, mean - spread, mean + spread, color=_COLOURS[colour], alpha=0.15, linewidth=0)
-            axes.plot(hertz, mean, color=_COLOURS[colour], label=AXES[axis])
+            axes.plot(hertz, mean, color=_COLOURS[colour], linestyle=line, label=name)
         axes.set(xlabel="Hz", ylabel="power, dB")
         axes.grid(axis="y")
         figure.legend(ncols=3, loc="outside upper left")
@@ -177,9 +183,9 @@ def histograms(scores: Mapping[str, NDArray[np.float64]]) -> str:
             axes.annotate(
                 name, (0, 1), xycoords="axes fraction", va="top", fontsize=9, parse_math=False, color=_COLOURS["ink"]
             )
+        rows[-1].set(xlim=(_LEAST_SCORE, _MOST_SCORE), xlabel="score (the red line is the alarm)")
         _score_axis(rows[-1].xaxis)
         rows[-1].tick_params(axis="x", which="major", length=3)
-        rows[-1].set(xlim=(_LEAST_SCORE, _MOST_SCORE), xlabel="score (the red line is the alarm)")
         return _svg(figure, "histograms", "Histograms of scores by kind of motion, with the threshold at 1")
 
 
@@ -211,12 +217,14 @@ def roc_points(normal: NDArray[np.float64], fault: NDArray[np.float64]) -> tuple
     return alarms[kept], found[kept]
 
 
-def over_time(scores: NDArray[np.float64], borders: Sequence[int], minutes: float) -> str:
-    """Scores of normal windows in time order, where a new recording begins, and a window's step in minutes in.
+def over_time(scores: NDArray[np.float64], borders: Sequence[int], step_s: float) -> str:
+    """Scores of normal windows in time order, where a new recording begins, and a window's step in seconds in.
 
     The scores over time out: alarms as dots. With very many windows each place shows the range of its scores.
     """
-    at = (np.arange(len(scores)) + 0.5) * minutes
+    unit, unit_name = unit_of_time(len(scores) * step_s)
+    step = step_s / unit
+    at = (np.arange(len(scores)) + 0.5) * step
     shown = np.clip(scores, _LEAST_SCORE, _MOST_SCORE)
     parts = np.array_split(np.arange(len(scores)), min(_PLACES, len(scores)))
     place = np.array([at[part].mean() for part in parts])
@@ -224,16 +232,16 @@ def over_time(scores: NDArray[np.float64], borders: Sequence[int], minutes: floa
     with _chart(4.2, 2.6) as figure:
         axes = figure.add_subplot()
         for border in borders if len(borders) <= MOST_BORDERS else ():
-            axes.axvline(border * minutes, color=_COLOURS["grid"], linewidth=0.8)
+            axes.axvline(border * step, color=_COLOURS["grid"], linewidth=0.8)
         axes.fill_between(place, low, high, color=_COLOURS["normal"], alpha=0.35, linewidth=0)
         axes.plot(place, np.sqrt(low * high), color=_COLOURS["normal"], linewidth=0.9)
         over = high >= 1.0
         axes.plot(place[over], high[over], linestyle="", marker="o", markersize=3.2, color=_COLOURS["alarm"])
         axes.axhline(1.0, color=_COLOURS["alarm"], linewidth=1.2)
         axes.set_yscale("log")
+        axes.set(xlabel=f"{unit_name} of normal motion", ylabel="score")
+        axes.set_ylim(min(max(_LEAST_SCORE, float(low.min()) * 0.8), _ROOM[0]), max(float(high.max()) * 1.25, _ROOM[1]))
         _score_axis(axes.yaxis)
-        axes.set(xlabel="minutes of normal motion", ylabel="score")
-        axes.set_ylim(max(_LEAST_SCORE, float(low.min()) * 0.8), max(2.0, float(high.max()) * 1.25))
         axes.margins(x=0.01)
         return _svg(figure, "time", "Scores of normal motion over time")
 
@@ -244,7 +252,7 @@ def agreement(float32: NDArray[np.float64], int8: NDArray[np.float64], abnormal:
         axes = figure.add_subplot()
         float32, int8 = (np.clip(scores, _LEAST_SCORE, _MOST_SCORE) for scores in (float32, int8))
         both = np.concatenate([float32, int8])
-        ends = [min(float(both.min()), 1.0) * 0.9, max(float(both.max()), 1.0) * 1.1]
+        ends = [min(float(both.min()) * 0.9, _ROOM[0]), max(float(both.max()) * 1.1, _ROOM[1])]
         axes.plot(ends, ends, color=_COLOURS["muted"], linewidth=0.8)
         for line in (axes.axhline, axes.axvline):
             line(1.0, color=_COLOURS["alarm"], linewidth=0.8)
@@ -253,26 +261,27 @@ def agreement(float32: NDArray[np.float64], int8: NDArray[np.float64], abnormal:
                 dots = {"linestyle": "", "marker": "o", "markersize": 2.6, "alpha": 0.6, "markeredgewidth": 0}
                 axes.plot(float32[chosen], int8[chosen], color=_COLOURS[colour], label=label, **dots)
         axes.set(xscale="log", yscale="log", xlabel="score, float model", ylabel="score, int8 model")
+        axes.set(xlim=ends, ylim=ends)
         for axis in (axes.xaxis, axes.yaxis):
             _score_axis(axis)
-        axes.set(xlim=ends, ylim=ends)
         figure.legend(ncols=2, loc="outside upper left", handletextpad=0.2, markerscale=2)
         return _svg(figure, "agreement", "Scores of the int8 model against those of the float model")
 
 
-def left_out(shares: Sequence[float], rate: float, odd: float, minutes: float) -> str:
+def left_out(shares: Sequence[float], rate: float, odd: float, seconds: float) -> str:
     """Block by block the share of alarms had it been left out, the rate asked for, the share from which a block is
-    unlike the others, and the minutes that all cover in; a bar a block out.
+    unlike the others, and the seconds that all cover in; a bar a block out.
     """
+    unit, unit_name = unit_of_time(seconds)
     with _chart(4.2, 2.4) as figure:
         axes = figure.add_subplot()
-        width = minutes / len(shares)
+        width = seconds / unit / len(shares)
         place = (np.arange(len(shares)) + 0.5) * width
         colours = [_COLOURS["alarm" if share > odd else "normal"] for share in shares]
         axes.bar(place, [100 * share for share in shares], width=0.8 * width, color=colours)
         axes.axhline(100 * rate, color=_COLOURS["alarm"], linewidth=1.2)
-        axes.set(xlabel="minutes of normal motion", ylabel="alarms, %")
-        axes.set(xlim=(0, minutes), ylim=(0, max(400 * rate, 110 * max(shares))))
+        axes.set(xlabel=f"{unit_name} of normal motion", ylabel="alarms, %")
+        axes.set(xlim=(0, seconds / unit), ylim=(0, max(400 * rate, 110 * max(shares))))
         axes.grid(axis="y")
         return _svg(figure, "leftout", "Alarms in each stretch of normal motion, had the threshold been set without it")
 
@@ -282,12 +291,12 @@ def waveform(number: int, motion: NDArray[np.float64], rate_hz: float, units: st
     with _chart(3.1, 1.9) as figure:
         axes = figure.add_subplot()
         ms = np.arange(len(motion)) * 1000 / rate_hz
-        for axis, colour in zip(range(3), ("normal", "fault", "third"), strict=True):
-            axes.plot(ms, motion[:, axis], color=_COLOURS[colour], linewidth=0.8, label=AXES[axis])
+        for axis, (name, colour, line) in enumerate(_AXES):
+            axes.plot(ms, motion[:, axis], color=_COLOURS[colour], linestyle=line, linewidth=0.8, label=name)
         axes.set(xlabel="ms", ylabel=_short(units, 12))
         axes.margins(x=0.01)
         axes.grid(axis="y")
-        figure.legend(ncols=3, loc="outside upper left", handlelength=1.2)
+        figure.legend(ncols=3, loc="outside upper left", handlelength=2.4)
         return _svg(figure, f"wave{number}", "The window's motion about its mean")
 
 
@@ -298,22 +307,18 @@ def _short(text: str, longest: int = 28) -> str:
 
 
 def _score_axis(axis: Any) -> None:
-    """Ticks of a logarithmic score axis as plain numbers."""
-    axis.set_major_locator(_fixed([0.1, 0.3, 1, 3, 10, 30, 100]))
-    _plain_log(axis, keep=True)
+    """Ticks of a logarithmic score axis, whose limits are set, as plain numbers, if it can be three or more."""
+    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-
-def _plain_log(axis: Any, *, keep: bool = False) -> None:
-    """Plain numbers instead of powers of ten, and no small ticks."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
-
-    if not keep:
-        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    low, high = axis.get_view_interval()
+    ticks = [tick for tick in _score_ticks(_TICKS) if low <= tick <= high]
+    if len(ticks) < _FEWEST_TICKS:
+        ticks = [tick for tick in _score_ticks(_MORE_TICKS) if low <= tick <= high]
+    axis.set_major_locator(FixedLocator(ticks))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_locator(NullLocator())
 
 
-def _fixed(places: list[float]) -> Any:
-    from matplotlib.ticker import FixedLocator
-
-    return FixedLocator(places)
+def _score_ticks(steps: Sequence[int]) -> list[float]:
+    """Where ticks can be in each decade that scores are drawn in."""
+    return [step * decade for decade in (0.01, 0.1, 1.0, 10.0, 100.0) for step in steps]

@@ -37,9 +37,11 @@ from gyrovae_tf.learn.preparing import Portion, changed, make, portions
 from gyrovae_tf.learn.rows import Rows, in_blocks, sha256_of, shard_of
 from gyrovae_tf.learn.stored import MARKER as MARKER
 from gyrovae_tf.learn.stored import read_record, shard_name, write_shards
-from gyrovae_tf.recording import Recording, check_alike, listed
+from gyrovae_tf.recording import Recording, check_alike, check_rate_hz, listed
+from gyrovae_tf.signal.frontend import check_lsb
 from gyrovae_tf.spec import CELLS, PIXEL, WINDOW_MAX, WINDOW_MIN, Spec, check_window
 from gyrovae_tf.streaming import sources_of
+from gyrovae_tf.temporary import releasing
 from gyrovae_tf.workers import check_jobs
 
 SCHEMA_VERSION = 2
@@ -303,6 +305,7 @@ def _sha256(array: NDArray[Any] | Rows) -> str:
     return array.sha256 if isinstance(array, Rows) else sha256_of(in_blocks(array, _BLOCK))
 
 
+@releasing()
 def preprocess(
     recordings: Sequence[Recording | str | PathLike[str]] = (),
     output: str | PathLike[str] | None = None,
@@ -340,6 +343,7 @@ def preprocess(
     `GyrovaeError` when there are too few windows of either, when nothing moves, and when the recordings do not fit
     int16 counts of `lsb`.
     """
+    resume, rate_hz = arguments.switch(resume, "resume is not usable"), check_rate_hz(rate_hz)
     recommended, told = _WINDOW, list[str]()
     if dataset is not None:
         if recordings:
@@ -434,13 +438,6 @@ def check_share(share: float) -> float:
     """A share to hold back in, the same as Python's number out; refuses one that leaves nothing of either."""
     problem = "the validation share is not usable"
     return arguments.number(share, problem, "above 0, below 1", lambda value: 0 < value < 1)
-
-
-def check_lsb(lsb: float | None) -> float | None:
-    """A size of a count in, the same as Python's number out; None, where it is to be found out, is fine."""
-    if lsb is None:
-        return None
-    return arguments.number(lsb, "the size of a count (lsb) is not usable", "above 0", lambda value: value > 0)
 
 
 def check_hop(hop: int) -> int:

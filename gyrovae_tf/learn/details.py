@@ -82,7 +82,7 @@ def _left_out(known: Trust, rate: float) -> str:
         return ""
     return side_by_side(
         (
-            charts.left_out(known.left_out_rates, rate, odd_share(rate), known.minutes),
+            charts.left_out(known.left_out_rates, rate, odd_share(rate), 60 * known.minutes),
             f"Normal motion in {len(known.left_out_rates)} stretches of time. A bar: which part of one would have been "
             "alarms had the threshold been set without it. The line is the rate asked for. Single bars above it "
             f"are chance; a red one (above {100 * odd_share(rate):.3g} %) is a stretch unlike the rest.",
@@ -166,7 +166,8 @@ def agreement(figures: Figures) -> str:
     """Figures in, the comparison of the float model with the int8 one out."""
     both = figures.agreement
     still = ~both.abnormal
-    rise = float(both.int8_error[still].mean() / both.float_error[still].mean() - 1)
+    ratio = float(both.int8_error[still].mean() / both.float_error[still].mean())
+    rise = round(100 * (ratio - 1), 1) + 0.0  # never -0.0
     normal = both.pixels[still].mean(axis=0)
     text = (
         f"On {len(both.float_error)} windows the int8 model's images were compared with the float model's. They differ "
@@ -177,7 +178,7 @@ def agreement(figures: Figures) -> str:
         text += f", by {other[0]:.2f} and {other[1]:.2f} on abnormal motion"
     text += (
         "; one step is 1/32 standard deviation. The reconstruction error of normal motion changes by "
-        f"{100 * rise:+.1f} %. In half of the windows the score changes by less than {figure(100 * both.change)} %; in "
+        f"{rise:+.1f} %. In half of the windows the score changes by less than {figure(100 * both.change)} %; in "
         f"{percent(both.same_side)} both models agree on whether it is an alarm."
     )
     rows = [

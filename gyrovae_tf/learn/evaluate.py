@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gyrovae_tf import runtime, tflite
+from gyrovae_tf.arguments import switch
 from gyrovae_tf.bundle import STOCK, Bundle
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn import baseline, npz
@@ -23,10 +24,10 @@ from gyrovae_tf.learn.learnt import learnt_by, overlaps
 from gyrovae_tf.learn.measured import Way, measure
 from gyrovae_tf.learn.promise import Promise, promise
 from gyrovae_tf.learn.stock_console import Console, console_of
-from gyrovae_tf.recording import Recording, odd_pulls
-from gyrovae_tf.scoring import LONG_BYTES, SHARD_ROWS
+from gyrovae_tf.recording import Recording, check_rate_hz, odd_pulls
+from gyrovae_tf.scoring import LONG_BYTES, SHARD_ROWS, check_shards
 from gyrovae_tf.shards import Job, detector_of, lent
-from gyrovae_tf.signal.score import vote
+from gyrovae_tf.signal.score import stride_of, vote
 from gyrovae_tf.stockbundle import StockBundle, is_stock, load_bundle
 from gyrovae_tf.stockdetector import StockDetector
 from gyrovae_tf.workers import check_jobs
@@ -47,8 +48,8 @@ class Group:
     anew behind a gap, which may be a day; a device that loses samples, and `monitor`, go on with it."""
     hours: float
     """Time that the windows cover."""
-    votable: bool
-    """Whether any stretch without a gap has as many windows as an event takes alarms."""
+    votable: int
+    """Stretches without a gap that have as many windows as an event takes alarms."""
     delay_s: float | None = None
     """For abnormal motion: seconds from the first sample of a stretch without a gap to the end of the window with which
     its first event begins, the mean over the stretches that have an event; None where none has one, and where no
@@ -85,7 +86,7 @@ class Evaluation:
     vote: tuple[int, int]
     """Alarms among windows that make an event."""
     hop: int
-    """Samples from one scored window to the next. Events and delays depend on it: the vote counts windows."""
+    """Samples from one scored window to the next. The vote counts windows that share no samples, whatever it is."""
     promise: Promise = field(default_factory=Promise)
     """What the calibration found out about the detector's false alarms, from the normal data it was made of."""
     kernels: str = runtime.HOST
@@ -116,8 +117,7 @@ class Evaluation:
         over `told` of its `stretches`.
 
         `threshold`, `trust` and `voting` are what the bundle holds of its calibration (`threshold.Tail`, `trust.Trust`,
-        `voting.Vote`), where it does. Their events are those of windows `hop_s` apart; the others of windows `hop`
-        samples apart. `compare` maps other kernels to their `Comparison`, where that was asked for.
+        `voting.Vote`), where it does. `compare` maps other kernels to their `Comparison`, where that was asked for.
         """
         known = self.promise.to_dict()
         console = {} if self.console is None else {"frontend": STOCK, "console": self.console.to_dict()}
@@ -191,6 +191,8 @@ def evaluate(
     """
     if not isinstance(run, Bundle | StockBundle | str | PathLike):
         raise GyrovaeError("there is nothing to evaluate", expected="a bundle, or a path", received=type(run).__name__)
+    compare, rate_hz = switch(compare, "compare is not usable"), check_rate_hz(rate_hz)
+    shard_rows, long_bytes = check_shards(shard_rows, long_bytes)
     stock = isinstance(run, StockBundle) or (not isinstance(run, Bundle) and is_stock(run))
     if (model is not None or compare) and stock:
         raise GyrovaeError("a detector for the stock firmware is evaluated as it is: without --model or --compare")
@@ -278,12 +280,12 @@ def _group(
     """Alarms, and events counted within stretches that no gap breaks."""
     calibration, window = bundle.calibration, bundle.spec.window
     alarms = scores >= 1.0
-    stretches = np.split(alarms, np.flatnonzero(np.diff(segments)) + 1)
-    events, samples, votable = 0, 0, False
+    stretches, stride = np.split(alarms, np.flatnonzero(np.diff(segments)) + 1), stride_of(window, hop)
+    events, samples, votable = 0, 0, 0
     first = []  # samples to the end of the window with which each stretch's first event begins
     for stretch in stretches:
-        votable |= len(stretch) >= calibration.vote_alarms
-        held = vote(stretch, calibration.vote_alarms, calibration.vote_windows)
+        votable += len(stretch) > (calibration.vote_alarms - 1) * stride
+        held = vote(stretch, calibration.vote_alarms, calibration.vote_windows, stride)
         events += int((np.diff(held.astype(np.int8), prepend=0) == 1).sum())
         samples += window + (len(stretch) - 1) * hop
         if held.any():

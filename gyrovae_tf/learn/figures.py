@@ -16,13 +16,14 @@ from gyrovae_tf.bundle import Bundle
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn import baseline
 from gyrovae_tf.learn.agreement import Agreement, agreement
-from gyrovae_tf.learn.dataset import Dataset, Progress
+from gyrovae_tf.learn.dataset import Dataset, Progress, check_hop
 from gyrovae_tf.learn.evaluate import Evaluation, Group, Recordings, auroc, evaluate, load_baseline
 from gyrovae_tf.learn.layout import to_test_on
 from gyrovae_tf.learn.motion import NORMAL, Motion, held_back, recorded, rivals, scored
 from gyrovae_tf.learn.promise import Promise, promise
 from gyrovae_tf.learn.run import Run
 from gyrovae_tf.learn.train import LOG
+from gyrovae_tf.recording import check_rate_hz
 from gyrovae_tf.signal.perturb import PERTURBATIONS
 from gyrovae_tf.signal.score import Reason, reasons
 from gyrovae_tf.spec import PIXEL
@@ -124,6 +125,7 @@ def gather(
     progress: Progress | None = None,
 ) -> Figures:
     """A quantised run and test recordings (see `report`) in, `Figures` out."""
+    hop, rate_hz = None if hop is None else check_hop(hop), check_rate_hz(rate_hz)
     run = run if isinstance(run, Run) else Run.load(run)
     detector = runtime.Detector(run)
     data = run.load_dataset()

@@ -18,20 +18,23 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from gyrovae_tf.arguments import instance, number, switch
+from gyrovae_tf.arguments import check_begin, instance, number, switches
 from gyrovae_tf.bundle import check_replaceable, read_json, replacing_folder, write_json
 from gyrovae_tf.errors import GyrovaeError, atomic_write
 from gyrovae_tf.fleettable import Wanted, check_apart, models_of, read_fleet_table
 from gyrovae_tf.learn import fleetmodel
 from gyrovae_tf.learn.asked import check_asked
 from gyrovae_tf.learn.dataset import MARKER as DATASET
-from gyrovae_tf.learn.dataset import Progress, check_hop, check_lsb
+from gyrovae_tf.learn.dataset import Progress, check_hop
 from gyrovae_tf.learn.fleetmodel import DATASETS, MODELS, Job, Outcome, Settings, Task
 from gyrovae_tf.learn.fleetrecord import REPORT, Model, Standing, read_model, standings
 from gyrovae_tf.learn.options import Options
+from gyrovae_tf.parts import hold
 from gyrovae_tf.scoring import stamp
+from gyrovae_tf.signal.frontend import check_lsb
 from gyrovae_tf.spec import check_window
 from gyrovae_tf.streaming import find_recordings
+from gyrovae_tf.temporary import releasing
 from gyrovae_tf.wording import one_line
 from gyrovae_tf.workers import check_jobs, results
 
@@ -96,6 +99,7 @@ class Fleet:
         }
 
 
+@releasing()
 def fleet(
     table: str | PathLike[str],
     output: str | PathLike[str],
@@ -134,6 +138,7 @@ def fleet(
     is told in `Fleet.failed`; the others go on. `GyrovaeError` for a table or settings that cannot be meant.
     """
     began = time.monotonic()
+    resume, overwrite = check_begin(resume=resume, overwrite=overwrite)
     settings = Settings(
         window,
         hop,
@@ -154,11 +159,16 @@ def fleet(
     wanted = models_of(known, by)
     root = Path(output)
     head = {"schema_version": SCHEMA_VERSION, "by": by, "settings": settings._asdict()}
+    if root.is_dir():
+        hold(root)
     _begin(root, head, resume=resume, overwrite=overwrite)
+    hold(root)
     tasks: list[Task] = []
     models: dict[str, Model] = {}
     for one in wanted:
         try:
+            check_replaceable(root / MODELS / one.folder, marker=_RUN)
+            check_replaceable(root / DATASETS / one.folder, marker=DATASET)
             task = _task(one, settings)
         except GyrovaeError as error:
             models[one.name] = _failed(one, error)
@@ -201,6 +211,7 @@ def _checked(settings: Settings) -> Settings:
     asked = check_asked(
         settings.mode, settings.false_alarm_rate, settings.false_alarms_per_day, settings.vote, settings.tilt
     )
+    reports, keep_datasets = switches(reports=settings.reports, keep_datasets=settings.keep_datasets)
     return settings._replace(
         window=None if window is None else check_window(window),
         hop=None if hop is None else check_hop(hop),
@@ -211,8 +222,8 @@ def _checked(settings: Settings) -> Settings:
         false_alarms_per_day=asked.false_alarms_per_day,
         vote=asked.vote,
         tilt=asked.tilt,
-        reports=switch(settings.reports, "reports is not usable"),
-        keep_datasets=switch(settings.keep_datasets, "keep_datasets is not usable"),
+        reports=reports,
+        keep_datasets=keep_datasets,
     )
 
 

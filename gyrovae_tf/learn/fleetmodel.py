@@ -220,7 +220,7 @@ def _scored(
     bundle: Any, wanted: Wanted, folder: Path, rate_hz: float | None
 ) -> tuple[list[Judged], dict[str, dict[str, str]]]:
     """What the detector makes of the recordings that were to be scored; and which could not be, by device, and why."""
-    from gyrovae_tf.scoring import score_recordings
+    from gyrovae_tf.scoring import NothingScoredError, score_recordings
 
     owners = {name: device for device, names in wanted.score.items() for name in names}
     if not owners:
@@ -228,7 +228,9 @@ def _scored(
     try:
         done = score_recordings(bundle, owners, folder / SCORES, rate_hz=rate_hz, devices=owners)
         devices, refused = done.devices, done.refused
-    except GyrovaeError as error:  # none of them could be
+    except NothingScoredError as error:
+        devices, refused = (), error.refused
+    except GyrovaeError as error:
         devices, refused = (), dict.fromkeys(owners, str(error))
     unscored: dict[str, dict[str, str]] = {}
     for name, why in refused.items():
@@ -243,10 +245,12 @@ def _held_back(bundle: Any, data: Any, owners: list[str], devices: set[str]) -> 
     from gyrovae_tf.runtime import Detector
     from gyrovae_tf.scoring import top_reasons_of
     from gyrovae_tf.shards import judged, top_reasons
+    from gyrovae_tf.signal.score import stride_of
 
     motion = held_back(data, Detector(bundle), {}, (None, ""))
     top = top_reasons(motion.deviation, bundle.spec)
-    part = judged(motion.score, motion.segments, top, bundle.calibration)
+    stride = stride_of(bundle.spec.window, motion.hop)
+    part = judged(motion.score, motion.segments, top, bundle.calibration, stride)
     mine = np.array(owners)[motion.origins[:, 0]]
     step_s = motion.hop / bundle.spec.rate_hz
     found = []

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gyrovae_tf.scoring import Scored
 
 _WORDS: dict[Status, str] = {"bad": "events", "look": "look", "good": "OK"}
-_WIDTH, _HEIGHT = 160, 36  # of a curve
+_WIDTH, _HEIGHT = 128, 36  # of a curve
 MOST = 2000
 """Devices that a page lists; the rest needs attention least."""
 HEAD = ("score over time", "alarms", "events", "in events", "median", "upper", "trend", "hours", "windows")
@@ -77,12 +77,12 @@ def _devices(scored: Scored) -> str:
     ]
     calibration = scored.bundle.calibration
     asked = promise(scored.bundle).asked(calibration.false_alarm_rate)
-    vote = f"{calibration.vote_alarms} of {calibration.vote_windows} windows in a row"
+    vote = f"{calibration.vote_alarms} of {calibration.vote_windows} windows in a row that share no samples"
     notes = [
         "Order: those with events by the share of windows in them; then those with many alarms or rising scores; then "
         "the others; within each by alarms and upper score.",
         f"Alarms: share of windows that score 1.0 or more; on normal motion {asked} was asked for. Event: {vote} began "
-        f"to be alarms, {scored.hop} samples from one window to the next. In events: share of windows where it held.",
+        f"to be alarms; windows begin every {scored.hop} samples. In events: share of windows where it held.",
         *NOTES,
     ]
     return data_table(["device", "", "mostly", *HEAD], rows, "wwww") + small_print([*left_out(scored.devices), *notes])

@@ -15,6 +15,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from gyrovae_tf.arguments import told
 from gyrovae_tf.bundle import read_json
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.recording import Recording, Source, listed
@@ -57,9 +58,17 @@ def to_test_on(
     normal: Sequence[Source], anomalies: Mapping[str, Sequence[Source]] | None, dataset: str | PathLike[str] | None
 ) -> ToTestOn:
     """Recordings (or paths) of normal motion and by kind of anomaly, or a dataset instead, in; what to test on out."""
+    anomalies = {} if anomalies is None else anomalies
+    if not (isinstance(anomalies, Mapping) and all(isinstance(kind, str) for kind in anomalies)):
+        raise GyrovaeError(
+            "the anomalies are not usable",
+            expected='the recordings of each kind, as in {"imbalance": ["a.csv"]}',
+            received=told(anomalies),
+        )
+    normal, anomalies = listed(normal), {kind: listed(recordings) for kind, recordings in anomalies.items()}
     if dataset is None:
         check_normal(normal)
-        return ToTestOn(normal, dict(anomalies or {}))
+        return ToTestOn(normal, anomalies)
     if normal or anomalies:
         raise GyrovaeError("give either a dataset or recordings, not both")
     files, kinds = normal_test_part(dataset), anomaly_part(dataset)

@@ -52,8 +52,13 @@ def side_by_side(*pairs: tuple[str, str]) -> str:
     return f'<div class="charts">{cells}</div>'
 
 
-def data_table(head: Sequence[str], rows: Sequence[Sequence[str]], columns: str) -> str:
-    """HTML cells as a table; `columns` has a w for each column of words, the others hold numbers."""
+def data_table(
+    head: Sequence[str], rows: Sequence[Sequence[str]], columns: str, below: Sequence[str] | None = None
+) -> str:
+    """HTML cells as a table; `columns` has a w for each column of words, the others hold numbers.
+
+    `below` are sentences that stand below each row, over the table's whole width; an empty one takes no room.
+    """
 
     def row(cells: Sequence[str], tag: str) -> str:
         kinds = columns.ljust(len(cells), "n")
@@ -63,7 +68,13 @@ def data_table(head: Sequence[str], rows: Sequence[Sequence[str]], columns: str)
         )
 
     header = f"<thead><tr>{row(head, 'th')}</tr></thead>\n" if any(head) else ""
-    body = "\n".join(f"<tr>{row(cells, 'td')}</tr>" for cells in rows)
+    body = "\n".join(
+        f'<tr class="above">{row(cells, "td")}</tr>\n'
+        f'<tr class="below"><td colspan="{len(cells)}"><div>{text}</div></td></tr>'
+        if text
+        else f"<tr>{row(cells, 'td')}</tr>"
+        for cells, text in zip(rows, below or [""] * len(rows), strict=True)
+    )
     return f'<div class="scroll" tabindex="0"><table>\n{header}<tbody>\n{body}\n</tbody>\n</table></div>\n'
 
 

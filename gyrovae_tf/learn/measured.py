@@ -28,6 +28,7 @@ from gyrovae_tf.scoring import LONG_BYTES, SHARD_ROWS, stamp
 from gyrovae_tf.shards import Job, Shard, detector_for, divide, identity, step_of, windows_of
 from gyrovae_tf.stockdetector import StockScores
 from gyrovae_tf.streaming import BATCH, Stream, sources_of
+from gyrovae_tf.temporary import releasing
 from gyrovae_tf.workers import check_jobs, cores, results
 
 _MANY_WINDOWS = 20_000
@@ -91,6 +92,7 @@ class Measured:
         return np.concatenate(found)
 
 
+@releasing()
 def measure(
     job: Job,
     kinds: Mapping[str, Sequence[Source]],

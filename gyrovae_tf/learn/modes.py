@@ -42,8 +42,9 @@ class Candidate:
     content: bytes | None
     """The .tflite; None of the float network."""
     auroc: float | None
-    """How well its score tells held-back windows from the same with a built-in change, the mean over
-    `perturb.PERTURBATIONS`; None where the dataset did not keep its windows."""
+    """How well a score that is fitted for this trial tells held-back windows (of their second half: the first one
+    scales the score) from the same with a built-in change, the mean over `perturb.PERTURBATIONS`; None where the
+    dataset did not keep its windows. The detector's own figures, on all of them, are those of `report`."""
     worst: str | None
     """The change that is told worst ..."""
     worst_auroc: float | None

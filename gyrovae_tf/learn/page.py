@@ -90,7 +90,7 @@ def _results(figures: Figures) -> str:
         notes.append(f"{names}: AUROC of simple detectors on the same windows.")
     if figures.evaluation is not None and not counted:
         windows = many(figures.bundle.calibration.vote_alarms, "window")
-        notes.append(f"Events could not be counted: no recording is long enough for {windows} in a row.")
+        notes.append(f"Events could not be counted: no recording is long enough for {windows} that share no samples.")
     if counted:
         notes += _about_events(figures)
     table = data_table(head, rows, "www" if counted else "ww")
@@ -111,13 +111,13 @@ def _event(group: Group | None) -> str:
 
 def _about_events(figures: Figures) -> list[str]:
     calibration, spec = figures.bundle.calibration, figures.bundle.spec
-    vote = f"{calibration.vote_alarms} of {calibration.vote_windows} windows in a row"
+    vote = f"{calibration.vote_alarms} of {calibration.vote_windows} windows in a row that share no samples"
     hop = figures.normal.hop
     return [
         f"Event: whether {vote} are alarms at any time, in how many recordings (a gap makes two of one), and the mean "
         "time from their beginning to that. It is the delay of an alarm where the fault is there from the start.",
-        f"Events an hour: how often {vote} began to be alarms. Events and delays depend on the hop: windows here begin "
-        f"{hop} samples ({hop / spec.rate_hz:.2g} s) apart.",
+        f"Events an hour: how often {vote} began to be alarms. Windows here begin {hop} samples "
+        f"({hop / spec.rate_hz:.2g} s) apart.",
     ]
 
 
@@ -157,7 +157,7 @@ def _stand_in_note(figures: Figures) -> str:
 def _scores(figures: Figures) -> str:
     normal = figures.normal
     borders = [i for i in range(1, len(normal.score)) if normal.segments[i] != normal.segments[i - 1]]
-    step = normal.hop / figures.bundle.spec.rate_hz / 60
+    step_s = normal.hop / figures.bundle.spec.rate_hz
     marked = " Grey lines: another recording or a gap." if 0 < len(borders) <= charts.MOST_BORDERS else ""
     by_kind = {kind: motion.score for kind, motion in figures.motions.items()}
     return side_by_side(
@@ -166,7 +166,7 @@ def _scores(figures: Figures) -> str:
             "How often each score occurs. The farther a kind lies to the right of the red line, the surer it is found.",
         ),
         (
-            charts.over_time(normal.score, borders, step),
+            charts.over_time(normal.score, borders, step_s),
             "Scores of normal motion over time. Red dots are false alarms: a cluster means that something changed "
             f"then, lone dots are chance.{marked}",
         ),
@@ -245,8 +245,7 @@ def _images(figures: Figures) -> str:
             f"Scalogram: power by frequency (up, {low:.3g} to {high:.3g} Hz) over time (right, {ms:.0f} ms), one image "
             "an axis; red is more than normal motion's mean, blue less, full colour 4 standard deviations.",
             "Field: which amplitude levels follow one another (Markov transition field), time against time.",
-            "Rebuilt: what the int8 model makes of it. It has learnt normal motion only, so what is missing in the "
-            "rebuilt image is what it does not know.",
+            f"Rebuilt: what the int8 model makes of it. {pictures.REBUILT}",
             "Deviation: what explanations are read from. Each axis (rows) and band (columns, low to high frequency) "
             "against what is normal in this regime.",
         ]

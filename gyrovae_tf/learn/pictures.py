@@ -11,6 +11,13 @@ from numpy.typing import NDArray
 
 from gyrovae_tf.spec import BANDS
 
+REBUILT = (
+    "The model rebuilds the broad pattern of normal motion only: noise, fine and random, is missing from what it "
+    "rebuilds of a normal window, too. Compare with a normal window: what is missing or added beyond that is what it "
+    "does not know."
+)
+"""What a rebuilt image tells."""
+
 
 def heat(values: NDArray[np.float64], limit: float) -> str:
     """Numbers [rows, columns], first row at the bottom, in; a PNG of a dot each as a data URI out.

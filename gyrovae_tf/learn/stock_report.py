@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from os import PathLike
 from typing import Any
@@ -11,7 +11,7 @@ import numpy as np
 
 from gyrovae_tf.bundle import STOCK
 from gyrovae_tf.learn import charts
-from gyrovae_tf.learn.dataset import Progress
+from gyrovae_tf.learn.dataset import Progress, check_hop
 from gyrovae_tf.learn.evaluate import Recordings, auroc
 from gyrovae_tf.learn.figures import log_of
 from gyrovae_tf.learn.health import Status
@@ -26,8 +26,19 @@ from gyrovae_tf.learn.stock_console import IMAGES, Console, console_of, stock_sc
 from gyrovae_tf.learn.stock_data import MARGIN, StockDataset, changed_windows, counts_of
 from gyrovae_tf.learn.stock_quantize import load_dataset
 from gyrovae_tf.learn.train import LOG
-from gyrovae_tf.learn.verdict import FOUND, MANY, PARTLY, UNTRIED, Verdict, percent
+from gyrovae_tf.learn.verdict import (
+    FOUND,
+    MANY,
+    PARTLY,
+    RECORD_FAULT,
+    RECORD_MORE,
+    TRY_OTHERS,
+    UNTRIED,
+    Verdict,
+    percent,
+)
 from gyrovae_tf.learn.windows import windows_like
+from gyrovae_tf.recording import check_rate_hz
 from gyrovae_tf.signal.perturb import PERTURBATIONS
 from gyrovae_tf.stockbundle import StockBundle
 from gyrovae_tf.stockdetector import StockDetector, StockScores
@@ -122,7 +133,7 @@ def _gather(
 ) -> _Seen:
     detector, data = StockDetector(run), load_dataset(run)
     normal, kinds, division = to_test_on(normal, anomalies, dataset)
-    hop = data.spec.window // 2 if hop is None else hop
+    hop, rate_hz = check_hop(data.spec.window // 2 if hop is None else hop), check_rate_hz(rate_hz)
 
     def cut(recordings: Recordings) -> Any:
         return windows_like(recordings, data.spec, hop=hop, rate_hz=rate_hz)[0]
@@ -174,14 +185,30 @@ def _judge(seen: _Seen) -> Verdict:
         "look": "The stock firmware with this model tells these motions apart, with more false alarms than asked for.",
         "bad": "The stock firmware with this model does not tell these motions apart well enough.",
     }[status]
-    steps = (
-        "gyrovae-tf emit-header RUN --flavour stock -o nn_model.h, in the place of the firmware's own, and build it.",
-        "gyrovae-tf monitor --port PORT --model RUN judges its console by these levels; first on the healthy machine.",
-        "For small or fast vibrations, orientation or other rates: our own firmware and the power front end.",
-    )
     if overlaps(seen.learnt):
         status, headline = "bad", UNTRIED
-    return Verdict(status, headline, tuple(points), steps)
+    return Verdict(status, headline, tuple(points), tuple(_steps(seen, status)))
+
+
+def _steps(seen: _Seen, status: Status) -> Iterator[str]:
+    """What to do next: a firmware is worth building only with a model that tells real faults from normal motion."""
+    learnt = overlaps(seen.learnt)
+    if status != "good" and not learnt:
+        yield RECORD_MORE
+    if learnt:
+        yield TRY_OTHERS
+    elif seen.made_up:
+        yield RECORD_FAULT
+    elif status == "good":
+        yield (
+            "gyrovae-tf emit-header RUN --flavour stock -o nn_model.h, in the place of the firmware's own, and build "
+            "it."
+        )
+        yield (
+            "gyrovae-tf monitor --port PORT --model RUN judges its console by these levels; first on the healthy "
+            "machine."
+        )
+    yield "For small or fast vibrations, orientation or other rates: our own firmware and the power front end."
 
 
 def _results(seen: _Seen) -> str:
@@ -224,19 +251,18 @@ def _console(seen: _Seen) -> str:
 
 def _int8(seen: _Seen) -> str:
     data = seen.data
-    room = f"{data.margin:.1f} times that fits; at least {MARGIN:g}"
     rows = [
         ["one step of the input", f"{data.spec.input_scale:g}"],
         ["it holds up to", f"{127 * data.spec.input_scale:g}"],
-        [
-            "largest pixel of normal windows",
-            f"{data.largest:.2f} ({room})",
-        ],
+        ["largest pixel of normal windows", f"{data.largest:.2f}"],
         ["largest of louder ones (computed)", f"{data.largest_changed:.2f}"],
     ]
     for kind, found in seen.console.motion.items():
         rows.append([f"windows with a pixel that wraps around: {escaped(kind)}", percent(found.wrapped)])
-    notes = ["The firmware truncates pixels and does not clamp them: what int8 cannot hold turns into something else."]
+    notes = [
+        f"{data.margin:.1f} times the largest pixel of normal windows fits; at least {MARGIN:g} times should.",
+        "The firmware truncates pixels and does not clamp them: what int8 cannot hold turns into something else.",
+    ]
     return data_table(["", ""], rows, "w") + small_print(notes)
 
 

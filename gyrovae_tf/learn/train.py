@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gyrovae_tf.arguments import instance
+from gyrovae_tf.arguments import check_begin, instance
 from gyrovae_tf.bundle import STOCK, check_replaceable, frontend_of, write_json
 from gyrovae_tf.errors import GyrovaeError, atomic_write, read_file
 from gyrovae_tf.learn import baseline, learnt, npz, stock_model
@@ -75,10 +75,10 @@ def train(
     order (the metric `threads` says on how many threads). TensorFlow's seed and its deterministic kernels stay set in
     this process afterwards.
 
-    `GyrovaeError` when `output` holds a run and neither `resume` nor `overwrite` is given, when the dataset has
-    changed, when the loss is no number, and when the latent space ends up carrying nothing (posterior collapse) though
-    there is something to tell; where there is not, as normal windows look alike but for noise, the metric `alike` says
-    so (see `check_latent`).
+    `GyrovaeError` when `output` holds a run and neither `resume` nor `overwrite` is given, when both are, when the
+    dataset has changed, when the loss is no number, and when the latent space ends up carrying nothing (posterior
+    collapse) though there is something to tell; where there is not, as normal windows look alike but for noise, the
+    metric `alike` says so (see `check_latent`).
 
     `distribute` "mirrored" shares each batch out among the GPUs (or else the processors that TensorFlow was told of) of
     this computer, "multiworker" among processes on several, each started with the same arguments and a TF_CONFIG that
@@ -86,6 +86,7 @@ def train(
     alone writes and keeps the state; of the others, the `Run` returned has no metrics. `GyrovaeError` on all workers
     when they were given another dataset or other options, or when one does not come or ends.
     """
+    resume, overwrite = check_begin(resume=resume, overwrite=overwrite)
     if options is not None:
         instance(options, "the options are not usable", Options)
     if architecture is not None:

@@ -68,7 +68,8 @@ def _devices(fleet: Fleet) -> str:
         "Motion: scored, recordings that the model never saw; held back, what was kept from its training because "
         "nothing else was to be scored. The threshold was set on that, too, so its figures flatter.",
         f"Alarms: share of windows that score 1.0 or more; {_asked(fleet)}. Event: "
-        f"{_vote(fleet)} windows in a row began to be alarms. In events: share of windows where it held.",
+        f"{_vote(fleet)} windows in a row that share no samples began to be alarms. In events: share of windows where "
+        "it held.",
         *NOTES,
     ]
     return data_table(head, rows, "wwwwww") + small_print([*left_out(fleet.devices), *notes])
@@ -88,14 +89,14 @@ def _linked(model: Model) -> str:
 
 def _models(fleet: Fleet) -> str:
     reports = any(model.report for model in fleet.models)
-    head = ["model", "", "to be doubted", *["report"] * reports, "devices", "recordings", "minutes", "windows"]
+    head = ["model", "", *["report"] * reports, "devices", "recordings", "minutes", "windows"]
     head += ["epochs", "error", "AUROC", "bytes"]
-    rows = []
+    rows, doubts = [], []
     for model in fleet.models[:MOST]:
         need: Need = "no model" if model.failed else "doubt" if model.doubts else "good"
-        doubts = model.failed or " ".join(model.doubts)
+        doubts.append(escaped(model.failed or " ".join(model.doubts)))
         name = f'<span id="model-{model.folder}">{escaped(model.name)}</span>'
-        rows.append([name, mark(STATUS[need], WORDS[need]), escaped(doubts)])
+        rows.append([name, mark(STATUS[need], WORDS[need])])
         if reports:
             rows[-1].append(f'<a href="models/{model.folder}/{REPORT}">report</a>' if model.report else "")
         rows[-1].append(f"{len(model.devices):,}")
@@ -105,15 +106,17 @@ def _models(fleet: Fleet) -> str:
         rows[-1] += [f"{model.recordings:,}", f"{model.minutes:,.1f}", f"{model.windows:,}", f"{model.epochs}"]
         rows[-1] += [f"{model.error:.3f}", three(model.auroc), f"{model.bytes:,}"]
     notes = [
-        "To be doubted: why the rate of false alarms cannot be promised for other days, and what is odd in the data.",
+        "Below a model to be doubted: why the rate of false alarms cannot be promised for other days, and what is odd "
+        "in the data.",
         "Minutes and windows: normal motion that it learnt from. Error: mean squared error on held-back windows. "
-        "AUROC: how well it tells held-back windows from the same with a built-in change; 1 always, 0.5 a coin.",
+        "AUROC: how well it tells held-back windows from the same with a built-in change, in a trial on half of them, "
+        "which is not what its report shows; 1 always, 0.5 a coin.",
         "A model's run is in models/, its dataset in datasets/, under the model's name where that is a plain one; "
         "fleet.json has the names of the folders.",
     ]
     if len(fleet.models) > MOST:
         notes.insert(0, f"{len(fleet.models) - MOST:,} models are not listed.")
-    return data_table(head, rows, "wwww" if reports else "www") + small_print(notes)
+    return data_table(head, rows, "www" if reports else "ww", doubts) + small_print(notes)
 
 
 def _asked(fleet: Fleet) -> str:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn.dataset import Dataset
 from gyrovae_tf.learn.threshold import METHODS, Method, effective_windows
+from gyrovae_tf.wording import figure, span
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]
@@ -122,10 +123,10 @@ def check(
     odd = [index for index, share in enumerate(left_out) if share > odd_share(rate)]
     if odd:
         worst = max(odd, key=lambda index: left_out[index])
-        start, stop = (minutes * float((blocks < labels[worst] + extra).mean()) for extra in (0, 1))
+        start, stop = (seconds * float((blocks < labels[worst] + extra).mean()) for extra in (0, 1))
         differ = "differs" if len(odd) == 1 else "differ"
         warnings.append(
-            f"{len(odd)} of {len(labels)} stretches {differ} from the rest; worst, minutes {start:.1f} to {stop:.1f}, "
+            f"{len(odd)} of {len(labels)} stretches {differ} from the rest; worst, {span(start, stop)}, "
             f"would be {100 * left_out[worst]:.0f} % alarms had they not been recorded. "
             "If that is normal, record more of it."
         )
@@ -135,9 +136,11 @@ def check(
         )
     if drift_p < _DRIFT_P and max(drift, 1 / drift) > _DRIFT_RATIO:
         what = "above" if drift > 1 else "below"
-        warnings.append(f"The data drift: later stretches score {abs(drift - 1):.0%} {what} earlier ones.")
+        warnings.append(f"The data drift: later stretches score {100 * abs(drift - 1):.0f} % {what} earlier ones.")
     elif ends_p < _DRIFT_P and ends > _DRIFT_RATIO:
-        warnings.append(f"The data drift: the first and the last stretches score {ends - 1:.0%} above the middle.")
+        warnings.append(
+            f"The data drift: the first and the last stretches score {100 * (ends - 1):.0f} % above the middle."
+        )
     note = ""
     if number == 1:
         note = "All data come from one recording: what differs from day to day, or from unit to unit, is not in them."
@@ -172,7 +175,7 @@ def foreseen(data: Dataset, rate: float = 0.01) -> tuple[str, ...]:
 
 def _too_few(minutes: float, effective: float, rate: float, about: str = "about") -> str:
     return (
-        f"{TOO_FEW}: {minutes:.2g} minutes hold {about} {effective:.0f} independent windows; "
+        f"{TOO_FEW}: {figure(minutes)} minutes hold {about} {effective:.0f} independent windows; "
         f"{100 * rate:.2g} % of them is {rate * effective:.1f}. About {_LEAST_EXPECTED / rate:.0f} are needed."
     )
 
@@ -182,7 +185,7 @@ def _too_uniform(minutes: float, recordings: int) -> str:
     if recordings > 1 or 60 * minutes >= _LONG_S - _UNFILLED_S:
         return ""
     return (
-        f"Too uniform: one recording of {minutes:.2g} minutes, less than {_LONG_S / 60:.0f}; "
+        f"Too uniform: one recording of {figure(minutes)} minutes, less than {_LONG_S / 60:.0f}; "
         "record longer, on several days."
     )
 

@@ -20,6 +20,15 @@ GUESSES = 0.7
 MANY, _TOO_MANY = 2.0, 5.0
 """Times the rate that was asked for: more false alarms than that are worth a look, or too many."""
 UNTRIED = "Not tried: some of these recordings were trained on"
+RECORD_MORE = (
+    "Record more normal motion, above all what these recordings hold and the training lacked (another speed, load, day "
+    "or mounting), then preprocess, train and quantise again."
+)
+TRY_OTHERS = (
+    "Evaluate on recordings that the training never saw, of another day if you can: "
+    "gyrovae-tf report RUN --normal other_day.csv --anomaly KIND=fault.csv"
+)
+RECORD_FAULT = "Record a real fault, however mild, and give it with --anomaly KIND=fault.csv."
 _BEATEN = 0.01  # AUROC that the baseline must be ahead by to be worth a word
 
 
@@ -38,6 +47,15 @@ class Verdict:
 def found(row: Row) -> Status:
     """Whether a kind of abnormal motion is found: half of its windows raise an alarm; a tenth; fewer."""
     return "good" if row.alarms >= FOUND else "look" if row.alarms >= PARTLY else "bad"
+
+
+def silent(row: Row) -> int:
+    """How many recordings of a kind never raise an event; 0 where that was not counted or none is long enough."""
+    return 0 if row.group is None else row.group.votable - row.group.told
+
+
+def _sure(row: Row) -> bool:
+    return found(row) == "good" and not silent(row)
 
 
 def judge(figures: Figures, health: Sequence[Check]) -> Verdict:
@@ -62,17 +80,14 @@ def judge(figures: Figures, health: Sequence[Check]) -> Verdict:
     if alarm_status != "good" and too_few(figures):
         steps.append("Try it on longer recordings of normal motion: so few windows do not tell of false alarms.")
     elif alarm_status != "good":
-        steps.append(
-            "Record more normal motion, above all what these recordings hold and the training lacked (another speed, "
-            "load, day or mounting), then preprocess, train and quantise again."
-        )
+        steps.append(RECORD_MORE)
     elif figures.promise.trust is not None and not figures.promise.trust.promised:
         steps.append(
             "Before you rely on the rate of false alarms, record more normal motion, above all on other days, and "
             "preprocess, train and quantise again with all of it."
         )
-    strict = [row for row in faults if found(row) != "good" and (row.auroc or 0) >= _SEPARATES]
-    hard = [row for row in faults if found(row) != "good" and (row.auroc or 0) < _SEPARATES]
+    strict = [row for row in faults if not _sure(row) and (row.auroc or 0) >= _SEPARATES]
+    hard = [row for row in faults if not _sure(row) and (row.auroc or 0) < _SEPARATES]
     if strict and not figures.stand_ins:
         steps.append(
             f"The score tells {_list(strict)} from normal, but the threshold is too strict for it: quantise again with "
@@ -84,12 +99,9 @@ def judge(figures: Figures, health: Sequence[Check]) -> Verdict:
             "a higher sampling rate, or a sensor nearer to the fault."
         )
     if figures.held_back or learnt:
-        steps.append(
-            "Evaluate on recordings that the training never saw, of another day if you can: "
-            "gyrovae-tf report RUN --normal other_day.csv --anomaly KIND=fault.csv"
-        )
+        steps.append(TRY_OTHERS)
     elif figures.stand_ins:
-        steps.append("Record a real fault, however mild, and give it with --anomaly KIND=fault.csv.")
+        steps.append(RECORD_FAULT)
     elif not strict and not hard and alarm_status == "good" and not learnt:
         steps.append("Build the firmware's header: gyrovae-tf emit-header RUN -o nn_model.h")
     return Verdict(*_headline(figures, faults, alarm_status), tuple(points), tuple(steps))
@@ -99,7 +111,7 @@ def _headline(figures: Figures, faults: Sequence[Row], alarms: Status) -> tuple[
     if figures.evaluation and overlaps(figures.evaluation.learnt):
         return "bad", UNTRIED
     missed = [row for row in faults if found(row) == "bad"]
-    whole = all(found(row) == "good" for row in faults)
+    whole = all(_sure(row) for row in faults)
     if figures.stand_ins or not faults:
         # Stand-ins are mild, and no fault of this machine: what they can show is that a detector knows nothing.
         if alarms == "bad":
@@ -190,10 +202,20 @@ def _kinds(faults: Sequence[Row], *, made_up: bool) -> tuple[Status, str]:
         text += f" Found in part: {_list(groups['look'])}."
     if groups["bad"]:
         text += f" Missed: {_list(groups['bad'])}."
+    quiet = [row for row in faults if silent(row) and found(row) != "bad"]
+    if quiet:
+        text += f" {'; '.join(map(_without_event, quiet))}."
     if made_up:
         text += " No recordings of faults were given; these are computed stand-ins, not real faults."
     missed = len(groups["bad"])
-    return ("good" if len(whole) == len(faults) else "bad" if missed == len(faults) else "look"), text
+    sure = all(_sure(row) for row in faults)
+    return ("good" if sure else "bad" if missed == len(faults) else "look"), text
+
+
+def _without_event(row: Row) -> str:
+    """In how many recordings of a kind, though its windows raise alarms, there are never enough for an event."""
+    votable = 1 if row.group is None else row.group.votable
+    return f"{row.kind}: no event" + (f" in {silent(row)} of {votable} recordings" if votable > 1 else "")
 
 
 def _against_baseline(faults: Sequence[Row]) -> list[tuple[Status, str]]:

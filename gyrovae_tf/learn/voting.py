@@ -296,7 +296,7 @@ def _vote(
     warnings = []
     if asked is not None and asked > found.rate()[0]:
         warnings.append(
-            f"{figure(asked)} false alarms a day were asked for, and {figure(events)} are to be expected: no threshold "
+            f"{figure(asked)} false events a day were asked for, and {figure(events)} are to be expected: no threshold "
             f"is set so low that more than {100 * TAIL_SHARE:.0f} % of normal windows exceed it."
         )
     expected = (events if asked is None else asked) * days
@@ -304,9 +304,9 @@ def _vote(
         warnings.append(f"No stretch without a gap has the {many(vote[0], 'window')} that an event takes.")
     elif expected < 1:
         covered = f"{figure(24 * days)} hours" if 24 * days >= 1 else f"{figure(1440 * days)} minutes"
-        alarms = f"{figure(events)} false alarm{'' if figure(events) == '1' else 's'}"
+        count = f"{figure(events)} false event{'' if figure(events) == '1' else 's'}"
         warnings.append(
-            f"{alarms} a day is an extrapolation: the scores cover {covered}, in which "
+            f"{count} a day is an extrapolation: the scores cover {covered}, in which "
             f"{figure(expected)} would be expected. The true figure may be up to {figure(high)} a day; record longer."
         )
     return Vote(

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gyrovae_tf.arguments import array, instance, number
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.signal.mtf import ONE, field
 from gyrovae_tf.signal.scalogram import centered, log_power
@@ -39,8 +40,10 @@ def images(windows: NDArray[np.integer[Any]], spec: Spec) -> NDArray[np.int8]:
     """int16 windows [k, N, 3] in, int8 images [k, 2, 32, 32, 3] out: scalogram [band, cell, axis], field [i, j, axis].
 
     A pixel is 32 times the deviation from normal motion's mean in standard deviations, clipped to +-4 of them.
+    `GyrovaeError` for windows of another form, and for what is no spec: that of a dataset is its `spec`.
     """
-    check_windows(windows, spec.window)
+    spec = instance(spec, "the spec of the front end is not usable", Spec)
+    windows = check_windows(windows, spec.window)
     out = np.empty((len(windows), 2, BANDS, CELLS, 3), np.int8)
     edges = np.array(spec.field_edges)
     most = min(len(windows), _CHUNK)
@@ -68,7 +71,7 @@ def fit(windows: NDArray[np.integer[Any]], *, rate_hz: float, lsb: float, units:
     octiles of the counts about their window's mean; the field's mean and spread are one pair an axis.
     """
     length = windows.shape[1] if windows.ndim > 1 else 0
-    check_windows(windows, length)
+    windows = check_windows(windows, length)
     check_window(length)
     if not len(windows):
         raise GyrovaeError("no windows to fit the front end to", expected="at least one")
@@ -117,14 +120,24 @@ def lsb_of(samples: list[NDArray[np.floating[Any]]]) -> float:
     return choose_lsb(float(np.max(largest)) if largest else math.nan)
 
 
-def check_windows(windows: NDArray[np.integer[Any]], length: int) -> None:
-    """Refuse anything but int16 [k, length, 3]."""
+def check_lsb(lsb: float | None) -> float | None:
+    """A size of a count in, the same as Python's number out; None, where there is none to give, is fine."""
+    if lsb is None:
+        return None
+    return number(lsb, "the size of a count (lsb) is not usable", "above 0", lambda value: value > 0)
+
+
+def check_windows(windows: NDArray[np.integer[Any]], length: int) -> NDArray[np.integer[Any]]:
+    """Windows in, the same out, as an array where they are in lists; refuses anything but int16 [k, length, 3]."""
+    if not hasattr(windows, "dtype"):  # what stands in for an array is read piece by piece
+        windows = array(windows)
     if windows.dtype != np.int16 or windows.ndim != 3 or windows.shape[1:] != (length, 3):
         raise GyrovaeError(
             "the windows are not of the front end's form",
             expected=f"int16 [k, {length}, 3]",
             received=f"{windows.dtype} {list(windows.shape)}",
         )
+    return windows
 
 
 def _as_log_power(table: Any, count: int) -> NDArray[np.int32]:

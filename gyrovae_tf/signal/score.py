@@ -214,15 +214,26 @@ def reasons(deviation: Floats, spec: Spec, count: int = 3) -> list[Reason]:
     return sorted(found, key=lambda reason: -reason.share)[:count]
 
 
-def vote(alarms: NDArray[np.bool_], alarms_needed: int, windows: int) -> NDArray[np.bool_]:
+def stride_of(window: int, hop: int) -> int:
+    """A window's samples, and those from one window to the next, in; every how manieth window shares none, out."""
+    return max(-(-window // hop), 1)
+
+
+def vote(alarms: NDArray[np.bool_], alarms_needed: int, windows: int, stride: int = 1) -> NDArray[np.bool_]:
     """Alarms of consecutive windows [k] in, whether `alarms_needed` of the latest `windows` were alarms out, bool [k].
 
-    False for the first `windows` - 1 windows only where too few alarms have come so far.
+    False for the first `windows` - 1 windows only where too few alarms have come so far. Where only every `stride`-th
+    window shares no samples with the one before (`stride_of`), those are counted that do not: window i is one of
+    sequence i % stride, each sequence votes by itself, and the vote holds while one of them does. So a knock that many
+    windows see is one alarm, and how often it is looked at changes no promise.
     """
-    if not len(alarms):
-        return np.zeros(0, bool)
-    counts: NDArray[Any] = np.convolve(alarms.astype(np.int64), np.ones(windows, np.int64))[: len(alarms)]
-    return counts >= alarms_needed
+    counts = np.zeros(len(alarms), np.int64)
+    for back in range(0, min(windows * stride, len(alarms)), stride):
+        counts[back:] += alarms[: len(alarms) - back]
+    held = counts >= alarms_needed
+    for back in range(1, min(stride, len(alarms))):
+        held[back:] |= (counts >= alarms_needed)[: len(alarms) - back]
+    return held
 
 
 def _flat(values: NDArray[Any]) -> Floats:

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gyrovae_tf.arguments import array, instance
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.stockspec import DEFAULTS, LARGEST, RATE_HZ, SCALES, SIZE, UNDEFINED_ROWS, UNITS, WINDOW, StockConstants
 
@@ -36,12 +37,14 @@ def stock_images(windows: NDArray[Any], constants: StockConstants = DEFAULTS) ->
     Scalograms are [scale, time, axis], in standard deviations times the wavelet's gain; fields [i, j, axis], the
     probability that the level of segment i is followed by that of segment j. They equal what the firmware's C++ makes
     to about 1e-5; fields are equal but where a segment lies within rounding of a level's edge. The last axis varies
-    fastest, as in the model's input. `GyrovaeError` when the windows are of another form or not finite.
+    fastest, as in the model's input. `GyrovaeError` when the windows are of another form or not finite, and for
+    constants that are no `StockConstants`.
 
     Definitions: wavelet transform by differences of a convolution with the integrated wavelet, as PyWavelets' `cwt`;
     filter by windowing (Oppenheim and Schafer, 7.5); field by Wang and Oates, Imaging Time-Series (2015).
     """
     windows = check_windows(windows)
+    constants = instance(constants, "the stock constants are not usable", StockConstants)
     scalogram, field = (np.empty((len(windows), SIZE, SIZE, 3), np.float32) for _ in range(2))
     for start in range(0, len(windows), _CHUNK):
         rows = slice(start, start + _CHUNK)
@@ -82,7 +85,7 @@ def figures(errors: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def check_windows(windows: NDArray[Any]) -> Floats:
     """Windows in, the same as float32 out; refuses anything but finite numbers [k, 256, 3] that a sensor can say."""
-    windows = np.asarray(windows)
+    windows = array(windows)
     if windows.ndim != 3 or windows.shape[1:] != (WINDOW, 3) or windows.dtype.kind != "f":
         raise GyrovaeError(
             "the windows are not of the stock front end's form",

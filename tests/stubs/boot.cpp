@@ -37,7 +37,7 @@ std::map<std::string, std::string> arguments;
 std::vector<int> play;  // windows, over and over
 bool going = false;
 uint32_t given = 0;
-size_t listened = 0, early = 0;
+size_t listened = 0, early = 0, later = 0;
 
 std::string file(const char *name) {
   std::ifstream stream(name, std::ios::binary);
@@ -57,6 +57,13 @@ void end(int code) {
 const std::string &commands() {
   static const std::string said = file("commands.txt");
   return said;
+}
+
+// A command that the host says behind so many windows.
+std::string later_command() {
+  const uint32_t after =
+      static_cast<uint32_t>(std::atoi(arguments["later_after"].c_str()) * std::atoi(arguments["window"].c_str()));
+  return arguments["later"].empty() || given < after ? "" : arguments["later"] + "\n";
 }
 
 void step(const std::string &text) {
@@ -133,6 +140,8 @@ size_t read(char *bytes, size_t most) {
   const std::string said = arguments["early"].empty() ? "" : arguments["early"] + "\n";
   while (!going && count < most && early < said.size()) bytes[count++] = said[early++];
   while (going && count < most && listened < commands().size()) bytes[count++] = commands()[listened++];
+  const std::string then = later_command();
+  while (going && count < most && later < then.size()) bytes[count++] = then[later++];
   return count;
 }
 
@@ -162,14 +171,16 @@ void go() {
 }
 
 bool next(wire::Sample &sample, uint32_t) {
-  if (listened < commands().size()) return false;  // first the host, then the windows, all of them whole
+  // First the host, then the windows, all of them whole.
+  if (listened < commands().size() || later < later_command().size()) return false;
   const int window = std::atoi(arguments["window"].c_str());
   if (given == static_cast<uint32_t>(std::atoi(arguments["windows"].c_str()) * window)) end(0);
   const int place = static_cast<int>(given) % (window * static_cast<int>(play.size()));
   const int from = play[static_cast<size_t>(place / window)] * window + place % window;
-  // From this window on the numbers are others: some samples are missing in front of it.
+  // From this window on the numbers are others: some samples are missing in front of it (7, or `missing`).
   const bool after = arguments.count("gap") && static_cast<int>(given) / window >= std::atoi(arguments["gap"].c_str());
-  const uint32_t number = given + (after ? 7 : 0);
+  const int missing = arguments.count("missing") ? std::atoi(arguments["missing"].c_str()) : 7;
+  const uint32_t number = given + static_cast<uint32_t>(after ? missing : 0);
   sample = {number, 5000 * number, {}};
   std::memcpy(sample.counts, script().data() + sizeof(Head) + sizeof sample.counts * static_cast<size_t>(from),
               sizeof sample.counts);
@@ -208,7 +219,10 @@ int64_t esp_timer_get_time() {
   return now += 10;
 }
 esp_reset_reason_t esp_reset_reason() {
-  return arguments["reset"] == "panic" ? ESP_RST_PANIC : ESP_RST_POWERON;
+  const std::map<std::string, esp_reset_reason_t> reasons = {
+      {"panic", ESP_RST_PANIC}, {"int_wdt", ESP_RST_INT_WDT}, {"task_wdt", ESP_RST_TASK_WDT}, {"wdt", ESP_RST_WDT}};
+  const auto found = reasons.find(arguments["reset"]);
+  return found == reasons.end() ? ESP_RST_POWERON : found->second;
 }
 
 const esp_partition_t *esp_partition_find_first(esp_partition_type_t type, esp_partition_subtype_t subtype,

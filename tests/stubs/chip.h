@@ -26,6 +26,7 @@ double number(const char *key, double otherwise) {
 struct Taken {
   int32_t index;
   double time_us;
+  bool settled;  // not within `settle_ms` of the chip's being set up
 };
 
 // Time passes by waiting and by transfers: nine bits a byte at 400 kHz.
@@ -34,6 +35,7 @@ int transfers = 0;
 uint8_t registers[256], others[256];
 int32_t index_ = 0;      // of the next sample
 double next_us = 0.0;    // when it is there
+double set_us = 0.0;     // when the rate was written
 std::deque<Taken> fifo;  // or the only sample that a chip without it has
 bool fresh = false, overrun = false;
 int words_read = 0;  // of the sample at the FIFO's front
@@ -70,7 +72,7 @@ void pass(double us) {
   while (next_us <= clock_us) {
     if (storing()) {
       if (fifo.size() == depth()) fifo.pop_front(), overrun = true;
-      fifo.push_back({index_, next_us});
+      fifo.push_back({index_, next_us, next_us - set_us >= 1000.0 * number("settle_ms", 0)});
       fresh = true;
     }
     index_++;
@@ -78,13 +80,15 @@ void pass(double us) {
   }
 }
 
-int counts(int32_t index, int axis) {
+// One that has not settled is not still on axis z.
+int counts(const Taken &taken, int axis) {
   const int most = chip == "QMA7981" ? 8192 : 32768;
-  return axis == 0 ? index % most : axis == 1 ? -(index % most) - 1 : 1000;
+  const int index = taken.index % most;
+  return axis == 0 ? index : axis == 1 ? -index - 1 : taken.settled ? 1000 : 5000;
 }
 
 uint8_t fifo_byte(int place) {  // of a sample: axes' bytes, low first
-  const int value = fifo.empty() ? 0 : counts(fifo.front().index, place / 2);
+  const int value = fifo.empty() ? 0 : counts(fifo.front(), place / 2);
   return static_cast<uint8_t>(value >> (place % 2 * 8));
 }
 
@@ -104,7 +108,23 @@ void fill_status() {
 
 const char *failed(size_t bytes) {
   pass(22.5 * static_cast<double>(bytes + 2));
+  if (clock_us > 1e6 * number("overrun_after", 1e9)) {
+    arguments.erase("overrun_after");
+    pass(1000.0 * number("overrun_ms", 0));
+    overrun = true;
+  }
   return ++transfers == static_cast<int>(number("fail", 0)) ? "I2C: test" : nullptr;
+}
+
+// Whether this read of a register is one of those that fail, from the fourth second on and every so many: the chip does
+// not acknowledge its address, and nothing is read.
+bool refused(uint8_t first) {
+  static double next = 4e6;
+  if (!arguments.count("refuse_at") || first != static_cast<uint8_t>(number("refuse_at", 0)) || clock_us < next) {
+    return false;
+  }
+  next += 1e6 * number("refuse_every", 1e9);
+  return true;
 }
 
 bool here(uint8_t address) {
@@ -128,9 +148,10 @@ const char *read(uint8_t address, uint8_t first, uint8_t *bytes, size_t count) {
     return nullptr;
   }
   if (!here(address)) return "I2C: nobody";
+  if (refused(first)) return "I2C: refused";
   if (chip == "QMA7981" && first == 1 && count == 6) {
     for (int i = 0; i < 6; i++) {
-      const int value = fifo.empty() ? 0 : counts(fifo.front().index, i / 2) * 4;  // 14 bits on the left
+      const int value = fifo.empty() ? 0 : counts(fifo.front(), i / 2) * 4;  // 14 bits on the left
       bytes[i] = static_cast<uint8_t>(value >> (i % 2 * 8));
       if (i % 2 == 0) bytes[i] = static_cast<uint8_t>((bytes[i] & ~3) | (fresh ? 1 : 0));
     }
@@ -175,6 +196,7 @@ const char *write(uint8_t address, uint8_t place, uint8_t value) {
     return nullptr;
   }
   if (place == 0x0a && (value & 7) == 0 && chip != "QMA7981") fifo.clear(), overrun = false, words_read = 0;
+  if (place == (chip == "QMA7981" ? 0x11 : 0x10)) set_us = clock_us;
   registers[place] = value;
   return nullptr;
 }

@@ -42,6 +42,7 @@ void rest() {
     std::printf("notice %c %d %s\n", static_cast<char>(notice.level), notice.number, notice.text);
   }
   if (clock_us < 1e6 * number("seconds", 0)) return;
+  std::printf("transfers %d\n", transfers);
   std::fflush(stdout);
   std::_Exit(0);
 }
@@ -110,15 +111,16 @@ void vTaskDelay(const TickType_t ticks) {
   pass(1000.0 * ticks);
   rest();
 }
-// The data-ready line, if it is connected.
+// The data-ready line, while it is connected: not between two times, if they are given.
 uint32_t ulTaskGenericNotifyTake(UBaseType_t, BaseType_t, TickType_t ticks) {
+  const bool line = clock_us < 1e6 * number("edges_until", 1e9) || clock_us > 1e6 * number("edges_from", 1e9);
   const double end = clock_us + 1000.0 * ticks;
-  if (number("edges", 1) && !fresh && next_us < end) {
+  if (line && !fresh && next_us < end) {
     pass(next_us - clock_us + 1.0);
-  } else if (!number("edges", 1) || !fresh) {
+  } else if (!line || !fresh) {
     pass(end - clock_us);
   }
-  const bool edge = number("edges", 1) && fresh;
+  const bool edge = line && fresh;
   rest();
   return edge;
 }

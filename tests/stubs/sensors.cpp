@@ -43,7 +43,7 @@ int main(int count, char **words) {
     if (batch.lost) std::printf("lost\n");
     gap = gap || batch.lost;
     if (batch.count) {
-      if (const uint32_t missing = clock.batch(now_us(), batch.count, gap, batch.more)) {
+      if (const uint32_t missing = clock.batch(batch.at_us, batch.count, batch.left, gap)) {
         std::printf("missing %u\n", missing);
       }
       gap = false;
@@ -59,7 +59,7 @@ int main(int count, char **words) {
                   batch.counts[i][1], batch.counts[i][2], (clock.t_us(i) - truth) / period);
     }
     if (clock_us > pause) pause = 1e18, wait_ms(static_cast<uint32_t>(number("pause_ms", 0)));
-    if (!batch.more) wait_ms(device.driver->has_fifo ? 10 : 1);
+    if (!batch.left) wait_ms(device.driver->has_fifo ? 10 : 1);
   }
   for (const int place : {0x08, 0x09, 0x0a, 0x0f, 0x10, 0x11, 0x12, 0x17, 0x18, 0x1a}) {
     std::printf("register %d %d\n", place, registers[place]);

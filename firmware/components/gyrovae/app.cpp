@@ -1,6 +1,6 @@
 #include "gyrovae/app.h"
 
-#include "gyrovae/tolerances.h"
+#include "gyrovae/limits.h"
 
 namespace gyrovae::app {
 
@@ -35,7 +35,7 @@ void Core::install(const Detector &detector, const Model &model, wire::Source so
   source_ = source;
   hop_ = hop > 0 ? hop : detector.tables->window;
   site_ = site::usable(site) ? site : site::Site{};
-  vote_ = score::Vote(detector.tables->vote_alarms, detector.tables->vote_windows);
+  vote_ = score::Vote(detector.tables->vote_alarms, detector.tables->vote_windows, stride());
 }
 
 bool Core::misfit() {
@@ -52,6 +52,10 @@ bool Core::misfit() {
   } else if (!near(sensor_.lsb, tables.lsb, kLsbTolerance)) {
     line.text("the detector was made for another range or type of sensor: a count of ").decimal(tables.lsb, 9);
     line.text(", and it gives one of ").decimal(sensor_.lsb, 9);
+  } else if (stride() > kMostPhases) {
+    const int32_t least = (tables.window + kMostPhases - 1) / kMostPhases;
+    line.text("windows share too many samples for the vote: set GYROVAE_HOP to ").integer(least);
+    line.text(" at least, or to 0 for a whole window; it is ").integer(hop_);
   } else {
     return false;
   }
@@ -91,6 +95,15 @@ static void judge(const Detector &detector, const Model &model, const Core::Work
   score::score(*place.profile, place.expected, *detector.tables, *place.score);
 }
 
+int32_t Core::stride() const { return score::stride_of(detector_->tables->window, hop_); }
+
+uint32_t Core::pause() const {
+  const int32_t window = detector_->tables->window;
+  const double windows = kPauseWindows * static_cast<double>(hop_ > window ? hop_ : window);
+  const double seconds = kPauseSeconds * sensor_.rate_hz;
+  return static_cast<uint32_t>(seconds > windows ? seconds : windows);
+}
+
 void Core::detect(const wire::Sample &last, const Workplace &place, uint32_t frontend_us) {
   const uint32_t start = now_us();
   if (const char *problem = model_.run()) {
@@ -103,13 +116,16 @@ void Core::detect(const wire::Sample &last, const Workplace &place, uint32_t fro
   const int count = score::reasons(place.score->deviation, *detector_->tables, reasons, wire::kMostReasons);
   const float score = place.score->score;
   const bool alarm = !(score < site_.threshold);
+  if (last.number - judged_ > pause()) vote_.reset();
+  judged_ = last.number;
   const bool event = vote_.add(alarm);
   wire::Line line;
   wire::verdict(line, {windows_, last.number, last.t_us, score, site_.threshold, alarm, event, reasons, count,
                        frontend_us, ran - start, now_us() - ran});
-  windows_++;
   send(line);
-  if (fit_windows_) fit(score);
+  // Windows that share samples are one observation, to a threshold as to the vote.
+  if (fit_windows_ && windows_ % static_cast<uint32_t>(stride()) == 0) fit(score);
+  windows_++;
 }
 
 const char *Core::prove(const Detector &detector, const Model &model, int32_t index, const Workplace &place) {
@@ -159,18 +175,20 @@ void Core::receive(char byte) {
 }
 
 uint32_t Core::windows_in(uint32_t minutes) const {
-  return static_cast<uint32_t>(60.0 * minutes * sensor_.rate_hz / hop_);
+  return static_cast<uint32_t>(60.0 * minutes * sensor_.rate_hz / (hop_ * static_cast<double>(stride())));
 }
 
 void Core::calibrate(uint32_t minutes) {
-  begin(wire::Mode::kDetect);
-  if (mode_ != wire::Mode::kDetect) return;
+  // What is refused changes nothing, not even a calibration that is running.
+  if (misfit()) return answer();
   if (windows_in(minutes) < site::kLeastWindows) {
     while (windows_in(minutes) < site::kLeastWindows) minutes++;
     wire::Line line;
     wire::status(line, wire::Level::kError).text("too few windows: at least ").number(site::kLeastWindows);
-    return send(line.text(" are needed, calibrate for minutes: ").number(minutes).end());
+    send(line.text(" are needed, calibrate for minutes: ").number(minutes).end());
+    return answer();
   }
+  begin(wire::Mode::kDetect);
   fit_windows_ = windows_in(minutes);
   fit_.start();
   say(wire::Level::kInformation, "calibration on site: keep the machine running as it normally does; windows",
@@ -194,6 +212,7 @@ void Core::obey(const wire::Command &command) {
     case wire::Word::kForget:
       site_ = {};
       fit_windows_ = 0;
+      vote_.reset();  // its alarms are of another threshold
       if (detector_ && !board_.keep(detector_->id, site_)) {
         say(wire::Level::kError, "the threshold of this site is still kept");
       }

@@ -151,10 +151,14 @@ int reasons(const float *deviation, const Tables &tables, Reason *found, int cou
 }
 
 bool Vote::add(bool alarm) {
-  const bool leaves = (history_ >> (windows_ - 1)) & 1;
-  history_ = history_ << 1 | (alarm ? 1 : 0);
-  count_ += (alarm ? 1 : 0) - (leaves ? 1 : 0);
-  return count_ >= needed_;
+  uint64_t &history = history_[phase_];
+  int32_t &count = count_[phase_];
+  const bool leaves = (history >> (windows_ - 1)) & 1, held = count >= needed_;
+  history = history << 1 | (alarm ? 1 : 0);
+  count += (alarm ? 1 : 0) - (leaves ? 1 : 0);
+  holding_ += (count >= needed_ ? 1 : 0) - (held ? 1 : 0);
+  phase_ = phase_ + 1 == stride_ ? 0 : phase_ + 1;
+  return holding_ > 0;
 }
 
 }  // namespace gyrovae::score

@@ -71,8 +71,12 @@ class Core {
   uint32_t now_us() const { return board_.now_us(); }
 
  private:
-  // Whether there is no detector, or one that does not fit the sensor; says so.
+  // Whether there is no detector, or one that does not fit the sensor or the hop; says so.
   bool misfit();
+  // Every how manieth window shares no samples with the one before.
+  int32_t stride() const;
+  // More samples than that from one verdict to the next, and the vote begins anew.
+  uint32_t pause() const;
   void obey(const wire::Command &command);
   uint32_t windows_in(uint32_t minutes) const;
   void calibrate(uint32_t minutes);
@@ -94,6 +98,7 @@ class Core {
   wire::Commands commands_;
   wire::Mode mode_ = wire::Mode::kStream;
   uint32_t boot_ = 0, next_ = 0, windows_ = 0, begun_ = 0;
+  uint32_t judged_ = 0;  // number of the last sample that a verdict was on
   bool restart_ = true;
 };
 

@@ -52,18 +52,29 @@ void score(const profile::Profile &seen, const float *expected, const Tables &ta
 // more (where none is, the largest deviation alone); contributions are squares; shares are those of all bands.
 int reasons(const float *deviation, const Tables &tables, Reason *found, int count);
 
+// From which window on, counted from one of `window` samples, windows `hop` apart share no sample with it.
+constexpr int32_t stride_of(int32_t window, int32_t hop) {
+  return hop < window ? (window + hop - 1) / hop : 1;
+}
+
 // Alarms of consecutive windows in, one by one, whether `alarms` of the latest `windows` were alarms out.
+//
+// Only windows that share no sample are votes of their own, or one knock would be an event. So of windows that do share
+// some each `stride`th is of one phase, each phase votes alone, and it is enough that one of them holds.
 class Vote {
  public:
-  Vote(int32_t alarms, int32_t windows) : needed_(alarms), windows_(windows) {}
+  Vote(int32_t alarms, int32_t windows, int32_t stride = 1) : needed_(alarms), windows_(windows), stride_(stride) {}
   bool add(bool alarm);
-  void reset() { history_ = 0, count_ = 0; }
+  void reset() { *this = Vote(needed_, windows_, stride_); }
 
  private:
-  uint64_t history_ = 0;  // the latest is bit 0
-  int32_t count_ = 0;
+  uint64_t history_[kMostPhases] = {};  // of each phase; its latest is bit 0
+  int32_t count_[kMostPhases] = {};     // alarms among its latest windows
+  int32_t phase_ = 0;                   // of the next window
+  int32_t holding_ = 0;                 // phases with enough alarms
   int32_t needed_;
   int32_t windows_;  // at most kMostVotes
+  int32_t stride_;   // at most kMostPhases
 };
 
 }  // namespace gyrovae::score

@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "gyrovae/limits.h"
+
 namespace gyrovae {
 
 // What the code itself is made for. The generated header states the same, and GYROVAE_TABLES compares.
@@ -32,7 +34,6 @@ constexpr int kWindowMin = 64;
 constexpr int kWindowMax = 1024;
 constexpr int kDigestBytes = 32;
 constexpr int kMostRegimes = 64;
-constexpr int kMostVotes = 64;
 constexpr int kGroup = 4;  // neighbouring bands that the coarse profile takes together
 constexpr int kGroups = kBands / kGroup;
 

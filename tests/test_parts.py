@@ -1,0 +1,108 @@
+"""Two at work in one folder: the second is refused, and what was killed is in nobody's way."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gyrovae_tf import temporary
+from gyrovae_tf.errors import GyrovaeError
+from gyrovae_tf.parts import PLAN, Parts, hold
+from gyrovae_tf.temporary import releasing
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="nothing is locked there")
+OTHER = """
+import sys
+from pathlib import Path
+from gyrovae_tf.parts import Parts
+Parts(Path(sys.argv[1]), {"of": "another"}, resume=False, again="")
+print("begun", flush=True)
+sys.stdin.read()
+"""
+WORDS = r"another gyrovae-tf is at work in .*x\.parts\nWait until it has ended"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "x.parts"
+
+
+@pytest.fixture
+def other(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[subprocess.Popen[str]]:
+    """Another process, at work in that folder."""
+    monkeypatch.setattr(temporary, "_PATIENCE_S", 0.2)
+    command = [sys.executable, "-c", OTHER, str(folder)]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "begun\n"
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def mine(folder: Path, *, resume: bool = False) -> Parts:
+    return Parts(folder, {"of": "mine"}, resume=resume, again="")
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_the_second_is_refused(folder: Path, other: subprocess.Popen[str], resume: bool) -> None:
+    before = (folder / PLAN).read_bytes()
+    with pytest.raises(GyrovaeError, match=WORDS):
+        mine(folder, resume=resume)
+    assert (folder / PLAN).read_bytes() == before
+    other.kill()
+    other.wait()
+    with releasing():
+        mine(folder)
+    assert (folder / PLAN).read_bytes() != before
+
+
+def test_who_was_killed_is_waited_for(
+    folder: Path, other: subprocess.Popen[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its workers end a moment later."""
+    monkeypatch.setattr(temporary, "_PATIENCE_S", 60.0)
+    monkeypatch.setattr(temporary.time, "sleep", lambda _: other.kill())
+    with releasing():
+        mine(folder)
+
+
+def test_one_process_goes_on_with_its_own_work_as_often_as_it_likes(folder: Path) -> None:
+    with releasing():
+        for resume in (False, True, True, False):
+            mine(folder, resume=resume)
+
+
+def test_nothing_is_held_longer_than_what_it_was_for(folder: Path) -> None:
+    """A notebook in which the work was stopped keeps nobody from going on with it elsewhere."""
+
+    @releasing()
+    def stopped() -> None:
+        mine(folder)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stopped()
+    done = subprocess.run([sys.executable, "-c", OTHER, str(folder)], input="", capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "begun\n"), done.stderr
+
+
+def test_what_is_held_outside_stays_so(folder: Path, tmp_path: Path) -> None:
+    with releasing():
+        hold(tmp_path)
+        with releasing():
+            mine(folder)
+        held = subprocess.run(
+            [
+                sys.executable,
+                "-c",
+                f"from gyrovae_tf import temporary as t; t._PATIENCE_S = 0; t.hold(t.Path({str(tmp_path)!r}))",
+            ],
+            capture_output=True,
+            text=True,
+        )
+    assert "BlockingIOError" in held.stderr
