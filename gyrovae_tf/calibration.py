@@ -19,9 +19,11 @@ WIDE = ("level", "tilt")
 """Views whose codes need 16 bits; those of the others are pixels."""
 _INT8 = (1 << 7) - 1
 MOST_VOTES = 64
-PAUSE_S, PAUSE_WINDOWS = 60.0, 10  # between decisions; one that is longer than both ends an event
-MOST_PHASES = 16  # windows that share samples with one another on a device: a hop is a 16th of a window at the least
 """Windows in a vote, at the most."""
+MOST_PHASES = 16
+"""Windows that share samples with one another on a device, at the most: a hop is a 16th of a window at the least."""
+PAUSE_S, PAUSE_WINDOWS = 60.0, 10
+"""Between decisions; a pause that is longer than both ends an event."""
 _MOST_REGIMES = 64
 _MOST_REACH = 100
 
@@ -81,7 +83,7 @@ class Calibration:
     vote_alarms: int
     """An event needs this many alarms ..."""
     vote_windows: int
-    """... among this many consecutive windows."""
+    """... among this many windows in a row that share no samples."""
     reach: float = 3.0
     """How many standard deviations of log2 of normal windows' scores the threshold lies above their mean: from this a
     device finds the threshold anew where it is mounted."""

@@ -49,6 +49,8 @@ class Parts:
         # In one step: a folder without its plan, as a kill could leave it, would be refused for ever.
         with replacing_folder(folder, marker=PLAN) as fresh:
             write_json(fresh / PLAN, plan)
+            if folder.is_dir():  # perhaps since a moment ago
+                hold(folder)
         hold(folder)  # this is another folder than the one before
 
     def find(self, name: str) -> Part | None:

@@ -138,8 +138,8 @@ class Detector:
 
     def score_windows(self, windows: NDArray[np.int16]) -> Scores:
         """int16 windows [k, N, 3] in counts of `bundle.spec.lsb` in, `Scores` out."""
-        windows = np.asarray(frontend.check_windows(windows, self.bundle.spec.window))
-        return self.score_images(frontend.images(windows, self.bundle.spec), means(windows))
+        checked = frontend.check_windows(windows, self.bundle.spec.window)
+        return self.score_images(frontend.images(checked, self.bundle.spec), means(checked))
 
     def score_images(self, images: NDArray[np.int8], window_means: NDArray[np.integer[Any]] | None = None) -> Scores:
         """int8 images [k, 2, 32, 32, 3] in, `Scores` out.

@@ -26,7 +26,7 @@ from gyrovae_tf.chunks import is_url, optional
 from gyrovae_tf.errors import GyrovaeError, readable
 from gyrovae_tf.parts import Part, Parts, completed
 from gyrovae_tf.ranking import Device, Tally, ranked
-from gyrovae_tf.recording import check_rate_hz, odd_pulls, too_short
+from gyrovae_tf.recording import Recording, Source, check_rate_hz, listed, odd_pulls, too_short
 from gyrovae_tf.shards import Job, Shard, detector_of, divide, identity, lent, score_shard
 from gyrovae_tf.spec import AXES
 from gyrovae_tf.stockbundle import StockBundle, load_bundle
@@ -125,11 +125,12 @@ def score_recordings(
     devices = _checked(devices)
     detector = detector_of(known, kernels)
     job = Job(known, detector.model.kernels, hop, rate_hz)
+    sources = listed(recordings)
     table = os.path.realpath(output)  # what an earlier scoring wrote into the folder is no recording
-    names = [name for name in find_recordings(recordings) if is_url(name) or os.path.realpath(name) != table]
+    names = [name for name in find_recordings(sources) if is_url(name) or os.path.realpath(name) != table]
     if not names:
         raise GyrovaeError("no recordings", expected="at least one file", received="none")
-    plan = {"schema_version": 2, "job": identity(job), "shard_rows": shard_rows, "long_bytes": long_bytes}
+    plan = {"schema_version": 3, "job": identity(job), "shard_rows": shard_rows, "long_bytes": long_bytes}
     refused: dict[int, GyrovaeError] = {}
     sizes: list[list[Any] | None] = []
     for number, name in enumerate(names):
@@ -184,8 +185,7 @@ def score_recordings(
         if not counts:  # nothing was done that could be gone on with
             parts.remove()
         raise NothingScoredError({names[number]: error for number, error in sorted(refused.items())})
-    owners = {**_owners(names, recordings), **devices}
-    ranking = _written(job, parts, kept, counts, names, owners, devices, output)
+    ranking = _written(job, parts, kept, counts, names, _owners(names, sources), devices, output)
     parts.remove()
     return Scored(
         path=Path(output),
@@ -296,7 +296,7 @@ def top_reasons_of(part: Part) -> Iterator[str]:
         yield f"{AXES[part['axis'][row] - 1]} near {float(f'{center:.1g}'):g} Hz {direction}"
 
 
-def _owners(names: Sequence[str], given: Iterable[str | PathLike[str]]) -> dict[str, str]:
+def _owners(names: Sequence[str], given: Sequence[Source]) -> dict[str, str]:
     """All recordings, and what was given for them, in; whose each is by its place out: a folder is a device.
 
     It is so whichever of them can be scored. Where one folder was given, its own folders are the devices.
@@ -311,12 +311,12 @@ def _owners(names: Sequence[str], given: Iterable[str | PathLike[str]]) -> dict[
     return {name: folder[len(root) :] or "." for name, folder in folders.items()}
 
 
-def _root(given: Iterable[str | PathLike[str]]) -> str | None:
+def _root(given: Sequence[Source]) -> str | None:
     """How the names of recordings begin, where one folder was given for all of them."""
-    items = [given] if isinstance(given, str | PathLike) else list(given)
-    if len(items) != 1 or is_url(fspath(items[0])) or not Path(items[0]).is_dir():
+    (name, *others) = given
+    if others or isinstance(name, Recording) or is_url(fspath(name)) or not Path(name).is_dir():
         return None
-    folder = Path(items[0]).as_posix()
+    folder = Path(name).as_posix()
     return "" if folder == "." else f"{folder.rstrip('/')}/"
 
 

@@ -80,7 +80,7 @@ class StockCalibration:
     vote_alarms: int
     """An event needs this many alarms ..."""
     vote_windows: int
-    """... among this many consecutive windows."""
+    """... among this many windows in a row that share no samples."""
 
     def __post_init__(self) -> None:
         for name in ("row_db", "false_alarm_rate"):

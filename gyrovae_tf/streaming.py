@@ -274,7 +274,7 @@ def read(name: str, *, rate_hz: float | None = None) -> Recording:
     return Recording.read(name, rate_hz=rate_hz)
 
 
-def find_recordings(names: Iterable[str | PathLike[str]] | str | PathLike[str]) -> list[str]:
+def find_recordings(names: Iterable[Source] | Source) -> list[str]:
     """Names in; paths and URLs of recordings out, in order and each once.
 
     A folder stands for the .csv and .parquet files in it and in its folders, a pattern (`**` is any number of folders)
@@ -341,7 +341,7 @@ def _below(folder: Path) -> Iterator[Path]:
         return not found_anyway
 
     for here, folders, files in os.walk(folder, followlinks=True):
-        folders[:] = [name for name in sorted(folders) if is_new(Path(here, name))]
+        folders[:] = [name for name in sorted(folders) if not name.startswith(".") and is_new(Path(here, name))]
         yield from (Path(here, file) for file in files)
 
 
@@ -349,7 +349,10 @@ def _in_folder(name: str) -> list[str]:
     path = Path(name)
     if path.is_dir():
         inside = (file for file in _below(path) if _is_recording(file.relative_to(path).parts))
-        return sorted(str(file) for file in inside if file.is_file())
+        once: dict[str, str] = {}  # two links may lead to one folder
+        for file in sorted(str(file) for file in inside if file.is_file()):
+            once.setdefault(os.path.join(os.path.realpath(os.path.dirname(file)), os.path.basename(file)), file)  # noqa: PTH118, PTH119, PTH120
+        return list(once.values())
     if not path.exists() and _is_pattern(name):
         return sorted(file for file in glob.glob(name, recursive=True) if Path(file).is_file())  # noqa: PTH207
     return [name]

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from functools import lru_cache
@@ -73,51 +74,76 @@ def _make(target: Path, folder: bool) -> tuple[Path, int | None]:
 
 
 _HELD: dict[str, int] = {}
-"""Folders of `hold`, and what is open of them: who asks anew in one process goes on there."""
+"""Folders of `hold`, and what is open of them."""
 _PATIENCE_S = 5.0  # workers of a process that was killed end a moment after it
 
 
-def hold(folder: Path) -> None:
-    """A folder in, which no other process may hold from now on until `releasing` ends.
+class _Scopes(threading.local):
+    """Of each thread: what is held in each `releasing` that has not ended, the innermost last."""
 
-    `BlockingIOError` where another one does, for seconds. Nothing is held where a file system has no locks.
+    def __init__(self) -> None:
+        self.held: list[set[str]] = [set()]
+
+
+_SCOPES = _Scopes()
+
+
+def hold(folder: Path) -> None:
+    """A folder in, which nobody else may hold from now on until `releasing` ends.
+
+    Who holds it already goes on with it, also where another folder has got its name meanwhile. `BlockingIOError` where
+    another process or thread does, for seconds. Nothing is held where a file system has no locks.
     """
     if fcntl is None:
         return
     name = os.path.realpath(folder)
-    _release(name)
-    handle, limit = os.open(name, os.O_RDONLY), time.monotonic() + _PATIENCE_S
-    try:
-        while True:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > limit:
-                    raise
-                time.sleep(0.05)
-            except OSError:  # no locks here
-                break
-    except BaseException:
-        os.close(handle)
-        raise
+    mine = next((scope for scope in _SCOPES.held if name in scope), None)
+    if mine is not None and _is_at(_HELD[name], name):
+        return
+    handle = _locked(name, time.monotonic() + _PATIENCE_S)
+    if mine is not None:
+        os.close(_HELD[name])
     _HELD[name] = handle
+    (_SCOPES.held[-1] if mine is None else mine).add(name)
+
+
+def _locked(name: str, limit: float) -> int:
+    """What is open and locked of the folder that has this name now."""
+    while True:
+        handle = os.open(name, os.O_RDONLY)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(handle)
+            if time.monotonic() > limit:
+                raise
+            time.sleep(0.05)
+            continue
+        except OSError:  # no locks here
+            return handle
+        if _is_at(handle, name):
+            return handle
+        os.close(handle)  # another one has got its name since
+
+
+def _is_at(handle: int, name: str) -> bool:
+    """Whether what is open is what has this name now."""
+    try:
+        there = os.stat(name)  # noqa: PTH116
+    except OSError:
+        return False
+    return os.path.samestat(os.fstat(handle), there)
 
 
 @contextlib.contextmanager
 def releasing() -> Iterator[None]:
-    """What is held inside is held no longer than that, however it ends."""
-    before = set(_HELD)
+    """What this thread holds inside is held no longer than that, however it ends."""
+    _SCOPES.held.append(set())
     try:
         yield
     finally:
-        for name in set(_HELD) - before:
-            _release(name)
-
-
-def _release(name: str) -> None:
-    if (handle := _HELD.pop(name, None)) is not None:
-        os.close(handle)
+        for name in _SCOPES.held.pop():
+            os.close(_HELD.pop(name))
 
 
 @lru_cache(maxsize=64)

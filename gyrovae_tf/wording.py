@@ -37,9 +37,9 @@ def unit_of_time(seconds: float) -> tuple[float, str]:
     return (1.0, "seconds") if seconds < _SHORT_S else (60.0, "minutes")
 
 
-def span(start_s: float, stop_s: float) -> str:
-    """From when to when in, as in "seconds 28 to 33" or "minutes 12.5 to 14.1", out."""
-    unit, name = unit_of_time(stop_s)
+def span(start_s: float, stop_s: float, whole_s: float) -> str:
+    """From when to when of how long in, as in "seconds 28 to 33" or "minutes 12.5 to 14.1", out."""
+    unit, name = unit_of_time(whole_s)
     start, stop = start_s / unit, stop_s / unit
     digits = 0 if unit == 1 and stop - start >= 2 else 1 if stop - start >= 0.2 else 2
     return f"{name} {start:.{digits}f} to {stop:.{digits}f}"

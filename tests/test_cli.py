@@ -537,8 +537,8 @@ def test_a_table_fits_its_width() -> None:
 EVALUATION = Evaluation(
     auroc={"worn bearing": 0.98765},
     groups={
-        "normal": Group(windows=117, alarms=0.0085, events=0, hours=0.5, votable=1),
-        "worn bearing": Group(windows=4, alarms=1.0, events=3, hours=0.25, votable=1, delay_s=3.84, told=1),
+        "normal": Group(windows=117, alarms=0.0085, events=0, hours=0.5, votable=True),
+        "worn bearing": Group(windows=4, alarms=1.0, events=3, hours=0.25, votable=True, delay_s=3.84, told=1),
     },
     baseline_auroc={"worn bearing": 0.5},
     baseline_alarms={"normal": 0.0, "worn bearing": 0.25},
@@ -562,7 +562,7 @@ worn bearing        4  100.0 %      12.0       3.8  0.988           25.0 %      
 
 alarms: share of windows that score 1.0 or more; on normal motion 1 % was asked for.
 events: times that 3 of 5 windows in a row that share no samples began to be alarms; windows begin
-every 128 samples (--hop).
+every 128 samples (--hop): the more of them, the more events.
 delay: mean time from the beginning of a recording, or a gap in it, to its first event.
 AUROC: how well the score tells this motion from normal: 1.0 always, 0.5 no better than a coin.
 baseline: what a simple detector makes of the same windows (Mahalanobis on log band energies).
@@ -646,7 +646,7 @@ def test_the_delay_is_left_out_where_it_does_not_fit() -> None:
 
 
 def test_a_kind_without_an_event_has_no_delay() -> None:
-    groups = {**EVALUATION.groups, "off": Group(windows=9, alarms=0.0, events=0, hours=0.1, votable=1)}
+    groups = {**EVALUATION.groups, "off": Group(windows=9, alarms=0.0, events=0, hours=0.1, votable=True)}
     found = dataclasses.replace(
         EVALUATION, groups=groups, auroc={**EVALUATION.auroc, "off": 0.5}, baseline_auroc=None, baseline_alarms=None
     )
@@ -664,7 +664,7 @@ def test_what_cannot_be_promised_is_said() -> None:
 
 
 def test_an_evaluation_of_a_bundle_alone_and_of_short_recordings() -> None:
-    groups = {"normal": Group(windows=2, alarms=0.5, events=0, hours=0.001, votable=0)}
+    groups = {"normal": Group(windows=2, alarms=0.5, events=0, hours=0.001, votable=False)}
     result = Evaluation({}, groups, None, None, 0.5, 0.01, (3, 5), 128)
     text = evaluation_table(result)
     assert "baseline AUROC" not in text

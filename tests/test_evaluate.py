@@ -206,7 +206,7 @@ def test_stretches_too_short_for_a_vote_have_no_rate_of_events(
     monkeypatch: pytest.MonkeyPatch, tiny: Tiny, tmp_path: Path
 ) -> None:
     found = scored(monkeypatch, tiny, tmp_path, "00", [TINY_WINDOW] * 2, (2, 2))
-    assert found["votable"] == 0
+    assert found["votable"] is False
     assert found["record"]["events_per_hour"] == {"normal": None}
 
 
@@ -218,7 +218,7 @@ def test_an_event_needs_its_alarms_and_no_more_windows(
 ) -> None:
     """As on the device, which does not wait for five windows where three of them are alarms."""
     found = scored(monkeypatch, tiny, tmp_path, alarms, [4 * TINY_WINDOW], (3, 5), kind="fault")
-    assert (found["votable"], found["events"]) == (1, events)
+    assert (found["votable"], found["events"]) == (True, events)
     assert found["record"]["events_per_hour"]["fault"] == pytest.approx(events / found["hours"])
     assert found["delay_s"] == (None if delay is None else pytest.approx(delay))
 

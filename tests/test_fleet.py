@@ -522,7 +522,7 @@ def test_datasets_that_are_not_to_be_kept_are_not(table: Path, tmp_path: Path) -
     [
         ({"window": 100}, "window"),
         ({"hop": 0}, "the hop is not usable"),
-        ({"rate_hz": -1.0}, "rate_hz is not usable"),
+        ({"rate_hz": -1.0}, "rate_hz; expected a finite number above 0"),
         ({"mode": "int4"}, "unknown quantisation mode"),
         ({"lsb": 0.0}, r"the size of a count \(lsb\) is not usable"),
         ({"false_alarm_rate": 2.0}, "rate"),

@@ -256,6 +256,16 @@ def test_a_pause_of_a_minute_ends_what_was(detector: Any, pause_s: float, goes_o
     assert monitor.events == (1 if goes_on else 2)
 
 
+@pytest.mark.parametrize(("pause_s", "goes_on"), [(60.0, True), (60.1, False)])
+def test_so_does_one_without_a_break(detector: Any, pause_s: float, goes_on: bool) -> None:
+    """As on the device: samples that a sensor did not give for an hour are no part of an event."""
+    monitor = started(detector)
+    monitor.take(samples(0, 128, 200), 10.0)
+    found = monitor.take(samples(9000, 9128, 200), 10.0 + pause_s)
+    assert [decision.event for decision in found] == [goes_on, True]
+    assert monitor.events == (1 if goes_on else 2)
+
+
 def test_another_sensor_s_alarms_are_no_part_of_the_vote(detector: Any) -> None:
     monitor = started(detector)
     monitor.take(samples(0, 64, 200), 0.0)
@@ -593,6 +603,15 @@ def test_results_of_the_same_samples_are_one_observation(stock_detector: Any, ho
     monitor = Monitor(stock_detector, hop=hop)
     assert len(monitor.take(printed(*[(-10.5, -25.0)] * 40, first=320, step=32), 5.0)) == decided
     assert monitor.traffic.results == 40
+
+
+@pytest.mark.parametrize("hop", [1, 20, 32, 40, 64, 100])
+def test_results_that_share_samples_make_no_event(stock_detector: Any, hop: int) -> None:
+    """Two alarms of windows that share none do: however often it is looked, a window after the first."""
+    monitor = Monitor(stock_detector, hop=hop)
+    found = monitor.take(printed(*[(-30.5, -25.0)] * 40, first=320, step=32), 5.0)
+    apart = 32 * math.ceil(hop / 32)
+    assert [decision.event for decision in found].index(True) == math.ceil(256 / apart)
 
 
 def test_a_threshold_for_figures(stock_detector: Any) -> None:

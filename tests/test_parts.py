@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,9 @@ from pathlib import Path
 from gyrovae_tf.parts import Parts
 Parts(Path(sys.argv[1]), {"of": "another"}, resume=False, again="")
 print("begun", flush=True)
-sys.stdin.read()
+while sys.stdin.readline():  # begin anew, in another folder of that name
+    Parts(Path(sys.argv[1]), {"of": "another"}, resume=False, again="")
+    print("begun", flush=True)
 """
 WORDS = r"another gyrovae-tf is at work in .*x\.parts\nWait until it has ended"
 
@@ -68,6 +71,44 @@ def test_who_was_killed_is_waited_for(
     monkeypatch.setattr(temporary, "_PATIENCE_S", 60.0)
     monkeypatch.setattr(temporary.time, "sleep", lambda _: other.kill())
     with releasing():
+        mine(folder)
+
+
+def test_who_begins_anew_lets_nobody_in_between(
+    folder: Path, other: subprocess.Popen[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was locked is another folder then."""
+
+    def begin_anew(_: float) -> None:
+        assert other.stdin is not None
+        assert other.stdout is not None
+        other.stdin.write("\n")
+        other.stdin.flush()
+        assert other.stdout.readline() == "begun\n"
+
+    monkeypatch.setattr(temporary.time, "sleep", begin_anew)
+    with pytest.raises(GyrovaeError, match=WORDS):
+        mine(folder)
+    assert '"another"' in (folder / PLAN).read_text()
+
+
+def test_a_thread_keeps_others_out_and_lets_go_of_its_own_alone(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(temporary, "_PATIENCE_S", 0.0)
+    with releasing():
+        hold(tmp_path)
+        with ThreadPoolExecutor(1) as pool:
+
+            @releasing()
+            def elsewhere() -> None:
+                mine(folder)
+                hold(tmp_path)
+
+            with pytest.raises(GyrovaeError, match="another gyrovae-tf is at work"):
+                pool.submit(elsewhere).result()
+            with pytest.raises(GyrovaeError, match="another gyrovae-tf is at work"):
+                pool.submit(releasing()(hold), tmp_path).result()
         mine(folder)
 
 

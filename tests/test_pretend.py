@@ -134,7 +134,9 @@ def test_commands() -> None:
     assert word == Status("error", "there is no detector")
     assert isinstance(banner, Banner)
     assert events(device.command(b"sleep")) == [Status("error", "unknown command: stream, detect, info")]
-    assert events(device.command(b"calibrate 10")) == [Status("error", "a pretend device is not calibrated on site")]
+    word, banner = events(device.command(b"calibrate 10"))
+    assert word == Status("error", "a pretend device is not calibrated on site")
+    assert isinstance(banner, Banner)
     assert device.command(b"") == []
 
 

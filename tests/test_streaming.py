@@ -489,7 +489,7 @@ def test_what_is_no_file(tmp_path: Path) -> None:
 
 
 def test_linked_folders_are_looked_into_and_nothing_is_found_twice(tmp_path: Path) -> None:
-    for file in ("fans/a/1.csv", "elsewhere/2.csv", "elsewhere/deep/3.csv"):
+    for file in ("fans/a/1.csv", "elsewhere/2.csv", "elsewhere/deep/3.csv", "hidden/4.csv"):
         (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / file).write_text("x,y,z\n1,2,3\n")
     for link, to in (
@@ -498,6 +498,8 @@ def test_linked_folders_are_looked_into_and_nothing_is_found_twice(tmp_path: Pat
         ("fans/up", "."),
         ("elsewhere/back", "fans"),
         ("elsewhere/deep/round", "elsewhere"),
+        ("fans/c", "elsewhere/deep"),  # found in b
+        ("fans/.d", "hidden"),
     ):
         (tmp_path / link).symlink_to(tmp_path / to)
     found = [Path(name).relative_to(tmp_path / "fans").as_posix() for name in find_recordings(tmp_path / "fans")]

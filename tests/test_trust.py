@@ -67,17 +67,18 @@ def test_an_odd_stretch_of_a_minute_is_named_by_its_seconds() -> None:
 
 
 @pytest.mark.parametrize(
-    ("start", "stop", "told"),
+    ("start", "stop", "whole", "told"),
     [
-        (0.0, 599.0, "seconds 0 to 599"),
-        (28.4, 33.1, "seconds 28 to 33"),
-        (2.0, 3.5, "seconds 2.0 to 3.5"),
-        (570.0, 600.0, "minutes 9.5 to 10.0"),
-        (3600.0, 3606.0, "minutes 60.00 to 60.10"),
+        (0.0, 599.0, 599.0, "seconds 0 to 599"),
+        (28.4, 33.1, 60.0, "seconds 28 to 33"),
+        (2.0, 3.5, 60.0, "seconds 2.0 to 3.5"),
+        (0.0, 450.0, 3600.0, "minutes 0.0 to 7.5"),  # in minutes as the chart above
+        (570.0, 600.0, 600.0, "minutes 9.5 to 10.0"),
+        (3600.0, 3606.0, 7200.0, "minutes 60.00 to 60.10"),
     ],
 )
-def test_a_span_of_time_has_two_ends(start: float, stop: float, told: str) -> None:
-    assert span(start, stop) == told
+def test_a_span_of_time_has_two_ends(start: float, stop: float, whole: float, told: str) -> None:
+    assert span(start, stop, whole) == told
 
 
 @pytest.mark.parametrize("rate", [0.01, 0.05, 0.1, 0.2])

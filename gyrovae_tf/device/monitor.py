@@ -19,7 +19,7 @@ from gyrovae_tf.arguments import number, whole
 from gyrovae_tf.calibration import MOST_PHASES, MOST_VOTES, PAUSE_S, PAUSE_WINDOWS
 from gyrovae_tf.device import wire
 from gyrovae_tf.device.live import Ended, Intake, Rate, Traffic, Windows
-from gyrovae_tf.device.stockconsole import Pace, StockReason, verdict
+from gyrovae_tf.device.stockconsole import RESULT_SAMPLES, Pace, StockReason, verdict
 from gyrovae_tf.device.stream import check_version
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.signal import frontend
@@ -27,6 +27,7 @@ from gyrovae_tf.signal.profile import means
 from gyrovae_tf.signal.score import reasons, stride_of, vote
 from gyrovae_tf.spec import RATE_TOLERANCE
 from gyrovae_tf.stockbundle import StockBundle
+from gyrovae_tf.stockspec import WINDOW
 from gyrovae_tf.wording import many
 
 if TYPE_CHECKING:
@@ -190,7 +191,6 @@ class Monitor:
         most = MOST_VOTES * (MOST_PHASES if self.source == "device" else self._stride)
         self._recent: deque[bool] = deque(maxlen=most)  # alarms, over a break as well
         self._event = False
-        self._broken = False  # nothing was decided yet since what came does not join what came before
         self._their_vote = _VOTE
         self._own: int | None = None  # windows in the device's own vote, where a break has begun that anew
         self._who: tuple[Any, ...] | None = None  # whose alarms and event these are
@@ -376,7 +376,7 @@ class Monitor:
 
     def _break(self) -> None:
         """A device that decides begins its vote anew here."""
-        self._broken, self._own = True, 0 if self._recent else None
+        self._own = 0 if self._recent else None
 
     def _forget(self) -> None:
         """Neither alarms nor event of before count any more: they are of another device, detector or time."""
@@ -384,10 +384,9 @@ class Monitor:
         self._event, self._own = False, None
 
     def _go_on(self, now: float) -> None:
-        """Before a decision: what was is over, where it was broken off and is long ago."""
-        if self._broken and abs(now - self._decided_at) > self.pause_s:
+        """Before a decision: what was is over, where it is long ago, as on the device."""
+        if abs(now - self._decided_at) > self.pause_s:
             self._forget()
-        self._broken = False
 
     def _note(self, text: str, *, again: bool = False) -> None:
         if again:
@@ -447,7 +446,7 @@ class Monitor:
         who = (
             banner.sensor,
             banner.units,
-            *((banner.spec, banner.threshold, banner.vote) if self._intake is None else ()),
+            *((banner.spec, banner.threshold, banner.vote, banner.hop) if self._intake is None else ()),
         )
         if who != (self._who or who):
             self._forget()
@@ -549,7 +548,7 @@ class Monitor:
 
     @property
     def rule(self) -> tuple[int, int]:
-        """How many alarms among how many windows in a row make an event."""
+        """How many alarms among how many windows in a row, which share no samples, make an event."""
         if self.source == "device":
             return self._their_vote
         assert self.detector is not None
@@ -557,7 +556,8 @@ class Monitor:
         return calibration.vote_alarms, calibration.vote_windows
 
     def _voted(self) -> bool:
-        return bool(vote(np.array(self._recent), *self.rule, self._stride)[-1])
+        latest = list(self._recent)[-self.rule[1] * self._stride :]
+        return bool(vote(np.array(latest), *self.rule, self._stride)[-1])
 
     def _decide(self, ended: Ended | None, now: float) -> Iterable[Decision]:
         if ended is None:
@@ -593,6 +593,8 @@ class Monitor:
                 remedy="Give the run whose model is on it, which was preprocessed with --frontend stock: --model RUN.",
             )
         self.traffic.results += 1
+        # Of its results every so manieth is taken.
+        self._stride = stride_of(WINDOW, RESULT_SAMPLES * -(-self._pace.hop // RESULT_SAMPLES))
         self._note("the stock firmware does not say which model it runs: the levels are for that of --model")
         return [self._judged(figures, now)] if self._pace.due(now) else []
 

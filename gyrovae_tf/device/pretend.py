@@ -19,6 +19,7 @@ from gyrovae_tf.calibration import MOST_PHASES, MOST_VOTES
 from gyrovae_tf.device import wire
 from gyrovae_tf.device.link import Line
 from gyrovae_tf.device.simulate import Machine, simulate
+from gyrovae_tf.device.stockconsole import RESULT_SAMPLES
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.recording import Recording
 from gyrovae_tf.signal import frontend
@@ -44,7 +45,6 @@ _CONSOLE_TEXT = (
     b"Initializing gyro sensor...\r\nGyro sensor initialized\r\nInitializing GEDAD...\r\nGEDAD initialized\r\n"
     b"Dry run model...\r\nGEDADNN:\r\n  buffer size: 6144\r\nStart sampling in 3 seconds...\r\n"
 )
-_RESULT_SAMPLES = 32  # from one result to the next
 _FIRST_S = 60.0  # what is simulated at first; twice as much each time it has been used up
 _MOST_SAMPLES = 2_000_000  # of a simulation; the last one, of up to twice as many, takes half a gigabyte to make
 _LATER_US = 1000  # from a boot to the first sample
@@ -207,7 +207,7 @@ class Device:
                 said.append(Line(wire.status_line("error", self._misfit)))
             self._begin("detect" if name == b"detect" and not self._misfit else "stream")
         elif re.fullmatch(rb"calibrate \d{1,4}|forget", name):
-            return [Line(wire.status_line("error", "a pretend device is not calibrated on site"))]
+            said.append(Line(wire.status_line("error", "a pretend device is not calibrated on site")))
         elif name != b"info":
             return [Line(wire.status_line("error", "unknown command: stream, detect, info"))]
         return [*said, Line(wire.banner_line(self.banner))]
@@ -255,20 +255,20 @@ class Device:
         lines = [Line(b"sample %d:\r\n  %s" % (first + 1 + i, line.content)) for i, line in enumerate(told)]
         self._waiting = np.concatenate([self._waiting, counts])
         start = first + len(counts) - len(self._waiting)
-        ends = range(start + WINDOW, first + len(counts) + 1, _RESULT_SAMPLES)
+        ends = range(start + WINDOW, first + len(counts) + 1, RESULT_SAMPLES)
         if not ends:
             return lines
         windows = np.stack([self._waiting[end - start - WINDOW : end - start] for end in ends])
-        self._waiting = self._waiting[len(ends) * _RESULT_SAMPLES :]
+        self._waiting = self._waiting[len(ends) * RESULT_SAMPLES :]
         if ends[0] == WINDOW:
             lines.append(Line(b"Sampled %d samples\r\nStart prediction loop...\r\n" % WINDOW))
         found = cast("StockDetector", self._detector).printed((windows * self.motion.lsb).astype(np.float32))
         for end, figures in zip(ends, found.tolist(), strict=True):
-            since = WINDOW if end == WINDOW else _RESULT_SAMPLES
+            since = WINDOW if end == WINDOW else RESULT_SAMPLES
             lines += [
                 Line(b"GEDADNN Perf:\r\n  perf not enabled\r\n"),
                 Line(wire.result_line(wire.StockFigures(*figures)), end - 1),
-                Line(b"Predict time: %dms\r\n" % (_RESULT_SAMPLES * 1000 / RATE_HZ - 4)),
+                Line(b"Predict time: %dms\r\n" % (RESULT_SAMPLES * 1000 / RATE_HZ - 4)),
                 Line(b"Sampled: %d (%d)\r\n" % (since, end)),
                 Line(b"Data skipped: no\r\nCoverage: %.5f\r\n" % (1 - since / WINDOW)),
             ]

@@ -74,6 +74,10 @@ def _ratio(value: float, band: Band) -> float:
     return min(float(ratios_of(np.asarray(value), band)), MOST_RATIO)
 
 
+RESULT_SAMPLES = 32
+"""From one result of the console to the next."""
+
+
 class Pace:
     """The console's results in, those of windows that lie `hop` samples apart out.
 
@@ -83,7 +87,7 @@ class Pace:
     """
 
     def __init__(self, hop: int = WINDOW) -> None:
-        self._hop = hop
+        self.hop = hop
         self.restart()
 
     def restart(self) -> None:
@@ -110,9 +114,9 @@ class Pace:
         if self._then is None:
             due = True
         elif total is not None and self._at is not None:
-            due = (total - self._at) % WRAP >= self._hop
+            due = (total - self._at) % WRAP >= self.hop
         else:
-            due = now - self._then >= self._hop / RATE_HZ
+            due = now - self._then >= self.hop / RATE_HZ
         if due:
             self._then, self._at = now, total
         return due

@@ -155,7 +155,7 @@ class Banner:
     hop: int = 0
     """Samples from one window to the next; 0 where there is no detector."""
     vote: tuple[int, int] = (0, 0)
-    """Alarms among so many windows in a row that make an event; 0 of 0 where there is no detector."""
+    """Alarms among so many windows in a row that share no samples make an event; 0 of 0 where there is no detector."""
     threshold: float = 1.0
     """The score from which a window is an alarm; 1 unless it was calibrated on site. Thousandths on the wire."""
     site_windows: int = 0

@@ -111,7 +111,7 @@ def calibrate(
     wide_apart, wide_known = _out_of_block(seen, origins, stretches, blocks, window, seed, progress)
     wide, wide_blocks = fused(views, wide_apart), blocks[wide_known]
     blocks, stretches = blocks[known], stretches[known]
-    step = max(1, round(window / data.hop))
+    step = max(1, round(window / data.hop))  # as near as can be to windows side by side, which the device looks at
     sequence, runs = phases(stretches, step)
     hop_s = step * data.hop / rate_hz
     if false_alarms_per_day is not None:

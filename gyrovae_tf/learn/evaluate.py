@@ -45,11 +45,11 @@ class Group:
     """Share of them that score 1.0 or more."""
     events: int
     """Alarms after voting: how often it began to hold that enough of the latest windows were alarms. The vote begins
-    anew behind a gap, which may be a day; a device that loses samples, and `monitor`, go on with it."""
+    anew behind a gap, which may be a day; a device that loses samples, and `monitor`, go on with it for a minute."""
     hours: float
     """Time that the windows cover."""
-    votable: int
-    """Stretches without a gap that have as many windows as an event takes alarms."""
+    votable: bool
+    """Whether any stretch without a gap has as many windows that share no samples as an event takes alarms."""
     delay_s: float | None = None
     """For abnormal motion: seconds from the first sample of a stretch without a gap to the end of the window with which
     its first event begins, the mean over the stretches that have an event; None where none has one, and where no
@@ -58,6 +58,8 @@ class Group:
     """Recordings, or parts of them between gaps."""
     told: int = 0
     """How many of these have an event."""
+    silent: int = 0
+    """How many have none, though they are as long as what a vote looks back on."""
     abnormal: bool = False
     """Whether this is a kind of anomaly."""
 
@@ -86,7 +88,8 @@ class Evaluation:
     vote: tuple[int, int]
     """Alarms among windows that make an event."""
     hop: int
-    """Samples from one scored window to the next. The vote counts windows that share no samples, whatever it is."""
+    """Samples from one scored window to the next. The vote counts windows that share no samples, whatever it is; still,
+    the more windows, the more events."""
     promise: Promise = field(default_factory=Promise)
     """What the calibration found out about the detector's false alarms, from the normal data it was made of."""
     kernels: str = runtime.HOST
@@ -117,7 +120,8 @@ class Evaluation:
         over `told` of its `stretches`.
 
         `threshold`, `trust` and `voting` are what the bundle holds of its calibration (`threshold.Tail`, `trust.Trust`,
-        `voting.Vote`), where it does. `compare` maps other kernels to their `Comparison`, where that was asked for.
+        `voting.Vote`), where it does. Their events are those of windows `hop_s` apart; the others of windows `hop`
+        samples apart. `compare` maps other kernels to their `Comparison`, where that was asked for.
         """
         known = self.promise.to_dict()
         console = {} if self.console is None else {"frontend": STOCK, "console": self.console.to_dict()}
@@ -281,13 +285,14 @@ def _group(
     calibration, window = bundle.calibration, bundle.spec.window
     alarms = scores >= 1.0
     stretches, stride = np.split(alarms, np.flatnonzero(np.diff(segments)) + 1), stride_of(window, hop)
-    events, samples, votable = 0, 0, 0
+    events, samples, votable, silent = 0, 0, False, 0
     first = []  # samples to the end of the window with which each stretch's first event begins
     for stretch in stretches:
-        votable += len(stretch) > (calibration.vote_alarms - 1) * stride
+        votable |= len(stretch) > (calibration.vote_alarms - 1) * stride
         held = vote(stretch, calibration.vote_alarms, calibration.vote_windows, stride)
         events += int((np.diff(held.astype(np.int8), prepend=0) == 1).sum())
         samples += window + (len(stretch) - 1) * hop
+        silent += not held.any() and len(stretch) > (calibration.vote_windows - 1) * stride
         if held.any():
             first.append(window + int(held.argmax()) * hop)
     return Group(
@@ -299,5 +304,6 @@ def _group(
         delay_s=float(np.mean(first)) / bundle.spec.rate_hz if abnormal and votable and first else None,
         stretches=len(stretches),
         told=len(first),
+        silent=silent,
         abnormal=abnormal,
     )

@@ -18,7 +18,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from gyrovae_tf.arguments import check_begin, instance, number, switches
+from gyrovae_tf.arguments import check_begin, instance, switches
 from gyrovae_tf.bundle import check_replaceable, read_json, replacing_folder, write_json
 from gyrovae_tf.errors import GyrovaeError, atomic_write
 from gyrovae_tf.fleettable import Wanted, check_apart, models_of, read_fleet_table
@@ -30,6 +30,7 @@ from gyrovae_tf.learn.fleetmodel import DATASETS, MODELS, Job, Outcome, Settings
 from gyrovae_tf.learn.fleetrecord import REPORT, Model, Standing, read_model, standings
 from gyrovae_tf.learn.options import Options
 from gyrovae_tf.parts import hold
+from gyrovae_tf.recording import check_rate_hz
 from gyrovae_tf.scoring import stamp
 from gyrovae_tf.signal.frontend import check_lsb
 from gyrovae_tf.spec import check_window
@@ -38,7 +39,7 @@ from gyrovae_tf.temporary import releasing
 from gyrovae_tf.wording import one_line
 from gyrovae_tf.workers import check_jobs, results
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 RESULT = "fleet.json"
 PAGE = "fleet.html"
 _WORK = "work"
@@ -215,7 +216,7 @@ def _checked(settings: Settings) -> Settings:
     return settings._replace(
         window=None if window is None else check_window(window),
         hop=None if hop is None else check_hop(hop),
-        rate_hz=None if rate_hz is None else number(rate_hz, "rate_hz is not usable", "above 0", lambda rate: rate > 0),
+        rate_hz=check_rate_hz(rate_hz),
         lsb=check_lsb(settings.lsb),
         # What was not given stays so: a fleet is known by its settings.
         false_alarm_rate=None if settings.false_alarm_rate is None else asked.false_alarm_rate,

@@ -62,7 +62,7 @@ def _verdict(scored: Scored) -> str:
         "good": f"Nothing stands out among {len(scored.devices):,} devices.",
     }[worst]
     points: dict[Status, str] = {
-        "bad": "the vote over consecutive windows held: motion was abnormal for more than a moment",
+        "bad": "the vote over windows in a row held: motion was abnormal for more than a moment",
         "look": f"many more alarms than the threshold was set for, or scores that rose by {100 * RISING - 100:.0f} % "
         "and more",
         "good": "neither",

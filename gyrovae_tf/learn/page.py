@@ -117,7 +117,7 @@ def _about_events(figures: Figures) -> list[str]:
         f"Event: whether {vote} are alarms at any time, in how many recordings (a gap makes two of one), and the mean "
         "time from their beginning to that. It is the delay of an alarm where the fault is there from the start.",
         f"Events an hour: how often {vote} began to be alarms. Windows here begin {hop} samples "
-        f"({hop / spec.rate_hz:.2g} s) apart.",
+        f"({hop / spec.rate_hz:.2g} s) apart; the more of them, the more events.",
     ]
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 WORDS: dict[Need, str] = {"events": "events", "no model": "no model", "look": "look", "doubt": "doubt", "good": "OK"}
 """What a mark says."""
 _MEANS: dict[Need, str] = {
-    "events": "the vote over consecutive windows held on motion that was to be scored: abnormal for more than a moment",
+    "events": "the vote over windows in a row held on motion that was to be scored: abnormal for more than a moment",
     "no model": "it could not be made; nothing watches them",
     "look": "many more alarms than the threshold was set for, scores that rose by "
     f"{100 * RISING - 100:.0f} % and more, recordings that could not be scored, or events in what the model held back",

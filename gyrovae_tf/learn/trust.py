@@ -126,7 +126,7 @@ def check(
         start, stop = (seconds * float((blocks < labels[worst] + extra).mean()) for extra in (0, 1))
         differ = "differs" if len(odd) == 1 else "differ"
         warnings.append(
-            f"{len(odd)} of {len(labels)} stretches {differ} from the rest; worst, {span(start, stop)}, "
+            f"{len(odd)} of {len(labels)} stretches {differ} from the rest; worst, {span(start, stop, seconds)}, "
             f"would be {100 * left_out[worst]:.0f} % alarms had they not been recorded. "
             "If that is normal, record more of it."
         )

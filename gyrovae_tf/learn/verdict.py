@@ -51,7 +51,7 @@ def found(row: Row) -> Status:
 
 def silent(row: Row) -> int:
     """How many recordings of a kind never raise an event; 0 where that was not counted or none is long enough."""
-    return 0 if row.group is None else row.group.votable - row.group.told
+    return 0 if row.group is None else row.group.silent
 
 
 def _sure(row: Row) -> bool:
@@ -214,8 +214,8 @@ def _kinds(faults: Sequence[Row], *, made_up: bool) -> tuple[Status, str]:
 
 def _without_event(row: Row) -> str:
     """In how many recordings of a kind, though its windows raise alarms, there are never enough for an event."""
-    votable = 1 if row.group is None else row.group.votable
-    return f"{row.kind}: no event" + (f" in {silent(row)} of {votable} recordings" if votable > 1 else "")
+    stretches = 1 if row.group is None else row.group.stretches
+    return f"{row.kind}: no event" + (f" in {silent(row)} of {stretches} recordings" if stretches > 1 else "")
 
 
 def _against_baseline(faults: Sequence[Row]) -> list[tuple[Status, str]]:

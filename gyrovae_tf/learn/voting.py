@@ -1,7 +1,7 @@
 """Scores of consecutive normal windows in, the vote (k of n windows) and the threshold for a rate of events out.
 
 An event begins when at least k of the latest n windows are alarms and was not so a window before: a rising edge of
-`signal.score.vote`, as `evaluate` counts them. The k-th largest of the latest n scores is the score of such a vote: an
+`signal.score.vote` over windows side by side. The k-th largest of the latest n scores is the score of such a vote: an
 event is an excursion of it above the threshold, so events are counted on the real sequence of scores, with all the
 likeness of neighbouring windows, and never computed from the alarms of single windows as if those were independent.
 Scores must be those of windows as far apart as on the device (`phases` picks them from denser ones).
@@ -41,7 +41,7 @@ class Vote:
     alarms: int
     """An event needs this many alarms ..."""
     windows: int
-    """... among this many consecutive windows."""
+    """... among this many windows in a row that share no samples."""
     threshold: float
     """A window that scores this or more is an alarm."""
     low: float
@@ -220,7 +220,7 @@ class _Excursions:
         return rate * math.exp(-min(math.log(threshold / self.edge) / excess, 700.0)) if excess > 0 else 0.0
 
     def seen(self, threshold: float) -> int:
-        """Rising edges at a threshold, as `evaluate` counts them."""
+        """Rising edges at a threshold."""
         above = self.joined >= threshold
         return int((above[1:] & ~above[:-1]).sum())
 

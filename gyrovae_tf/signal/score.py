@@ -225,14 +225,15 @@ def vote(alarms: NDArray[np.bool_], alarms_needed: int, windows: int, stride: in
     False for the first `windows` - 1 windows only where too few alarms have come so far. Where only every `stride`-th
     window shares no samples with the one before (`stride_of`), those are counted that do not: window i is one of
     sequence i % stride, each sequence votes by itself, and the vote holds while one of them does. So a knock that many
-    windows see is one alarm, and how often it is looked at changes no promise.
+    windows see is one alarm. Several sequences still have somewhat more events than one.
     """
     counts = np.zeros(len(alarms), np.int64)
     for back in range(0, min(windows * stride, len(alarms)), stride):
         counts[back:] += alarms[: len(alarms) - back]
     held = counts >= alarms_needed
+    latest = held.copy()
     for back in range(1, min(stride, len(alarms))):
-        held[back:] |= (counts >= alarms_needed)[: len(alarms) - back]
+        held[back:] |= latest[: len(alarms) - back]
     return held
 
 
