@@ -338,5 +338,5 @@ def _detector(model: Path, protocol: str) -> Any:
     from gyrovae_tf.stockbundle import is_stock
 
     if is_stock(model):
-        raise click.UsageError(f"{model} is for Seeed's firmware: --protocol stock-console")
+        raise click.UsageError(f"{model} has the stock front end: --protocol stock-console")
     return Detector(model)

@@ -20,6 +20,7 @@ _LEARN = ("train", "quantize", "export", "evaluate", "report", "trust", "benchma
 _MODULES = ["forked", "h5py", "ai_edge_litert.interpreter"]
 _MODULES += [f"gyrovae_tf.{name}" for name in ("cgen", "flash", "scoring")]
 _MODULES += [f"gyrovae_tf.learn.{name}" for name in _LEARN]
+_MODULES += [f"sklearn.{name}" for name in ("cluster", "decomposition", "ensemble", "neighbors", "svm")]
 _MODULES += ["gyrovae_tf.cli.main", *(f"gyrovae_tf.cli.{name}" for name in ("learn", "deploy", "check", "report"))]
 
 

@@ -31,7 +31,7 @@ def test_the_true_band_is_among_the_top_three(tmp_path: Path) -> None:
     named, first = {}, {}
     for name, machine in MACHINES.items():
         data = gt.preprocess([gt.simulate(machine, seconds=300, seed=1)], tmp_path / name / "dataset")
-        run = gt.train(data, tmp_path / name / "run", options=gt.Options(epochs=10))
+        run = gt.train(data, tmp_path / name / "run", options=gt.Options(epochs=5))
         detector = gt.Detector(gt.quantize(run, mode="ptq"))
         spec = detector.bundle.spec
         for number, fault in enumerate(FAULTS):

@@ -143,8 +143,7 @@ def test_an_unknown_mode(tiny: Tiny) -> None:
         quantize(tiny.run, mode="guess")
 
 
-@pytest.mark.parametrize("mode", ["qat", "best"])
-def test_ctrl_c_leaves_the_bundle_alone(tiny: Tiny, tmp_path: Path, mode: str) -> None:
+def test_ctrl_c_leaves_the_bundle_alone(tiny: Tiny, tmp_path: Path) -> None:
     """Pressed while QAT is at it, and once more while the score is calibrated."""
     run = tiny.copy(tmp_path)
     for stage in ("quantisation-aware training", "calibrating"):
@@ -156,7 +155,7 @@ def test_ctrl_c_leaves_the_bundle_alone(tiny: Tiny, tmp_path: Path, mode: str) -
                 raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
-            quantize(run, mode=mode, progress=press)
+            quantize(run, mode="best", progress=press)
         assert told[-1].startswith(stage)
         assert Bundle.load(run) == tiny.bundle
         assert [path.name for path in run.iterdir() if path.name.startswith(".")] == []

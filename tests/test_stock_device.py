@@ -405,7 +405,7 @@ def test_a_real_fan_from_its_recordings_to_the_alarm(start: Any, shared: Path, t
         (["simulate", "--protocol", "stock-console"], "needs --model RUN"),
         (["simulate", "--protocol", "stock", "--model", "RUN"], "Seeed's firmware detects in --protocol stock-console"),
         (["simulate", "--protocol", "stock-console", "--model", "RUN", "--rate-hz", "100"], "samples at another rate"),
-        (["simulate", "--model", "RUN"], "front end"),
+        (["simulate", "--model", "RUN"], "has the stock front end: --protocol stock-console"),
         (["monitor", "--port", "x", "--model", "RUN", "--on-device"], "a device that decides itself runs our firmware"),
         (["monitor", "--port", "x", "--second-alone"], "only with a model for the stock firmware"),
         (["collect", "--port", "x", "-o", "f.csv", "--figures", "--samples", "5"], "--samples: figures are no samples"),
