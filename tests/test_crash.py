@@ -310,13 +310,17 @@ def test_train_and_resume(tiny: Tiny, tmp_path: Path) -> None:
 
 def chain(place: Path, uninterrupted: dict[int, dict[str, bytes]], took: float) -> int:
     """Half of the trainings to be killed, in a folder with the last seed's finished run; how many came to their end."""
-    rng, cut, finished, overwrite, in_vain = np.random.default_rng(len(place.name)), 0, 0, True, 0
+    rng, cut, finished, overwrite = np.random.default_rng(len(place.name)), 0, 0, True
+    seconds, in_vain = [took], 0
     while cut < KILLS // 2:
         seed, former = SEEDS[finished % 2], SEEDS[(finished + 1) % 2]
-        # A machine is not always as fast as at first.
-        end = run(_train, place, seed, overwrite, after_s=float(rng.uniform(0, 1.2 * took * 1.1**in_vain)))
+        # A machine is not always as fast as at first: after some that were all too slow they get more time.
+        longest = 1.2 * float(np.median(seconds[-5:])) * 1.1 ** max(in_vain - 8, 0)
+        end = run(_train, place, seed, overwrite, after_s=float(rng.uniform(0, longest)))
         cut += end.killed
         in_vain = in_vain + 1 if end.killed else 0
+        if not end.killed:
+            seconds.append(end.seconds)
         try:
             found = result(place / "run")
         except GyrovaeError as error:
