@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import select
@@ -75,7 +76,8 @@ def serve_rfc2217(listener: socket.socket, device: str) -> None:
                 return
             line.write(b"".join(manager.filter(data)))
         if line.fileno() in ready:
-            client.sendall(b"".join(manager.escape(os.read(line.fileno(), 4096))))
+            with contextlib.suppress(BlockingIOError):  # the client has had it thrown away just now
+                client.sendall(b"".join(manager.escape(os.read(line.fileno(), 4096))))
 
 
 def test_rfc_2217(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
