@@ -34,8 +34,7 @@ class Parts:
         """
         check_replaceable(folder, marker=PLAN)
         self.folder = folder
-        if folder.is_dir():
-            hold(folder)
+        hold(folder)
         if resume and (folder / PLAN).is_file():
             before, now = read_json(folder / PLAN, largest=1 << 30), json.loads(json.dumps(plan))
             if before == now:
@@ -49,8 +48,7 @@ class Parts:
         # In one step: a folder without its plan, as a kill could leave it, would be refused for ever.
         with replacing_folder(folder, marker=PLAN) as fresh:
             write_json(fresh / PLAN, plan)
-            if folder.is_dir():  # perhaps since a moment ago
-                hold(folder)
+            hold(folder)  # where it is there since a moment ago
         hold(folder)  # this is another folder than the one before
 
     def find(self, name: str) -> Part | None:
@@ -82,9 +80,14 @@ class Parts:
 
 
 def hold(folder: Path) -> None:
-    """A folder in, which is this process's until `temporary.releasing` ends; `GyrovaeError` where it is another's."""
+    """A folder in, which is this process's until `temporary.releasing` ends; `GyrovaeError` where it is another's.
+
+    One that is not there is nobody's.
+    """
     try:
         temporary.hold(folder)
+    except FileNotFoundError:
+        return
     except BlockingIOError:
         raise GyrovaeError(
             f"another gyrovae-tf is at work in {folder}", remedy="Wait until it has ended, or choose another output."

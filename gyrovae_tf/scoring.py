@@ -303,11 +303,10 @@ def _owners(names: Sequence[str], given: Sequence[Source]) -> dict[str, str]:
     """
     folders = {name: _folder_of(name) for name in names}
     root = _root(given)
-    if root is not None and set(folders.values()) != {root.rstrip("/")}:
-        return {name: folder[len(root) :] or "." for name, folder in folders.items()}
-    if len(set(folders.values())) == 1:
-        return {name: name.rpartition("/")[2] for name in names}
-    root = _common(list(folders.values()))
+    if root is None or set(folders.values()) == {root.rstrip("/")}:
+        if len(set(folders.values())) == 1:
+            return {name: name.rpartition("/")[2] for name in names}
+        root = _common(list(folders.values()))
     return {name: folder[len(root) :] or "." for name, folder in folders.items()}
 
 

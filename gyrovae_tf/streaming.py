@@ -327,21 +327,23 @@ def _is_recording(inside: Iterable[str]) -> bool:
 
 
 def _below(folder: Path) -> Iterator[Path]:
-    """All files below a folder, those in folders elsewhere that are linked there, too."""
-    root = Path(os.path.realpath(folder))
-    known = {root}
+    """All files below a folder, those in folders elsewhere that are linked there, too, but each folder's once."""
+    root, seen = Path(os.path.realpath(folder)), set[str]()
 
-    def is_new(path: Path) -> bool:
+    def leads_back(path: Path) -> bool:
+        """Whether it is a link to this folder, into it or to one around it, whose files have other names already."""
         if not path.is_symlink():
-            return True
+            return False
         place = Path(os.path.realpath(path))
-        # What a link to this folder, into it or to one around it leads to is found without it, and could have no end.
-        found_anyway = root in (place, *place.parents) or place in root.parents or place in known
-        known.add(place)
-        return not found_anyway
+        return root in (place, *place.parents) or place in root.parents
 
     for here, folders, files in os.walk(folder, followlinks=True):
-        folders[:] = [name for name in sorted(folders) if not name.startswith(".") and is_new(Path(here, name))]
+        place = os.path.realpath(here)
+        if place in seen:
+            folders.clear()
+            continue
+        seen.add(place)
+        folders[:] = [name for name in sorted(folders) if not name.startswith(".") and not leads_back(Path(here, name))]
         yield from (Path(here, file) for file in files)
 
 
@@ -349,10 +351,7 @@ def _in_folder(name: str) -> list[str]:
     path = Path(name)
     if path.is_dir():
         inside = (file for file in _below(path) if _is_recording(file.relative_to(path).parts))
-        once: dict[str, str] = {}  # two links may lead to one folder
-        for file in sorted(str(file) for file in inside if file.is_file()):
-            once.setdefault(os.path.join(os.path.realpath(os.path.dirname(file)), os.path.basename(file)), file)  # noqa: PTH118, PTH119, PTH120
-        return list(once.values())
+        return sorted(str(file) for file in inside if file.is_file())
     if not path.exists() and _is_pattern(name):
         return sorted(file for file in glob.glob(name, recursive=True) if Path(file).is_file())  # noqa: PTH207
     return [name]

@@ -76,6 +76,7 @@ def _make(target: Path, folder: bool) -> tuple[Path, int | None]:
 _HELD: dict[str, int] = {}
 """Folders of `hold`, and what is open of them."""
 _PATIENCE_S = 5.0  # workers of a process that was killed end a moment after it
+_LOOK_S = 0.05  # from one look whether a folder is free to the next
 
 
 class _Scopes(threading.local):
@@ -117,7 +118,7 @@ def _locked(name: str, limit: float) -> int:
             os.close(handle)
             if time.monotonic() > limit:
                 raise
-            time.sleep(0.05)
+            time.sleep(_LOOK_S)
             continue
         except OSError:  # no locks here
             return handle
@@ -129,7 +130,7 @@ def _locked(name: str, limit: float) -> int:
 def _is_at(handle: int, name: str) -> bool:
     """Whether what is open is what has this name now."""
     try:
-        there = os.stat(name)  # noqa: PTH116
+        there = Path(name).stat()
     except OSError:
         return False
     return os.path.samestat(os.fstat(handle), there)

@@ -25,6 +25,7 @@ import pytest
 from conftest import TINY_MACHINE, Tiny
 from test_alarm import decision
 
+from gyrovae_tf.device import web
 from gyrovae_tf.device.monitor import Monitor
 from gyrovae_tf.device.simulate import simulate
 from gyrovae_tf.device.watched import Watched
@@ -557,3 +558,9 @@ def _not_blank(shot: Path) -> None:
     assert pixels.shape[0] > 2000
     ink = (np.abs(pixels - pixels[0, 0]) > 0.2).any(axis=2).mean()
     assert 0.01 < ink < 0.9
+
+
+def test_a_report_and_the_live_page_say_the_same_of_rebuilt_images() -> None:
+    from gyrovae_tf.learn.pictures import REBUILT
+
+    assert REBUILT in Path(web.__file__).with_name("monitor.html").read_text(encoding="utf-8")

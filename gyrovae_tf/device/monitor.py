@@ -219,7 +219,7 @@ class Monitor:
 
     @property
     def pause_s(self) -> float:
-        """Seconds without a decision that end an event, where the connection or the device began anew meanwhile."""
+        """Seconds without a decision that end an event."""
         return max(PAUSE_S, PAUSE_WINDOWS * (self.window_s or 0.0))
 
     def connected(self, now: float) -> None:

@@ -62,10 +62,8 @@ _BEARING_SPREAD = 0.25  # standard deviation of the logarithm of an impulse's he
 _LOOSE_UNSTEADINESS, _LOOSE_TAU_S = 0.4, 0.5
 _BLOCKED_BLADE, _BLOCKED_FLOW, _BLOCKED_SPEED = 0.55, 0.65, 0.02
 
-_USABLE, _HEARD = (
-    0.98,
-    0.97,
-)  # of half the rate: where a machine's shaft and structure, and a bearing's impulses, may be
+_USABLE = 0.98  # of half the rate: where a machine's shaft and structure may be
+_HEARD = 0.97  # ... and where a bearing's impulses may be
 _REGIME_LAG_S = 1.0  # a machine does not change its speed at once
 _MAX_SAMPLES = 20_000_000
 # One child seed each. Append only: the order decides what every committed simulation looks like.

@@ -180,7 +180,7 @@ def evaluate(
     `normal` and `anomalies` (kind -> recordings) are recordings, or paths, folders, patterns or URLs of CSV and Parquet
     files of any length (`streaming.find_recordings`); or `dataset` is a folder in the layout normal/*.csv,
     anomaly/<kind>/*.csv, meta.json: the normal files are those of split.normal_test, or without it those that
-    `prepare` leaves to be tested on, and `notes` say so. Windows are `hop` samples apart (half a window unless
+    `preprocess` leaves to be tested on, and `notes` say so. Windows are `hop` samples apart (half a window unless
     given). The baseline is that of the run's training windows; a bundle alone has none.
 
     `kernels` run the model (a name of `runtime.KERNELS`; unless given the device's where they are installed). `model`

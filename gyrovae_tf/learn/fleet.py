@@ -160,8 +160,7 @@ def fleet(
     wanted = models_of(known, by)
     root = Path(output)
     head = {"schema_version": SCHEMA_VERSION, "by": by, "settings": settings._asdict()}
-    if root.is_dir():
-        hold(root)
+    hold(root)
     _begin(root, head, resume=resume, overwrite=overwrite)
     hold(root)
     tasks: list[Task] = []
