@@ -86,7 +86,7 @@ def hold(folder: Path) -> None:
     """
     try:
         temporary.hold(folder)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return
     except BlockingIOError:
         raise GyrovaeError(
