@@ -4,8 +4,9 @@ namespace gyrovae::imu {
 
 namespace {
 
-constexpr double kPull = 1.0 / 32;  // of what the times of reading are behind, each batch
-constexpr double kLate = 0.2;       // of a period: so much earlier than a whole one later, a sample is lost
+constexpr double kPull = 1.0 / 32;   // of what the times of reading are behind, each batch
+constexpr double kTune = 1.0 / 128;  // of that, the period: a sensor that gets warm changes its rate
+constexpr double kLate = 0.2;        // of a period: so much earlier than a whole one later, a sample is lost
 
 }  // namespace
 
@@ -35,8 +36,11 @@ uint32_t Clock::batch(int64_t at_us, int count, int left, bool lost) {
   // No sample is of the future; none comes before the one before it. Where some are left, the time says nothing about
   // when the last of these was taken.
   const double pull = behind < 0.0 ? behind : left ? 0.0 : kPull * behind;
-  before_us_ = last_us_ + (pull > -0.5 * period_us_ ? pull : -0.5 * period_us_);
-  last_us_ = before_us_ + took;
+  const double step = pull > -0.5 * period_us_ ? pull : -0.5 * period_us_;
+  // With a FIFO the times tell no loss, and are too rough for it.
+  if (!has_fifo_ && !missing) period_us_ += kTune * step;
+  before_us_ = last_us_ + step;
+  last_us_ = before_us_ + count * period_us_;
   next_ = first_ + static_cast<uint32_t>(count);
   return missing;
 }

@@ -6,7 +6,7 @@
 namespace gyrovae::imu {
 
 // Samples come at a steady rate, and are read some time later: together from a FIFO, one by one without it. Their times
-// are those of the rate, held to the times of reading.
+// are those of the rate, held to the times of reading; without FIFO the rate is held to them, too.
 class Clock {
  public:
   // A sensor of such a rate. Without FIFO a sample is lost when the next one comes before it was read, which only the

@@ -103,7 +103,8 @@ int receive(char *bytes, size_t most) {
 }  // namespace
 
 const char *open() {
-  // Other text (the model's kernels print when they fail) goes out by whole lines.
+  // ESP-IDF's own words go out by whole lines. The model's kernels, when they fail, print to standard error, which is
+  // not buffered; they run in the task that writes here.
   static char text[256];
   if (setvbuf(stdout, text, _IOLBF, sizeof text) != 0) return "standard output cannot be buffered";
   return open_port();

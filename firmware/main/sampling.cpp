@@ -98,6 +98,8 @@ const char *listen() {
   gpio_config_t config = {};
   config.pin_bit_mask = 1ULL << (CONFIG_GYROVAE_READY_GPIO & 63);
   config.mode = GPIO_MODE_INPUT;
+  // Where no wire is, the input would float, and mains hum would pass for edges: 50 or 100 a second instead of 205.
+  config.pull_down_en = GPIO_PULLDOWN_ENABLE;
   config.intr_type = GPIO_INTR_POSEDGE;
   const gpio_num_t pin = static_cast<gpio_num_t>(CONFIG_GYROVAE_READY_GPIO);
   const bool works = gpio_config(&config) == ESP_OK && gpio_install_isr_service(0) == ESP_OK &&

@@ -64,7 +64,9 @@ bool storing() {
 
 void pass(double us) {
   clock_us += us;
-  const double hz = nominal_hz() * (1.0 + number("off", 0.0));
+  // It gets warm from the fifth second on, a minute long, and its rate changes by `warm` of itself.
+  const double warm = std::fmin(std::fmax(clock_us / 1e6 - 5.0, 0.0) / 60.0, 1.0);
+  const double hz = nominal_hz() * (1.0 + number("off", 0.0)) * (1.0 + warm * number("warm", 0.0));
   if (hz <= 0.0 || number("silent", 0)) {
     next_us = clock_us;
     return;
