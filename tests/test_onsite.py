@@ -71,6 +71,7 @@ class Scripted:
     forgets: bytes = b""
     mode: str = "detect"
     rate_hz: float = 200.0
+    hop: int = 256
     heard: list[bytes] = field(default_factory=list)
     hung_up: threading.Event = field(default_factory=threading.Event)
 
@@ -83,7 +84,7 @@ class Scripted:
             if words in ([b"stream"], [b"detect"]):
                 self.mode = words[0].decode()
             if words in ([b"stream"], [b"detect"], [b"info"]):
-                client.sendall(banner(mode=self.mode, rate_hz=self.rate_hz))
+                client.sendall(banner(mode=self.mode, rate_hz=self.rate_hz, hop=self.hop))
             elif words == [b"forget"]:
                 client.sendall(self.forgets)
             elif words[:1] == [b"calibrate"]:
@@ -134,6 +135,15 @@ def test_the_threshold_that_it_found() -> None:
     assert seen == [(done, WANTED) for done in range(1, WANTED + 1)]
     assert device.heard == [b"stream", b"calibrate 1"]
     assert told == []
+
+
+def test_of_windows_that_share_samples_as_many_count_as_on_the_device() -> None:
+    """Every fourth; a bar that were full after a quarter of the time would stand still for the rest."""
+    end = banner(hop=64, threshold=1.31, site_windows=WANTED)
+    said = banner(hop=64) + status_line("info", BEGUN) + verdicts(4 * WANTED, 35_001) + end
+    seen: list[tuple[int, int]] = []
+    Scripted(calibrates=said, hop=64).calibrate(progress=lambda *at: seen.append(at))
+    assert seen == [(done // 4, WANTED) for done in range(1, 4 * WANTED + 1)]
 
 
 def test_nothing_that_it_said_before_is_taken_for_an_answer() -> None:

@@ -58,6 +58,20 @@ def test_silence_is_nothing_and_closing_takes_no_time() -> None:
         assert time.monotonic() - began < 1
 
 
+@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="only Linux tells")
+def test_a_server_that_says_nothing_is_asked_by_the_system_whether_it_is_there() -> None:
+    """One that lost its power never hangs up: without this it is waited for, for ever."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = module.Port(f"socket://127.0.0.1:{listener.getsockname()[1]}")
+        remote = f":{listener.getsockname()[1]:04X}"
+        rows = [line.split() for line in Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()]
+        (timer,) = [row[5] for row in rows if row[2].endswith(remote) and row[3] == "01"]
+        port.close()
+    kind, when = timer.split(":")
+    assert kind == "02", "the timer that runs is that of keepalive"
+    assert int(when, 16) <= 11 * os.sysconf("SC_CLK_TCK")
+
+
 def serve_rfc2217(listener: socket.socket, device: str) -> None:
     """A server as pyserial's example has it: one client, options by the protocol, bytes both ways."""
     client, _ = listener.accept()

@@ -237,7 +237,7 @@ def test_stock_times_in_whole_milliseconds_are_no_gaps() -> None:
 # --- the conversation
 
 
-BANNER = Banner(sensor="QMA7981", rate_hz=200.0, lsb=0.5, counts=(-8192, 8191), boot=1)
+BANNER = Banner(sensor="QMA7981", rate_hz=200.0, lsb=0.5, counts=(-8192, 8191), boot=1, next=1)  # an answer
 
 
 def said(*numbers: int, boot: int = 0) -> bytes:
@@ -279,6 +279,38 @@ def test_the_recording_begins_with_the_banner() -> None:
     assert stream.feed(b"\n" + said(1, 2), 0.0) == []
     assert places(stream.feed(banner_line(BANNER) + said(3, 4), 0.0)) == [(3, True), (4, False)]
     assert (stream.tally.lost, stream.unclaimed) == (0, 0)
+
+
+BOOTED = dataclasses.replace(BANNER, next=0)
+
+
+def test_what_a_device_has_kept_since_a_boot_of_long_ago_is_no_part_of_it() -> None:
+    """16 KiB of lines, until somebody read: neither motion of now, nor is what came between lost on the way."""
+    stream = Stream()
+    stream.question(0.0)
+    assert stream.feed(b"\n" + banner_line(BOOTED) + said(*range(480)), 0.1) == []
+    assert stream.question(0.1) == b"\nstream\n", "at once"
+    rows = stream.feed(said(6998, 6999) + banner_line(dataclasses.replace(BANNER, next=7000)) + said(7000), 0.2)
+    assert places(rows) == [(6998, True), (6999, False), (7000, False)]
+    assert (stream.tally.lost, stream.tally.gaps, stream.question(1.3)) == (0, 0, b"")
+
+
+@pytest.mark.parametrize("number", [3, 600])
+def test_of_a_boot_just_now_nothing_is_left_out(number: int) -> None:
+    stream = Stream()
+    stream.feed(b"\n" + banner_line(BOOTED) + said(*range(3)), 0.1)
+    rows = stream.feed(said(number) + banner_line(dataclasses.replace(BANNER, next=number + 1)), 0.2) + stream.finish()
+    assert places(rows) == [(0, True), (1, False), (2, False), (number, number > 3)]
+    assert stream.tally.lost == number - 3
+
+
+def test_a_device_that_boots_and_does_not_hear_is_believed_after_a_while() -> None:
+    for ending in (lambda stream: stream.feed(said(3), 3.2), Stream.finish, lambda stream: stream.reopened(0.5)):
+        stream = Stream()
+        stream.feed(b"\n" + banner_line(BOOTED) + said(*range(3)), 0.1)
+        assert places(ending(stream))[:3] == [(0, True), (1, False), (2, False)]
+    stream = Stream()
+    assert len(stream.feed(b"\n" + banner_line(BOOTED) + said(*range(3000)), 0.1)) == 3000, "more than it keeps"
 
 
 def test_another_version_of_the_protocol_is_refused() -> None:

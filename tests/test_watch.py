@@ -199,6 +199,20 @@ def test_a_port_that_says_nothing_is_complained_of_once(
     assert asked == b"stream\ndetect\n\nstream\ndetect\n", "asked again after a second"
 
 
+def test_text_of_before_is_not_complained_of_when_it_is_opened_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gyrovae_tf.device.watch.SILENCE_S", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = f"socket://127.0.0.1:{server.getsockname()[1]}"
+        line = Line(port)
+        client, _ = server.accept()
+        client.sendall(b"\nESP-ROM:esp32s3-20210327\r\n" + verdict(0))
+        client.close()
+        told: list[str] = []
+        with contextlib.closing(line):
+            watch(Watched(Monitor(), port), line, told=told.append, seconds=2.0)
+    assert told[-1] == f"{port}: nothing has come for 0.3 s: does the firmware run, and is this its port?"
+
+
 def verdict(window: int) -> bytes:
     return verdict_line(Verdict(window, 64 * window + 63, 320_000 * window, 0.5, 1.0, False, False, (), 1, 1, 1))
 

@@ -14,6 +14,7 @@ from gyrovae_tf.device.stream import check_version, told_instead
 from gyrovae_tf.device.watch import patience_s
 from gyrovae_tf.device.wire import Banner, Event, Mode, Parser, Status, Verdict, command_line
 from gyrovae_tf.errors import GyrovaeError
+from gyrovae_tf.signal.score import stride_of
 
 MINUTES = 5
 _MOST_MINUTES = 1440
@@ -35,7 +36,7 @@ def calibrate(
 ) -> Banner:
     """A port and minutes of normal motion in, the device's banner with its new threshold out.
 
-    `progress` gets windows that were scored and all that are wanted, `told` what the device complains of meanwhile.
+    `progress` gets windows whose scores count and all that are wanted, `told` what the device complains of meanwhile.
     When `stop` says so, or anything else ends it early, the calibration is given up, and the device keeps the threshold
     that it had. `GyrovaeError` when no device of ours answers, when it has no detector, and when it cannot find a
     threshold: its own words.
@@ -62,6 +63,7 @@ def _calibrated(
 ) -> Banner:
     """What the device says after it was told to calibrate in, the banner with which it ends out."""
     done = wanted = 0
+    stride = stride_of(known.window, known.hop) if known.hop else 1  # windows that share samples are one observation
     error = ""  # the word of error that was the latest event
     for event in talk.events(known, stop):
         before, error = error, ""
@@ -83,7 +85,7 @@ def _calibrated(
             if wanted:
                 return _ended(event, wanted, before)
         elif isinstance(event, Verdict) and wanted:
-            done += 1
+            done += event.window % stride == 0
             if progress:
                 progress(min(done, wanted), wanted)
     raise GyrovaeError("stopped; the device keeps the threshold that it had")

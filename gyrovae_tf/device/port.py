@@ -11,6 +11,7 @@ import os
 import queue
 import re
 import select
+import socket
 import threading
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,7 @@ _CHUNK = 1 << 16
 _MOST_CHUNKS = 256  # read ahead, so that a slow disk stops nobody
 _WAIT_S = 0.1
 _MOST_NAMED = 6
+_ASKED_S, _APART_S, _TIMES = 10, 5, 3  # without a byte, until a server is asked whether it is there; then how often
 
 
 class GoneError(Exception):
@@ -174,9 +176,24 @@ def _open(name: str, baud: int) -> Any:
     if not name.lower().startswith("rfc2217:"):  # which has no such timeout
         own["write_timeout"] = 1.0
     try:
-        return serial.serial_for_url(name, baudrate=baud, timeout=_WAIT_S, **own)
+        line = serial.serial_for_url(name, baudrate=baud, timeout=_WAIT_S, **own)
     except (serial.SerialException, OSError, ValueError, OverflowError, NotImplementedError) as error:
         raise _refusal(name, baud, error) from None
+    connection = getattr(line, "_socket", None)
+    if isinstance(connection, socket.socket):
+        _keep_asking(connection)
+    return line
+
+
+def _keep_asking(connection: socket.socket) -> None:
+    """Let the system see that a server is gone which lost its power or network, and so never hung up."""
+    # TCP_KEEPALIVE is macOS's name for the first.
+    times = {"TCP_KEEPIDLE": _ASKED_S, "TCP_KEEPALIVE": _ASKED_S, "TCP_KEEPINTVL": _APART_S, "TCP_KEEPCNT": _TIMES}
+    with contextlib.suppress(OSError):
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in times.items():
+            if hasattr(socket, name):
+                connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def _refusal(name: str, baud: int, error: Exception) -> GyrovaeError:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from gyrovae_tf.device.sequence import Row, Sequence, StockSequence, Tally
 from gyrovae_tf.device.wire import (
     VERSION,
+    WRAP,
     Banner,
     Counts,
     Event,
@@ -24,6 +25,8 @@ from gyrovae_tf.errors import GyrovaeError
 
 _AGAIN_S = 1.0  # until a question that got no answer is asked again
 _SILENCE_S = 3.0  # without a sample, until the device is asked to stream once more
+_FRESH_S = 5.0  # without a sample before the first answer: what came before that was kept while nobody read
+_MOST_KEPT = 2000  # samples: a device has room for some 16 KiB of lines
 _MOST_WAITING = 20_000  # samples that are kept until a banner says what they are
 _MOST_WORDS = 20
 
@@ -47,6 +50,7 @@ class Stream:
         self._parser = Parser()
         self._sequence: Sequence | StockSequence | None = None
         self._waiting: list[Sample] | None = None  # samples that a banner has to explain; None: they are explained
+        self._booted: float | None = None  # when a first banner came that was said at a boot: perhaps long ago
         self._asked = -_AGAIN_S
         self._heard: float | None = None  # when the last sample came, or the device said that it streams
         self._unanswered = True
@@ -74,6 +78,8 @@ class Stream:
                 self._sample(event, now)
             else:
                 self._other(event, now)
+        if self._booted is not None and now - self._booted >= _SILENCE_S:  # it does not hear
+            self._claim(now)
         if self._sequence is not None and self._sequence.waiting:
             assert isinstance(self._sequence, Sequence)
             self._sequence.tick(now, idle=not chunk)
@@ -94,6 +100,8 @@ class Stream:
         """The port was opened anew: rows that had been held back, out. What follows is a new segment."""
         self._parser.restart()
         if isinstance(self._sequence, Sequence):
+            if self._booted is not None:
+                self._claim(now)
             self._sequence.finish()
             if self._waiting is None:
                 self._waiting = []
@@ -105,6 +113,8 @@ class Stream:
     def finish(self) -> list[Row]:
         """Rows that were held back."""
         if isinstance(self._sequence, Sequence):
+            if self._booted is not None:
+                self._claim(self._booted)
             self._sequence.finish()
         self._parser.restart()
         return self._take()
@@ -128,6 +138,8 @@ class Stream:
             self._waiting.append(sample)
         else:
             self.unclaimed += 1
+        if self._booted is not None and len(self._waiting) > _MOST_KEPT:
+            self._claim(now)
 
     def _other(self, event: Event, now: float) -> None:
         if type(event) is StockSample:
@@ -145,15 +157,17 @@ class Stream:
         elif isinstance(event, Banner):
             self._greeted(event, now)
         elif isinstance(event, Rebooted):
-            self._rebooted()
+            self._rebooted(now)
         elif isinstance(event, Status):
             self.words = [*self.words[1 - _MOST_WORDS :], event]
 
-    def _rebooted(self) -> None:
+    def _rebooted(self, now: float) -> None:
         if isinstance(self._sequence, StockSequence):
             self.reboots += 1
             self._sequence.split()
         elif self._sequence is not None:
+            if self._booted is not None:
+                self._claim(now)
             self._sequence.finish()
             self._waiting, self._unanswered = [], True
 
@@ -172,12 +186,32 @@ class Stream:
             self._sequence = Sequence(self.tally)
             self._sequence.rows = rows
             self.reboots += 1
-        waiting, self._waiting = self._waiting or [], None
+        if before is None and banner.mode == "stream" and not banner.next:
+            # What follows may have been kept since that boot, while nobody read: the answer tells.
+            self._waiting, self._booted, self._unanswered, self._asked = [], now, True, now - _AGAIN_S
+            return
+        if self._booted is not None and self._waiting:
+            self._waiting = _fresh(self._waiting, banner)
+        self._claim(now)
+
+    def _claim(self, now: float) -> None:
+        """The samples that wait are of the device that has said who it is."""
+        waiting, self._waiting, self._booted = self._waiting or [], None, None
         for sample in waiting:
             assert isinstance(self._sequence, Sequence)
             # Of the same boot after all, and behind what is known: a copy of what came long ago.
             if not self._sequence.add(sample, now):
                 self.tally.repeated += 1
+
+
+def _fresh(waiting: list[Sample], banner: Banner) -> list[Sample]:
+    """Samples in front of an answer in, those behind the last long hole among their numbers out."""
+    last = banner.next
+    for place in range(len(waiting) - 1, -1, -1):
+        if _FRESH_S * banner.rate_hz < (last - waiting[place].number) % WRAP < WRAP // 2:
+            return waiting[place + 1 :]
+        last = waiting[place].number
+    return waiting
 
 
 def check_version(banner: Banner) -> None:

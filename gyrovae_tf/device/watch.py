@@ -91,7 +91,8 @@ def watch(
         seconds = number(seconds, "the seconds to watch are not usable", "above 0", lambda found: found > 0)
     if windows is not None:
         windows = whole(windows, "the number of windows is not usable", 1)
-    monitor, parser, opened, silence = watched.monitor, Parser(watched.lines), 0, _Silence()
+    monitor, parser, opened = watched.monitor, Parser(watched.lines), 0
+    silence = _Silence(watched.lines.text)
     until = None if seconds is None else time.monotonic() + seconds
     count, other = 0, ""
     while not stop() and (until is None or time.monotonic() < until):
@@ -112,7 +113,7 @@ def watch(
             parser.restart()
             parser.protocol = None
             monitor.connected(time.time())
-            silence = _Silence()
+            silence = _Silence(watched.lines.text)
         events = parser.feed(chunk or b"")
         silence.hear(chunk or b"", events, watched.lines.text)
         if connected and (complaint := silence.complaint(_patience_s(monitor))):
@@ -142,10 +143,11 @@ def watch(
 class _Silence:
     """How long nothing has come of a port that is open."""
 
-    def __init__(self) -> None:
+    def __init__(self, lines: int) -> None:
+        """`lines` of other text came before it was opened."""
         self._since = time.monotonic()
         self._bytes = 0
-        self._lines = self._before = 0  # of text, so far and up to the latest event
+        self._lines = self._before = lines  # of text, so far and up to the latest event
         self._told = False
 
     def hear(self, chunk: bytes, events: Sequence[Event], lines: int) -> None:
