@@ -24,13 +24,14 @@ from gyrovae_tf.csvrows import Layout, Watched, changed, numbers_of
 from gyrovae_tf.csvtable import (
     FLATTENED,
     HEAD,
-    JOURNAL,
     LATEST,
     Floats,
     Table,
     binary,
     columns,
     flat_shape,
+    is_journal,
+    is_utf16,
     not_text,
     offence,
     other_width,
@@ -40,6 +41,7 @@ from gyrovae_tf.csvtable import (
     read_table,
     refuse_other_files,
     split_rows,
+    whole_lines,
 )
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.recording import RESERVED, settled, stated_by, uneven
@@ -67,10 +69,10 @@ class CsvChunks:
         self._path, self._chunk, self._source = path, chunk, name_of(path)
         given = None if rate_hz is None else positive(rate_hz, "rate_hz")
         with open_bytes(path) as file:
-            start = file.read(len(JOURNAL))
+            start = file.read(64)
         refuse_other_files(start, self._source)
-        self._journal = start.startswith(JOURNAL)
-        self._utf16 = start[:2] in (b"\xff\xfe", b"\xfe\xff")
+        self._journal = is_journal(start)
+        self._utf16 = is_utf16(start)
         metadata, self._table_line, self._layout = self._head()
         layout = self._layout
         rows, notes, self._clock = self._survey()
@@ -130,8 +132,9 @@ class CsvChunks:
                     self._text(carry, first=offset == 0)
                 elif len(carry) > _LONGEST_LINE:
                     raise GyrovaeError(f"{self._source}, row {line}: a line of more than {_LONGEST_LINE >> 20} MB")
-        # A journal's last line may be cut, or be the zeros that a power failure leaves.
-        if carry and not self._journal:
+        if self._journal:
+            carry = carry[: whole_lines(carry)]  # the last one may be cut, or be the zeros that a power failure leaves
+        if carry:
             yield _Chunk(offset, line, self._text(carry, first=offset == 0))
 
     def _decoded(self, file: IO[bytes]) -> Iterator[bytes]:

@@ -5,6 +5,7 @@ What is refused is refused with the row, as a person counts lines in the file, a
 
 from __future__ import annotations
 
+import codecs
 import csv
 import datetime
 import functools
@@ -47,8 +48,10 @@ _ARCHIVES = {
 }
 _SAVE = "Save it as CSV UTF-8 in the program that it comes from, or in an editor or a spreadsheet."
 _ABOVE = "Where lines stand above the names of the columns, remove those lines."
+_JSON = "It looks like JSON: write its samples as CSV, below a first line such as timestamp,x,y,z"
 HEAD = 9
 """Rows, with that of the names, that tell what a file holds."""
+_QUOTED = b"\x1f"  # stands for a delimiter in quotes, which parts nothing
 FLATTENED = 15  # values a row; fewer could be an accelerometer beside a gyroscope
 
 
@@ -93,7 +96,7 @@ class Table(NamedTuple):
 
     def row(self, index: int) -> list[bytes]:
         row = self.body[self.starts[index] : self.ends[index]]
-        return [text.strip() for text in row.split(self.delimiter)]
+        return [text.strip().replace(_QUOTED, self.delimiter) for text in row.split(self.delimiter)]
 
     def rows(self, first: int, last: int | None) -> Table:
         """Some of the rows."""
@@ -127,19 +130,34 @@ def read_text(path: Path) -> bytes:
         reason = "no such file" if isinstance(error, FileNotFoundError) else getattr(error, "strerror", None) or error
         raise GyrovaeError(f"cannot read {path}: {reason}") from error
     refuse_other_files(raw, path.name)
-    if raw.startswith(JOURNAL):
-        # A power failure may leave zeros where the end was to be.
-        raw = raw.rstrip(b"\0")
-        raw = raw[: raw.rfind(b"\n") + 1]
     try:
-        # Windows PowerShell's `>` writes UTF-16.
-        text = raw.decode("utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
-        raw = text.encode()
+        if is_utf16(raw):
+            raw = raw.decode("utf-16").encode()
+        raw = raw.removeprefix(codecs.BOM_UTF8)
+        if raw.startswith(JOURNAL):
+            raw = raw[: whole_lines(raw)]  # a power failure may leave zeros where the end was to be
+        raw.decode()
     except UnicodeError as error:
         raise not_text(path.name) from error
-    if "\0" in text:
+    if b"\0" in raw:
         raise binary(path.name)
     return raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+
+def is_utf16(start: bytes) -> bool:
+    """How a file begins in; whether its text is UTF-16, which Windows PowerShell's `>` writes."""
+    return start[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+def is_journal(start: bytes) -> bool:
+    """How a file begins, of which 64 bytes are looked at, in; whether it is a journal, whatever it was saved as."""
+    text = start[:64].decode("utf-16" if is_utf16(start) else "utf-8-sig", "ignore")
+    return text.encode().startswith(JOURNAL)
+
+
+def whole_lines(raw: bytes) -> int:
+    """Bytes of lines in; how many belong to lines that have their end, out."""
+    return max(raw.rfind(b"\n"), raw.rfind(b"\r")) + 1
 
 
 def refuse_other_files(start: bytes, source: str) -> None:
@@ -249,19 +267,22 @@ def read_table(body: bytes, line: int, source: str) -> Table:
 def wrong_columns(source: str, names: Sequence[str]) -> GyrovaeError:
     """What to say of columns among which is no motion."""
     shown = ",".join(names[:12]) + (",..." if len(names) > 12 else "")
+    remedy = "Rename the columns of the three axes to x,y,z (a gyroscope's in degrees per second to gyrX,gyrY,gyrZ). "
     return GyrovaeError(
         f"{source}: wrong columns",
         expected=EXPECTED,
         received=repr(shown[:120]),
-        remedy="Rename the columns of the three axes to x,y,z (a gyroscope's in degrees per second to gyrX,gyrY,gyrZ). "
-        + _ABOVE,
+        remedy=_JSON if shown.startswith(("{", "[{", "[[")) else remedy + _ABOVE,
     )
 
 
 def other_width(source: str, line: int, expected: int, received: int, *, decimals: bool) -> GyrovaeError:
     """What to say of a row of another width; `decimals`: whether commas part the columns that a header names."""
     if decimals and expected < received <= 2 * expected:
-        remedy = "Where decimals are written with commas, write them with points; else remove that row."
+        remedy = (
+            "Where decimals are written with commas, write them with points. Where each row ends with a comma, end the "
+            "names with one, too. Else remove that row."
+        )
     else:
         remedy = f"Remove that row if it is cut. {_ABOVE}"
     return GyrovaeError(
@@ -316,7 +337,7 @@ def split_rows(body: bytes, line: int, source: str, delimiter: bytes) -> Table:
     if b"#" in body:
         body = re.sub(rb"(?m)^[ \t]*#.*$", b"", body)
     if b'"' in body:
-        body = re.sub(rb'"([^"\n]*)"', lambda quoted: quoted[1].replace(delimiter, b"_"), body)
+        body = re.sub(rb'"([^"\n]*)"', lambda quoted: quoted[1].replace(delimiter, _QUOTED), body)
     if delimiter == b" ":
         body = body.strip(b" \t").replace(b"\t", b" ")
         if any(mark in body for mark in (b"  ", b" \n", b"\n ")):
@@ -416,6 +437,7 @@ def flat_shape(table: Table) -> tuple[int, int]:
         raise GyrovaeError(
             f"{table.source}: rows of {table.fields[-1]} values and no header",
             expected="x y z x y z ..., a multiple of 3",
+            remedy=_JSON if first[0].startswith((b"{", b"[")) else None,
         )
     return kept, width
 
@@ -449,6 +471,11 @@ def parse(
     dtypes: dict[int, Any] = dict.fromkeys(limits, np.float64) | ({} if segment is None else {segment: str})
     if written is not None and written in limits:
         dtypes[written] = str
+    # Columns of True and False are numbers to pandas, and a byte order mark in front is nothing.
+    row = re.search(rb"[^\n]+", body)
+    first = row[0].split(delimiter) if row else []
+    if not all(NUMBER.fullmatch(text.strip()) for n, text in enumerate(first) if dtypes.get(n) is np.float64):
+        return None
     reading = dict(header=None, usecols=list(dtypes), dtype=dtypes, na_filter=False, quoting=csv.QUOTE_NONE, **exact)
     try:
         frame = pd.read_csv(io.BytesIO(body), sep=delimiter.decode(), low_memory=False, **reading)
@@ -468,7 +495,7 @@ def offence(table: Table, limits: Mapping[int, float], skipped: int = 0, *, writ
     """The first value that is no number or beyond its column's limit, by row and column as a person counts."""
     bounds = zip(table.lines.tolist(), table.starts.tolist(), table.ends.tolist(), strict=True)
     for index, (line, start, end) in enumerate(bounds):
-        row = table.body[start:end].split(table.delimiter)
+        row = [text.replace(_QUOTED, table.delimiter) for text in table.body[start:end].split(table.delimiter)]
         for column, limit in limits.items():
             if column >= len(row) or (index == 0 and column < skipped):
                 continue

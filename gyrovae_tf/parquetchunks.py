@@ -151,6 +151,8 @@ class ParquetChunks:
         """Refuse columns before they are read: one row of lists can be larger than memory."""
         types = optional("pyarrow").types
         for name in self._columns(samples=True):
+            if schema.names.count(name) > 1:  # columns are read by their names
+                raise GyrovaeError(f"{self._source}: column {name} is there {schema.names.count(name)} times")
             of, label = schema.field(name).type, name == self._label
             if label:
                 usable = not (types.is_nested(of) or types.is_fixed_size_binary(of))

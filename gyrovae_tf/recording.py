@@ -62,8 +62,9 @@ RESERVED = ("rate_hz", "units", "lsb")
 UNEVEN = "uneven_times"
 """The key in the metadata of a recording whose times are uneven, as those of arrival are."""
 _LARGEST_META = 16 << 20  # bytes
+_END = 32_000  # counts, of the 32,767 that int16 holds: no machine's motion is there on average
 _SLOWEST, _FASTEST = 2, 20_000  # Hz
-_GIVE = "Give it with --rate-hz (rate_hz in Python)."
+_GIVE = "Give it with --rate-hz (rate_hz in Python), or as sample_rate_hz in a meta.json beside it."
 _AT_FAULT = (
     "If its clock is at fault, or samples were stamped as they arrived, give --rate-hz (rate_hz in Python); if that "
     "does not help, remove the column of times, too, or call it what is no time, such as note."
@@ -347,12 +348,23 @@ def pull_of(means: Floats, count: int, step: float) -> float:
     return float(np.linalg.norm(means)) / max(count, 1) * step
 
 
-def odd_pulls(pulls: Sequence[tuple[str, float]], units: str, what: str = "recordings") -> tuple[str, ...]:
+def odd_pulls(
+    pulls: Sequence[tuple[str, float]], units: str, what: str = "recordings", *, lsb: float | None = None
+) -> tuple[str, ...]:
     """Recordings with the magnitude of their mean acceleration, and its units, in; what is odd in that out.
 
-    Gravity tells whether what is called m/s^2 is in g, or in counts of a sensor. Nothing is said of other units.
+    Gravity tells whether what is called m/s^2 is in g, or in counts of a sensor. Nothing is said of other units, but
+    where the means are those of a detector's counts of `lsb`, and are where its counts end.
     """
     found = []
+    end = math.inf if lsb is None else _END * lsb
+    cut = [name for name, pull in pulls if pull >= end]
+    if cut:
+        found.append(
+            f"The mean of {len(cut)} of {len(pulls)} {what} ({some(cut)}) lies beyond {end:.3g} {units}, where the "
+            f"counts of this detector ({lsb:g} {units}) end: the windows were cut off there, and their scores say "
+            f"nothing. Are these in {units}, in thousandths of g (mg), or in counts of the sensor?"
+        )
     for low, high, why, remedy in (
         (
             *_LIKE_G,
@@ -362,11 +374,11 @@ def odd_pulls(pulls: Sequence[tuple[str, float]], units: str, what: str = "recor
         (
             *(_MOST_PULL, math.inf),
             "where gravity is 9.8",
-            "If these are counts of the sensor, multiply them by what one is in m/s^2: that is what the device "
-            "measures in.",
+            "If these are thousandths of g (mg) or counts of the sensor, multiply them by what one is in m/s^2: that "
+            "is what the device measures in.",
         ),
     ):
-        odd = [(name, pull) for name, pull in pulls if units == "m/s^2" and low < pull < high]
+        odd = [(name, pull) for name, pull in pulls if units == "m/s^2" and low < pull < min(high, end)]
         if odd:
             names = some([name for name, _ in odd])
             where = f" in {len(odd)} of {len(pulls)} {what} ({names})" if len(odd) < len(pulls) else ""

@@ -173,13 +173,21 @@ def score_recordings(
                 speed = scored / max(time.monotonic() - started, 1e-9)
                 progress(done, len(shards), f"{speed:,.0f} windows/s")
     kept = [shard for shard in shards if shard.recording not in refused]
-    for number in {shard.recording for shard in kept}:
-        mine = [shard for shard in kept if shard.recording == number]
-        if not sum(counts[shard.file] for shard in mine):
-            with readable(names[number]):
-                stream = mine[0].stream or Stream.open(names[number], rate_hz=job.rate_hz)
-                longest = stream.longest()
-            refused[number] = too_short(known.spec.window, longest, stream.facts.rows, source=names[number])
+    windows: dict[int, int] = {}
+    for shard in kept:
+        windows[shard.recording] = windows.get(shard.recording, 0) + counts[shard.file]
+    for shard in kept:
+        if shard.number or windows[shard.recording]:
+            continue
+        name = names[shard.recording]
+        try:
+            with readable(name):
+                stream = shard.stream or Stream.open(name, rate_hz=job.rate_hz)
+                refused[shard.recording] = too_short(
+                    known.spec.window, stream.longest(), stream.facts.rows, source=name
+                )
+        except GyrovaeError as error:  # it is gone since
+            refused[shard.recording] = error
     kept = [shard for shard in kept if shard.recording not in refused]
     if not kept:
         if not counts:  # nothing was done that could be gone on with
@@ -200,7 +208,9 @@ def score_recordings(
         hop=hop,
         kernels=job.kernels,
         notes=odd_pulls(
-            [(names[number], pull) for number, pull in sorted(pulls.items()) if number not in refused], known.spec.units
+            [(names[number], pull) for number, pull in sorted(pulls.items()) if number not in refused],
+            known.spec.units,
+            lsb=known.spec.lsb if isinstance(known, Bundle) else None,
         ),
     )
 

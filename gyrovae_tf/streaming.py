@@ -112,9 +112,14 @@ class Stream:
         return Recording(samples, rate, segments, self.source, units, lsb, metadata)
 
     def longest(self) -> int:
-        """The most samples without a gap: all of it is read."""
-        starts = [row for piece in self.pieces() for row in piece.starts()]
-        return max(stop - start for start, stop in itertools.pairwise([*starts, self.facts.rows]))
+        """The most samples without a gap: all of it is read; `GyrovaeError` where it has other rows by now."""
+        starts, rows = list[int](), 0
+        for piece in self.pieces():
+            starts += piece.starts()
+            rows += len(piece.samples)
+        if rows != self.facts.rows:
+            raise GyrovaeError(f"{self.path} was changed while it was read", remedy="Do the same once it is whole.")
+        return max(stop - start for start, stop in itertools.pairwise([*starts, rows]))
 
     def windows(
         self,

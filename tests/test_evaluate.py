@@ -430,6 +430,16 @@ def test_recordings_that_may_be_in_g_are_told(tiny: Tiny, result: Evaluation) ->
     assert result.to_dict()["notes"] == []
 
 
+def test_recordings_that_do_not_fit_the_counts_are_told(tiny: Tiny) -> None:
+    """Counts of a sensor of 16384 to 1 g, taken for m/s^2: in int16 counts of the detector nothing is left of them."""
+    counts = dataclasses.replace(NORMAL, samples=np.round(NORMAL.samples * 16384 / 9.80665), lsb=None)
+    found = evaluate(tiny.run, normal=[counts], anomalies={"off": [OFF]})
+    (told,) = found.notes
+    assert told.startswith("The mean of 1 of 2 kinds of motion (normal) lies beyond ")
+    assert "m/s^2, where the counts of this detector" in told
+    assert found.groups["normal"].alarms == 1.0
+
+
 def test_a_folder_with_anomalies_is_no_normal_motion(tiny: Tiny, tmp_path: Path) -> None:
     for name in ("normal", "anomaly/off"):
         NORMAL.write(tmp_path / name / "a.csv")

@@ -34,7 +34,12 @@ RENAME = (
     "Where lines stand above the names of the columns, remove those lines."
 )
 CUT = "Remove that row if it is cut. Where lines stand above the names of the columns, remove those lines."
-COMMAS = "Where decimals are written with commas, write them with points; else remove that row."
+COMMAS = (
+    "Where decimals are written with commas, write them with points. Where each row ends with a comma, end the names "
+    "with one, too. Else remove that row."
+)
+JSON = "It looks like JSON: write its samples as CSV, below a first line such as timestamp,x,y,z"
+GIVE = "Give it with --rate-hz (rate_hz in Python), or as sample_rate_hz in a meta.json beside it."
 SAVE = "Save it as CSV UTF-8 in the program that it comes from, or in an editor or a spreadsheet."
 TWO = [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]
 
@@ -96,6 +101,20 @@ def test_the_same_two_samples_in_other_dress(file, text):
 
 def test_utf_16_as_windows_powershell_redirects_it(file):
     assert Recording.read(file("x,y,z\r\n1,2,3\r\n4,5,6\r\n".encode("utf-16"))).samples.tolist() == TWO
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_a_journal_that_an_editor_saved_anew_keeps_its_notes(file, encoding, end):
+    lines = [
+        '# {"journal": 1, "rate_hz": 200.0}',
+        "x,y,z,segment",
+        "1,2,3,0",
+        '# {"rate_hz": 195.0, "lost": 2}',
+        "4,5,6,0",
+    ]
+    recording = Recording.read(file(end.join([*lines, "7,8,"]).encode(encoding)))
+    assert (recording.samples.tolist(), recording.rate_hz, recording.metadata) == (TWO, 195.0, {"lost": 2})
 
 
 def test_metadata_line(file):
@@ -382,7 +401,7 @@ def test_times_that_cannot_be_read_are_ignored_where_the_rate_is_known_and_told_
     assert refusal(path) == (
         f"r.csv: nothing says its sample rate, as its column {name} holds no times that can be read; expected numbers, "
         "or times with parts of a second such as 12:00:00.005 or 2024-05-01T12:00:00.005, "
-        f"received '{stamp}'\nGive it with --rate-hz (rate_hz in Python)."
+        f"received '{stamp}'\n{GIVE}"
     )
 
 
@@ -681,6 +700,12 @@ def test_a_malformed_meta_json_is_refused(file, text, problem):
         ("1,2,3\n1,oops,3\n", f"r.csv, row 2, column 2; expected a number, received 'oops'\n{NUMBER}"),
         ("1,oops,3\n1,2,3\n", f"r.csv, row 1, column 2; expected a number, received 'oops'\n{NUMBER}"),
         ("x;y;z\n1,5;2;3\n", "r.csv, row 2, column x; expected a number, received '1,5'\nWrite decimals with a point."),
+        ('x,y,z\n"1,5","2","3"\n', "r.csv, row 2, column x; expected a number, received '1,5'\n"
+         "Write decimals with a point."),
+        ("x,y,z\nTrue,2,3\nFalse,5,6\n", f"r.csv, row 2, column x; expected a number, received 'True'\n{NUMBER}"),
+        ('{\n"accX": [1]}\n', f"r.csv: wrong columns; expected {AXES}, received '{{'\n{JSON}"),
+        ('{"values":[[1,2,3],[1,2,3],[1,2,3],[1,2,3],[1,2,3]]}', "r.csv: rows of 15 values and no header; "
+         f"expected x y z x y z ..., a multiple of 3\n{JSON}"),
         ("x,y,z\nm/s2,m/s2,m/s2\n1,2,3\n", f"r.csv, row 2, column x; expected a number, received 'm/s2'\n{ROW}"),
         ("timestamp,x,y,z\n,1,2,3\n", f"r.csv, row 2, column timestamp; expected a number, received ''\n{NUMBER}"),
         ("timestamp,x,y,z\n5,1,2,3\n1e20,1,2,3\n", "r.csv, row 3, column timestamp; expected at most 1e+19 in size, "
@@ -742,8 +767,8 @@ def test_read_all_refuses_what_does_not_belong_together(file):
             [slow, turning],
             "the recordings differ in units; expected m/s^2 as in slow.csv, received rad/s in turning.csv",
         ),
-        ([slow, silent], "silent.csv: nothing says its sample rate\nGive it with --rate-hz (rate_hz in Python)."),
-        ([silent, slow], "silent.csv: nothing says its sample rate\nGive it with --rate-hz (rate_hz in Python)."),
+        ([slow, silent], f"silent.csv: nothing says its sample rate\n{GIVE}"),
+        ([silent, slow], f"silent.csv: nothing says its sample rate\n{GIVE}"),
     ]:
         with pytest.raises(GyrovaeError) as caught:
             read_all(paths)
@@ -754,7 +779,7 @@ def test_read_all_refuses_what_does_not_belong_together(file):
 def test_a_recording_must_fit_a_detector():
     for rate_hz, units, message in [
         (None, "m/s^2", "a: nothing says its sample rate; expected 200 Hz, which the detector was made for\n"
-         "Give it with --rate-hz (rate_hz in Python)."),
+         f"{GIVE}"),
         (100.0, "m/s^2", "a was recorded at another rate than the detector was made for; expected 200 Hz, "
          "received 100 Hz\nRecord at that rate. If its clock is at fault, or samples were stamped as they arrived, "
          "give --rate-hz (rate_hz in Python); if that does not help, remove the column of times, too, or call it what "

@@ -345,6 +345,28 @@ def test_what_cannot_be_scored_is_left_out_whole_and_told(bundle: Bundle, fleet:
     assert not (tmp_path / "t.csv").exists()
 
 
+def test_what_is_emptied_or_removed_meanwhile_costs_no_other(bundle: Bundle, fleet: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "more"
+    folder.mkdir()
+    text = (fleet / "well" / "0.csv").read_text()
+    for name in ("emptied.csv", "good.csv"):
+        (folder / name).write_text(text)
+    (folder / "removed.csv").write_text("\n".join(text.splitlines()[:20]))
+
+    def meddle(done: int, total: int, what: str) -> None:
+        if done == total and "first look" in what:
+            (folder / "emptied.csv").write_text("")
+        elif done == total:
+            (folder / "removed.csv").unlink()
+
+    done = score_recordings(bundle, [folder], tmp_path / "s.csv", progress=meddle, **SHARDS)
+    assert {row["recording"] for row in rows(done.path)} == {str(folder / "good.csv")}
+    assert {Path(name).stem: why.partition("\n")[0] for name, why in done.refused.items()} == {
+        "emptied": f"{folder / 'emptied.csv'} was changed while it was read",
+        "removed": f"cannot read {folder / 'removed.csv'}: no such file",
+    }
+
+
 @pytest.mark.parametrize(
     ("output", "options", "words"),
     [

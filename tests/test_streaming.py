@@ -369,6 +369,16 @@ def test_what_is_no_motion_in_parquet(parquet: Callable[..., Path], columns: dic
         Stream.open(path).recording()
 
 
+def test_a_parquet_column_that_is_there_twice_is_told(parquet: Callable[..., Path]) -> None:
+    path = parquet(x=[1.0], y=[1.0], z=[1.0], t=[0.0], u=[0.0])
+    import pyarrow.parquet
+
+    twice = pyarrow.parquet.read_table(path).rename_columns(["x", "y", "z", "t", "t"])
+    pyarrow.parquet.write_table(twice, path)
+    with pytest.raises(GyrovaeError, match="column t is there 2 times"):
+        Stream.open(path)
+
+
 def test_damaged_parquet_is_told(parquet: Callable[..., Path]) -> None:
     path = parquet(x=np.arange(1000.0), y=np.ones(1000), z=np.ones(1000), group=1000)
     content = path.read_bytes()

@@ -249,7 +249,12 @@ def evaluate(
         comparison=compared(detector, seen, progress) if isinstance(detector, runtime.Detector) and compare else None,
         learnt=None if learnt is None else {kind: one.learnt for kind, one in found.items()},
         division=division,
-        odd_units=odd_pulls([(kind, one.pull) for kind, one in found.items()], bundle.spec.units, "kinds of motion"),
+        odd_units=odd_pulls(
+            [(kind, one.pull) for kind, one in found.items()],
+            bundle.spec.units,
+            "kinds of motion",
+            lsb=bundle.spec.lsb if isinstance(bundle, Bundle) else None,
+        ),
         console=console_of(detector.bundle.calibration, printed) if isinstance(detector, StockDetector) else None,
     )
 
