@@ -87,6 +87,7 @@ class Bundle:
             "spec_digest": self.spec.digest,
             "files": {name: hashlib.sha256(content).hexdigest() for name, content in self._files().items()},
             "calibration": self.calibration.to_dict(),
+            "calibration_digest": digest_of(self.calibration.to_dict()),
             "ops": list(self.ops),
             "arena": None if self.arena is None else self.arena.to_dict(),
             "golden": None if golden is None else {"kernels": golden.kernels, "version": golden.version},
@@ -110,8 +111,8 @@ class Bundle:
     def load(cls, path: str | PathLike[str]) -> Bundle:
         """Read a bundle (or the one inside a run) and check it; `GyrovaeError` names what does not hold.
 
-        Checked are the schema's version (older ones are upgraded in memory), the manifest's fields, the spec's digest
-        and every file's hash.
+        Checked are the schema's version (older ones are upgraded in memory), the manifest's fields, the digests of spec
+        and calibration (older ones say none of the calibration) and every file's hash.
         """
         folder, raw = read_manifest(path, POWER)
         manifest = folder / MANIFEST
@@ -131,6 +132,11 @@ class Bundle:
             except GyrovaeError as error:
                 raise GyrovaeError(f"{folder / GOLDEN}: {error}") from None
         return cls(model, spec, calibration, tuple(ops), arena, raw["metrics"], raw["versions"], recorded)
+
+
+def digest_of(record: Any) -> str:
+    """JSON-ready values in, 64 hexadecimal digits that change when any of them does (SHA-256 of canonical JSON) out."""
+    return hashlib.sha256(json.dumps(record, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 class _HasDigest(Protocol):
@@ -175,12 +181,18 @@ def parsed(
         arena = None if raw["arena"] is None else Arena.from_dict(raw["arena"])
     except GyrovaeError as error:
         raise GyrovaeError(f"{manifest}: {error}") from None
-    if raw["spec_digest"] != spec.digest:
-        raise GyrovaeError(
-            f"the spec in {manifest} was changed after it was made",
-            expected=f"digest {raw['spec_digest']}",
-            received=spec.digest,
-        )
+    made = digest_of(raw["calibration"])
+    for what, said, found in (
+        ("spec", raw["spec_digest"], spec.digest),
+        ("calibration", raw.get("calibration_digest", made), made),
+    ):
+        if said != found:
+            raise GyrovaeError(
+                f"the {what} in {manifest} was changed after it was made",
+                expected=f"digest {said}",
+                received=found,
+                remedy="Quantise again: gyrovae-tf quantize RUN/",
+            )
     ops = raw["ops"]
     if not (isinstance(ops, list) and all(isinstance(op, str) for op in ops)):
         raise GyrovaeError(f"{manifest}: ops is not a list of names")

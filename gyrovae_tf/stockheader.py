@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
+from gyrovae_tf.bundle import Bundle
 from gyrovae_tf.ctext import is_c
 from gyrovae_tf.errors import GyrovaeError, atomic_write, check_same_kind
 from gyrovae_tf.stockbundle import StockBundle, is_stock
@@ -76,10 +77,11 @@ _MACROS = {
 """Macro of app_main.cpp (spelled as there) -> the constant that it is."""
 
 
-def _loaded(path: str | os.PathLike[str]) -> StockBundle:
-    if not is_stock(path):
+def _loaded(path: str | os.PathLike[str] | Bundle) -> StockBundle:
+    if isinstance(path, Bundle) or not is_stock(path):
+        what = "the detector" if isinstance(path, Bundle) else path
         raise GyrovaeError(
-            f"{path} was trained for our own firmware, and the stock one computes other images",
+            f"{what} was trained for our own firmware, and the stock one computes other images",
             expected="a detector on the stock front end",
             received="the power front end",
             remedy="Preprocess with --frontend stock and train again, or leave --flavour stock out.",

@@ -111,7 +111,7 @@ def hold(folder: Path) -> None:
 def _locked(name: str, limit: float) -> int:
     """What is open and locked of the folder that has this name now."""
     while True:
-        handle = os.open(name, os.O_RDONLY)
+        handle = os.open(name, os.O_RDONLY | os.O_DIRECTORY)  # a FIFO would wait for who writes to it
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -144,7 +144,8 @@ def releasing() -> Iterator[None]:
         yield
     finally:
         for name in _SCOPES.held.pop():
-            os.close(_HELD.pop(name))
+            if name in _HELD:  # without locks another thread may have held it, too
+                os.close(_HELD.pop(name))
 
 
 @lru_cache(maxsize=64)

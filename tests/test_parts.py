@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -130,6 +131,15 @@ def test_nothing_is_held_longer_than_what_it_was_for(folder: Path) -> None:
         stopped()
     done = subprocess.run([sys.executable, "-c", OTHER, str(folder)], input="", capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "begun\n"), done.stderr
+
+
+@pytest.mark.parametrize("make", [lambda path: os.mkfifo(path), Path.touch], ids=["FIFO", "file"])
+def test_what_is_no_folder_is_held_by_nobody(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    """A FIFO is not waited for."""
+    make(tmp_path / "output")
+    with releasing():
+        hold(tmp_path / "output")
+        hold(tmp_path / "output" / "below")
 
 
 def test_what_is_held_outside_stays_so(folder: Path, tmp_path: Path) -> None:

@@ -225,6 +225,8 @@ def test_a_power_bundle_is_no_stock_bundle(tiny: object) -> None:
         gt.stock_quantize(run)
     with pytest.raises(GyrovaeError, match="was trained for our own firmware"):
         gt.stock_header(run)
+    with pytest.raises(GyrovaeError, match="the detector was trained for our own firmware"):
+        gt.stock_header(tiny.bundle)  # type: ignore[attr-defined]
 
 
 def test_what_is_for_our_firmware_refuses_a_stock_run(made: Made) -> None:
