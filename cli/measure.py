@@ -123,7 +123,7 @@ def benchmark(folders: tuple[Path, ...], output: Path, as_json: bool, **options:
 def _dataset(record: dict[str, Any]) -> str:
     """One dataset as text: a row a method, best first."""
     if "error" in record:
-        return _wrapped(f"{record['name']}: not measured: {record['error']}")
+        return _wrapped(f"{record['name']}: not measured: {one_line(record['error'])}")
     windows = record["windows"]
     head = (
         f"{record['name']}: {windows['train']} windows of {record['window']} samples to learn from, "
@@ -154,7 +154,7 @@ def _dataset(record: dict[str, Any]) -> str:
     if record["minutes"]:
         parts.append(_minutes(record["minutes"]))
     parts += _skipped(record["skipped"])
-    parts += [_wrapped(f"seed {seed} failed: {why}") for seed, why in record["failed_seeds"].items()]
+    parts += [_wrapped(f"seed {seed} failed: {one_line(why)}") for seed, why in record["failed_seeds"].items()]
     return "\n".join(parts)
 
 
@@ -187,7 +187,7 @@ def _minutes(lengths: list[dict[str, Any]]) -> str:
     notes = []
     for found in lengths:
         if "kinds" not in found:
-            notes.append(_wrapped(f"{found['minutes']:g} minutes: {found.get('skipped') or found.get('error')}"))
+            notes.append(_wrapped(f"{found['minutes']:g} minutes: {one_line(found.get('skipped') or found['error'])}"))
             continue
         alarms = f"{100 * found['false_alarm_rate']:.1f} %"
         rows.append([f"{found['minutes']:g}", f"{found['mean']:.3f}", f"{found['min']:.3f}", alarms])

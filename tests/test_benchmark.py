@@ -19,6 +19,7 @@ from sklearn.metrics import roc_auc_score
 
 import gyrovae_tf
 from gyrovae_tf import runtime
+from gyrovae_tf.bundle import Bundle
 from gyrovae_tf.device.simulate import simulate
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn import baselines, qat
@@ -239,7 +240,10 @@ def test_a_meta_json_without_the_optional_parts(machine: Path, tmp_path: Path) -
     assert (one["window"], one["hop"]) == (256, 128)
     assert "in_fault_sessions" not in one["methods"]["int8"]
     assert one["windows"]["normal_in_fault_sessions"] == 0
-    assert one["notes"] == []
+    # A minute promises nothing, which is told here as where the detector is quantised.
+    told = Bundle.load(tmp_path / "out" / "twin" / "run" / "detector.gyrovae").metrics["trust"]["warnings"]
+    assert told[0].startswith("Too few data")
+    assert one["notes"] == [f"false alarms cannot be promised: {text}" for text in told]
     assert "does not list its split.normal_train" in other["error"]
 
 
@@ -254,7 +258,9 @@ def test_what_meta_json_leaves_open_is_settled_and_told(tmp_path: Path) -> None:
     assert (one["window"], one["hop"]) == (128, 64)
     assert one["windows"]["normal"] == 20 * 2
     assert one["windows"]["anomalies"] == {"imbalance": 60 * 2}
-    assert one["notes"] == [
+    settled, doubts = one["notes"][:2], one["notes"][2:]
+    assert all(text.startswith("false alarms cannot be promised: ") for text in doubts)
+    assert settled == [
         "meta.json lists neither split.normal_train nor split.normal_test: of the 60 files of normal/, in order of "
         "their names, the last third (normal/40.csv, normal/41.csv, normal/42.csv and 17 more) is tested on, the rest "
         "is learnt from.",
@@ -267,8 +273,10 @@ def test_a_file_to_learn_from_must_be_whole(machine: Path, tmp_path: Path) -> No
     torn = unlike(machine, tmp_path / "torn", recommended_window=None)
     with (torn / "normal" / "train.csv").open("a") as file:
         file.write("nan,0,0\n")
-    with pytest.raises(GyrovaeError, match=r"torn: train.csv, row \d+, column x; expected a number, received .nan"):
+    with pytest.raises(GyrovaeError, match=r"torn: train.csv, row \d+, column x; expected a number, .*\n") as told:
         benchmark([torn], tmp_path / "out", options=OPTIONS)
+    assert told.value.received == "'nan'"
+    assert str(told.value.remedy).startswith("Remove that row")
 
 
 def test_when_every_dataset_fails(machine: Path, tmp_path: Path) -> None:

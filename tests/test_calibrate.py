@@ -18,6 +18,7 @@ from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn.calibrate import PLANS, Calibrated, calibrate, fit_views, fused, scaled, view_distances
 from gyrovae_tf.learn.dataset import Dataset, cut
 from gyrovae_tf.learn.threshold import blocks_of
+from gyrovae_tf.learn.trust import foreseen
 from gyrovae_tf.learn.voting import MENU
 from gyrovae_tf.runtime import Detector, Model, profiles_of
 from gyrovae_tf.signal import frontend
@@ -254,6 +255,37 @@ def test_a_block_is_compared_with_the_other_blocks_alone(tiny: Tiny) -> None:
     assert (known >= 1).mean() < 0.1
     before = detector(tiny, calibrated(tiny)).score_images(images).score
     assert (before >= 1).mean() > 0.9
+
+
+def test_no_more_windows_are_independent_than_lie_side_by_side(tiny: Tiny) -> None:
+    """What `foreseen` told before any score must not be taken back, however little neighbours seem alike."""
+    scattered = dataclasses.replace(
+        tiny.dataset,
+        train_images=np.random.default_rng(0).permutation(tiny.dataset.train_images),
+        validation_images=np.random.default_rng(1).permutation(tiny.dataset.validation_images),
+    )
+    found = calibrated(tiny, scattered)
+    assert found.tail.windows > 1.5 * found.trust.effective_windows
+    assert found.trust.effective_windows == pytest.approx(found.tail.windows / 2, rel=0.01)  # half a window apart
+    assert found.tail.effective_windows <= found.trust.effective_windows
+    assert foreseen(scattered)[0].split("; ")[1:] == found.trust.warnings[0].split("; ")[1:]
+
+
+def test_recordings_of_one_name_are_several(tiny: Tiny) -> None:
+    """As those of several days are, each in the folder of its day."""
+    data = tiny.dataset
+    halves = [
+        np.where(origins[:, 1:] < 6000, origins, origins + np.array([1, 0]))
+        for origins in (data.train_origins, data.validation_origins)
+    ]
+    two = dataclasses.replace(
+        data, train_origins=halves[0], validation_origins=halves[1], sources=(data.sources[0],) * 2
+    )
+    alone, found = calibrated(tiny).trust, calibrated(tiny, two).trust
+    assert (alone.recordings, found.recordings) == (1, 2)
+    assert alone.note
+    assert not found.note
+    assert [any("one recording" in text for text in trust.warnings) for trust in (alone, found)] == [True, False]
 
 
 def test_scales_and_threshold_are_float32_and_the_rest_as_asked(made: Calibrated) -> None:

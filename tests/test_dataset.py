@@ -262,6 +262,9 @@ def test_one_wild_sample_does_not_choose_the_count() -> None:
     with pytest.raises(GyrovaeError, match=r"do not fit int16 counts of 0.001 .*\n.*, or leave out samples"):
         preprocess([recording], window=64, lsb=0.001)
     assert preprocess([wild], window=64).spec.lsb < 1e-4
+    far = dataclasses.replace(noise([4000], largest=0.1), samples=noise([4000], largest=0.1).samples + 30_000)
+    with pytest.raises(GyrovaeError, match=r"no motion on any axis in counts of 5 m/s\^2, .*\nTake out what is added"):
+        preprocess([far], window=64)
     rests = noise([8000], largest=9.0)
     samples = rests.samples.copy()
     samples[np.arange(8000) % 1000 < 700] = 0  # a machine at rest most of the time, gravity taken out
@@ -283,9 +286,10 @@ def test_a_count_that_recordings_state_otherwise_is_told() -> None:
         (lambda samples: samples * (0, 1, 0), ["x, z read the same all the time: see to the sensor."]),
         (lambda samples: np.clip(samples, -3, 3), ["The sensor clips: choose a larger range"]),
         (lambda samples: np.round(samples * 0.0005, 3), ["On x, y, z that is only a few counts of 0.001 m/s^2"]),
+        (lambda samples: np.round(samples / 2.5) * 2.5, ["On x, y, z that is only a few counts of 2.5 m/s^2"]),
         (lambda samples: np.repeat(samples[::2], 2, axis=0), ["The sensor is slower than it is read"]),
     ],
-    ids=["well", "one dead axis", "two", "clipped", "coarse", "repeated"],
+    ids=["well", "one dead axis", "two", "clipped", "coarse", "coarser than counts", "repeated"],
 )
 def test_what_is_wrong_with_the_samples_is_told_before_any_training(
     change: Callable[[NDArray[np.float64]], NDArray[np.float64]], told: list[str]

@@ -134,35 +134,38 @@ def test_nothing_to_check_is_refused() -> None:
 # --- what the amount of data foretells -------------------------------------------------------------------------
 
 
-def of_minutes(minutes: float, *sources: str) -> SimpleNamespace:
+def of_minutes(minutes: float, recordings: int) -> SimpleNamespace:
     """What of a dataset tells its length: windows of 1.28 s, a quarter of that apart, a quarter of them held back."""
     count = round(60 * minutes / 0.32)
+    of = np.arange(count)[:, None] % recordings
     return SimpleNamespace(
         train_images=np.zeros(count - count // 4),
         validation_images=np.zeros(count // 4),
+        train_origins=of[: count - count // 4],
+        validation_origins=of[count - count // 4 :],
         hop=64,
         spec=SimpleNamespace(window=256, rate_hz=200.0),
-        sources=sources,
+        sources=("normal.csv",) * recordings,  # each in the folder of its day
     )
 
 
 @pytest.mark.parametrize(
-    ("minutes", "sources", "rate", "expected"),
+    ("minutes", "recordings", "rate", "expected"),
     [
-        (10, ["a"], 0.01, []),
-        (5, ["a"], 0.01, []),  # 234 windows side by side, of which 2.3 are 1 %
-        (4.5, ["a"], 0.01, ["Too uniform"]),  # 211
-        (4.5, ["a", "b"], 0.01, []),
-        (4, ["a", "b"], 0.01, ["Too few data"]),  # 188
-        (4, ["a", "a"], 0.01, ["Too few data", "Too uniform"]),
-        (10, ["a"], 0.001, ["Too few data"]),
-        (1, ["a", "b"], 0.1, []),
+        (10, 1, 0.01, []),
+        (5, 1, 0.01, []),  # 234 windows side by side, of which 2.3 are 1 %
+        (4.5, 1, 0.01, ["Too uniform"]),  # 211
+        (4.5, 2, 0.01, []),
+        (4, 2, 0.01, ["Too few data"]),  # 188
+        (4, 1, 0.01, ["Too few data", "Too uniform"]),
+        (10, 1, 0.001, ["Too few data"]),
+        (1, 2, 0.1, []),
     ],
 )
 def test_the_amount_of_data_foretells_warnings(
-    minutes: float, sources: list[str], rate: float, expected: list[str]
+    minutes: float, recordings: int, rate: float, expected: list[str]
 ) -> None:
-    found = foreseen(cast(Dataset, of_minutes(minutes, *sources)), rate)
+    found = foreseen(cast(Dataset, of_minutes(minutes, recordings)), rate)
     assert [text.split(":")[0] for text in found] == expected
 
 
@@ -171,7 +174,7 @@ def test_what_is_foretold_is_what_is_found() -> None:
     count = 46  # side by side
     scores, blocks = stationary(0)[:count], blocks_of(count, 16)
     found = check(scores, blocks, 0.01, seconds=58.88, recordings=["a"] * count)
-    data = of_minutes(58.88 / 60, "a")
+    data = of_minutes(58.88 / 60, 1)
     told = foreseen(cast(Dataset, data))
     assert told[0].startswith("Too few data: 0.98 minutes hold at most 46 independent windows; 1 % of them is 0.5.")
     assert found.warnings[-1] == told[1]

@@ -28,6 +28,7 @@ from gyrovae_tf.learn.baseline import log_band_energies
 from gyrovae_tf.learn.dataset import Dataset, Progress, in_parts, preprocess
 from gyrovae_tf.learn.engine import versions
 from gyrovae_tf.learn.floating import float_scores
+from gyrovae_tf.learn.health import doubts
 from gyrovae_tf.learn.layout import division, training_part
 from gyrovae_tf.learn.measure import averaged
 from gyrovae_tf.learn.modes import candidates, choose
@@ -39,6 +40,7 @@ from gyrovae_tf.learn.stock_benchmark import measure_stock
 from gyrovae_tf.learn.threshold import check_rate
 from gyrovae_tf.learn.train import train
 from gyrovae_tf.learn.trial import Trial, baseline_trials, figured, record_of, windows_of
+from gyrovae_tf.learn.trust import foreseen
 from gyrovae_tf.learn.windows import Unseen, shorter_window, unseen
 from gyrovae_tf.signal.cost import frontend_cost
 from gyrovae_tf.signal.frontend import images as images_of
@@ -85,7 +87,8 @@ def benchmark(
         - `window`, `hop`, `rate_hz`, `windows` (how many of what), `runtime`, `frontend`, `seeds`, `skipped` (kind ->
           why it was not scored; one of several files of a kind, or of the normal ones, by its path in the folder),
           `failed_seeds` (seed -> why), `minutes` (see `benchmark`'s argument), `notes` (what was settled here, as
-          meta.json does not say it: which files are tested on, the window's length; figures depend on it).
+          meta.json does not say it: which files are tested on, the window's length; figures depend on it; and what is
+          odd about the recordings to learn from, and why the last seed's false alarms cannot be promised).
     - `seeds`, `frontend`, `runtime`, `false_alarm_rate` (asked for), `versions`, `schema_version`.
 
     A dataset that fails is told under its `error`; the others go on. `GyrovaeError` when arguments are not usable,
@@ -109,6 +112,7 @@ def benchmark(
     }
     if not (root / RESULT).exists():  # it makes the folder ours; an older result stays until there is a newer one
         write_json(root / RESULT, result)
+    refused: list[tuple[str, GyrovaeError]] = []
     for name, folder in _names(folders).items():
         every = [dataclasses.replace(base, seed=seed) for seed in result["seeds"]]
         record: dict[str, Any] = {"name": name, "folder": str(folder)}
@@ -122,11 +126,17 @@ def benchmark(
             record |= {"runtime": result["runtime"], "frontend": frontend, "notes": notes}
         except GyrovaeError as error:
             record["error"] = str(error)
+            refused.append((name, error))
         result["datasets"].append(record)
         write_json(root / RESULT, result)
-    failed = [record for record in result["datasets"] if "error" in record]
-    if len(failed) == len(result["datasets"]):
-        raise GyrovaeError(f"no dataset could be used: {failed[0]['name']}: {failed[0]['error']}")
+    if len(refused) == len(result["datasets"]):
+        name, why = refused[0]
+        raise GyrovaeError(
+            f"no dataset could be used: {name}: {why.problem}",
+            expected=why.expected,
+            received=why.received,
+            remedy=why.remedy,
+        )
     return result
 
 
@@ -199,8 +209,15 @@ def _one(
         "skipped": tests.skipped,
         "failed_seeds": failed,
         "minutes": [_shorter(folder, data.spec.window, length, options, rate, progress) for length in minutes],
-        "notes": notes,
+        "notes": [*notes, *_doubts(data, bundle, rate)],
     }
+
+
+def _doubts(data: Dataset, bundle: Bundle, rate: float) -> list[str]:
+    """What is odd about the recordings that a detector learnt from, and why its false alarms cannot be promised."""
+    known = {*data.notes, *foreseen(data, rate)}  # those of a count's size matter to a device alone
+    odd = [text for text in doubts(data, rate) if text not in known]
+    return odd + [f"false alarms cannot be promised: {text}" for text in bundle.metrics["trust"]["warnings"]]
 
 
 def _preprocessed(folder: Path, output: Path, progress: Progress | None) -> tuple[Dataset, list[str]]:

@@ -102,6 +102,7 @@ def calibrate(
     stretches = stretches_of(origins, data.hop)
     window, rate_hz = data.spec.window, data.spec.rate_hz
     seconds = len(origins) * min(data.hop, window) / rate_hz
+    side_by_side = seconds * rate_hz / window
     views = fit_views(seen, seed=seed)
     fine = blocks_of(len(origins), max(_FEWEST, min(_MOST, int(seconds / _FINE_S))))
     apart, known = _out_of_block(seen, origins, stretches, fine, window, seed, progress)
@@ -135,12 +136,14 @@ def calibrate(
             vote=vote or DEFAULT,
             seed=seed,
         )
+    tail = dataclasses.replace(tail, effective_windows=min(tail.effective_windows, side_by_side))
     trust = check(
         wide,
         wide_blocks,
         false_alarm_rate,
         seconds=seconds,
-        recordings=[data.sources[index] for index in origins[wide_known, 0]],
+        recordings=origins[wide_known, 0].tolist(),
+        most=side_by_side,
         seed=seed,
     )
     rounded = _float32([tail.threshold, false_alarm_rate, _reach(scores, tail.threshold)])

@@ -22,7 +22,8 @@ AMOUNT = "motion to learn from"
 _LITTLE_S = 60.0
 _REPEATED, _MOSTLY_REPEATED = 0.1, 0.5
 _AT_THE_LIMIT = 0.002
-_COARSE = 8.0  # counts of motion below which the sensor's steps show
+_COARSE = 8.0  # steps of the sensor, as large as which motion shows them
+_FEW_VALUES = 16  # that an axis takes at the most: its steps are large, and many samples are the largest by that alone
 _CLIPPED = 0.02
 _DRIFTED = 1.0  # standard deviations
 _LOOKED_AT = 256  # windows of a recording: enough for a mean
@@ -114,8 +115,8 @@ def _repeats(windows: NDArray[np.int16]) -> Check:
 
 def _limit(windows: NDArray[np.int16]) -> Check:
     axes = [windows[..., axis] for axis in range(3)]
-    moving = [axis for axis in axes if int(axis.max()) - int(axis.min()) > 16]  # in int16 the difference overflows
-    shares = [max(float((w == w.max()).mean()), float((w == w.min()).mean())) for w in moving]
+    fine = [axis for axis in axes if len(_values(axis)) > _FEW_VALUES]
+    shares = [max(float((w == w.max()).mean()), float((w == w.min()).mean())) for w in fine]
     share = max(shares, default=0.0)
     clipped = share > _AT_THE_LIMIT
     more = " The sensor clips: choose a larger range (g or degrees a second) and record again." if clipped else ""
@@ -127,17 +128,26 @@ def _limit(windows: NDArray[np.int16]) -> Check:
     )
 
 
+def _values(samples: NDArray[np.int16]) -> NDArray[np.intp]:
+    """Samples in, the different values that they take, in order, out."""
+    return np.flatnonzero(np.bincount(samples.ravel().astype(np.intp) + (1 << 15)))
+
+
 def _motion(windows: NDArray[np.int16], lsb: float, units: str) -> Check:
     about = windows - windows.mean(axis=1, keepdims=True)
     size = np.sqrt(np.square(about).mean(axis=(0, 1)))
+    # A sensor's step is more than a count where that was chosen by the range of the motion.
+    steps = [int(np.diff(_values(windows[..., axis])).min(initial=1 << 16)) for axis in range(3)]
     dead = [AXES[axis] for axis in range(3) if not size[axis]]
-    coarse = [AXES[axis] for axis in range(3) if 0 < size[axis] < _COARSE]
+    few_steps = [axis for axis in range(3) if 0 < size[axis] < _COARSE * steps[axis]]
+    coarse = [AXES[axis] for axis in few_steps]
     more = ""
     if dead:
         more += f" {', '.join(dead)} {'reads' if len(dead) == 1 else 'read'} the same all the time: see to the sensor."
     if coarse:
-        few = ", ".join(coarse)
-        more += f" On {few} that is only a few counts of {lsb:g} {units}: choose a smaller range if there is one."
+        sizes = " and ".join(dict.fromkeys(f"{steps[axis] * lsb:g}" for axis in few_steps))
+        few = f"{', '.join(coarse)} that is only a few counts of {sizes} {units}"
+        more += f" On {few}: choose a smaller range if there is one."
     return Check(
         "size of the motion",
         ", ".join(f"{AXES[axis]} {size[axis] * lsb:.3g}" for axis in range(3)) + f" {units}",

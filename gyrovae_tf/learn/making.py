@@ -175,10 +175,14 @@ def fitted(
         if progress and worth:
             progress(len(seen), len(tasks), "samples, second look")
     facts = known[0].stream.facts
+    lost = ""
     if lsb is None:
         largest = max(part.largest_trained for part in seen.values())
         lsb = frontend.lsb_of([np.array([largest])])
-        _check_outlier([part.windows for part in seen.values() if len(part.windows)], lsb, largest, facts.units)
+        looked_at = [part.windows for part in seen.values() if len(part.windows)]
+        _check_outlier(looked_at, lsb, largest, facts.units)
+        if any(np.ptp(part, axis=1).any() for part in looked_at):
+            lost = f" in counts of {lsb:g} {facts.units}, which int16 needs to hold samples of {largest:g}"
         windows = [frontend.to_counts(seen.pop(number).windows, lsb) for number in range(len(tasks))]
     else:
         _check_range(max(part.largest for part in seen.values()), lsb, facts.units)
@@ -188,9 +192,12 @@ def fitted(
     spec = frontend.fit(np.concatenate(windows), rate_hz=rate, lsb=lsb, units=facts.units)
     if all(mean <= floor for axis in spec.power_mean for mean, floor in zip(axis, spec.power_floor, strict=True)):
         raise GyrovaeError(
-            "the recordings show no motion on any axis",
+            f"the recordings show no motion on any axis{lost}",
             expected="a machine that runs",
-            remedy="Check the sensor and its wiring, and record while the machine runs.",
+            remedy="Take out what is added to all samples, if it is no acceleration. Else check the sensor and its "
+            "wiring, and record while the machine runs."
+            if lost
+            else "Check the sensor and its wiring, and record while the machine runs.",
         )
     return spec
 

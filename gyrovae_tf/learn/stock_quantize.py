@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -152,12 +153,16 @@ def calibrate(
         vote=vote or DEFAULT,
         seed=seed,
     )
+    seconds = len(origins) * min(data.hop, WINDOW) / RATE_HZ
+    side_by_side = seconds * RATE_HZ / WINDOW
+    tail = dataclasses.replace(tail, effective_windows=min(tail.effective_windows, side_by_side))
     trust = check(
         score,
         blocks,
         false_alarm_rate,
-        seconds=len(origins) * min(data.hop, WINDOW) / RATE_HZ,
-        recordings=[data.sources[index] for index in origins[:, 0]],
+        seconds=seconds,
+        recordings=origins[:, 0].tolist(),
+        most=side_by_side,
         seed=seed,
     )
     calibration = StockCalibration(

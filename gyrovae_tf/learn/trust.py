@@ -7,6 +7,7 @@ blocks of the recordings at hand differ more than the rate allows, other days wi
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -90,14 +91,16 @@ def check(
     rate: float,
     *,
     seconds: float,
-    recordings: Sequence[str] = (),
+    recordings: Sequence[str | int] = (),
+    most: float = math.inf,
     method: Method = "exponential",
     seed: int = 0,
 ) -> Trust:
     """Out-of-block scores [k] in time order, their blocks [k], the rate and the seconds they cover in, a `Trust` out.
 
     Best with 12 to 16 blocks: drift shows by their order, and fewer than ten orders are too easily chance.
-    `recordings` names the recording of each window (none: all of one). `GyrovaeError` for no windows.
+    `recordings` is the name or number of the recording of each window (none: all of one); `most` is how many
+    windows there are side by side: no more are independent (see `foreseen`). `GyrovaeError` for no windows.
     """
     if not (len(scores) and scores.shape == blocks.shape):
         raise GyrovaeError(
@@ -114,7 +117,7 @@ def check(
     order = np.arange(len(labels))
     drift, drift_p = _contrast(typical, order >= len(labels) / 2, seed)
     ends, ends_p = _contrast(typical, np.abs(order - (len(labels) - 1) / 2) >= len(labels) / 4, seed)
-    effective = effective_windows(scores, blocks)
+    effective = min(effective_windows(scores, blocks), most)
     number = len(set(recordings)) or 1
     minutes = seconds / 60
     warnings = []
@@ -170,13 +173,16 @@ def foreseen(data: Dataset, rate: float = 0.01) -> tuple[str, ...]:
     minutes = known * min(data.hop, data.spec.window) / data.spec.rate_hz / 60
     apart = known * min(data.hop, data.spec.window) / data.spec.window
     few = _too_few(minutes, apart, rate, "at most") if rate * apart < _LEAST_EXPECTED else ""
-    return tuple(text for text in (few, _too_uniform(minutes, len(set(data.sources)))) if text)
+    # By their numbers: files of several days may well have one name, each in a folder of its own.
+    recordings = len(np.union1d(data.train_origins[:, 0], data.validation_origins[:, 0]))
+    return tuple(text for text in (few, _too_uniform(minutes, recordings)) if text)
 
 
 def _too_few(minutes: float, effective: float, rate: float, about: str = "about") -> str:
     return (
         f"{TOO_FEW}: {figure(minutes)} minutes hold {about} {effective:.0f} independent windows; "
-        f"{100 * rate:.2g} % of them is {rate * effective:.1f}. About {_LEAST_EXPECTED / rate:.0f} are needed."
+        f"{100 * rate:.2g} % of them is {rate * effective:.1f}. About {_LEAST_EXPECTED / rate:.0f} are needed to "
+        "promise that."
     )
 
 
