@@ -16,6 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # several workers: the threads of each one's BLAS would wait for the others'
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+
 from gyrovae_tf.device.simulate import Machine, simulate
 
 if TYPE_CHECKING:  # TensorFlow takes seconds to import: only what uses the fixtures below waits for it

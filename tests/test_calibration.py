@@ -272,6 +272,13 @@ def test_threshold_and_rate_are_above_0(name: str, bad: Any) -> None:
         dataclasses.replace(CALIBRATION, **{name: bad})
 
 
+@pytest.mark.parametrize("bad", [0, 0.0, -0.5, 100, math.nan, math.inf, "1", None, True, 10**400])
+def test_the_reach_is_above_0_and_below_100(bad: Any) -> None:
+    with pytest.raises(GyrovaeError, match="reach is not usable; expected above 0, below 100"):
+        dataclasses.replace(CALIBRATION, reach=bad)
+    assert dataclasses.replace(CALIBRATION, reach=99.5).reach == 99.5
+
+
 @pytest.mark.parametrize(
     ("alarms", "windows"), [(0, 5), (6, 5), (3, 65), (True, 5), (1, True), (3.0, 5), (3, 5.0), ("3", 5), (None, 5)]
 )

@@ -23,6 +23,7 @@ from gyrovae_tf.arena import Arena
 from gyrovae_tf.bundle import Bundle
 from gyrovae_tf.calibration import SIZES, Calibration, View
 from gyrovae_tf.cgen import KEYWORDS, LONGEST_PREFIX, RESOLVER_METHODS, check_prefix, emit_header
+from gyrovae_tf.ctext import scalar
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.flash import image
 from gyrovae_tf.golden_npz import Golden
@@ -267,6 +268,8 @@ def test_a_compiled_program_finds_every_number_of_the_bundle(tmp_path: Path, gpp
 
 def test_a_tilt_is_a_fifth_view(tmp_path: Path, gpp: Callable[..., Path]) -> None:
     assert not [name for name in names(emit_header(BUNDLE)) if "tilt" in name]
+    for has, bundle in enumerate((BUNDLE, dataclasses.replace(BUNDLE, calibration=TILTED))):
+        assert f"#define nn_model_HAS_TILT {has} " in emit_header(bundle)
     found = printed(tmp_path, gpp, dataclasses.replace(BUNDLE, calibration=TILTED))
     assert TILTED.tilt is not None
     expected = {"views": [5], **in_header("tilt", TILTED.tilt), **in_header("level", TILTED.level)}
@@ -348,6 +351,26 @@ def test_a_number_that_is_no_float32_is_rounded_to_the_nearest() -> None:
     header = emit_header(dataclasses.replace(BUNDLE, calibration=dataclasses.replace(CALIBRATION, threshold=0.1)))
     assert "const float nn_model_threshold = 0.1f;" in header
     assert "const float nn_model_input_scale = 0.03125f;" in header
+
+
+@pytest.mark.parametrize(
+    ("kind", "low", "high", "suffix"),
+    [
+        ("int8_t", -128, 127, ""),
+        ("uint8_t", 0, 255, ""),
+        ("int16_t", -32768, 32767, ""),
+        ("uint16_t", 0, 65535, ""),
+        ("int32_t", -2147483648, 2147483647, ""),
+        ("uint32_t", 0, 4294967295, "u"),
+        ("unsigned int", 0, 4294967295, "u"),
+    ],
+)
+def test_a_type_holds_its_own_numbers_and_no_others(kind: str, low: int, high: int, suffix: str) -> None:
+    for number in (low, high):
+        assert scalar(kind, "fan", "number", number) == f"fan_CONST const {kind} fan_number = {number}{suffix};"
+    for number in (low - 1, high + 1, 1.0):
+        with pytest.raises(GyrovaeError, match=f"number does not fit the header; expected integers from {low} to"):
+            scalar(kind, "fan", "number", number)
 
 
 def test_text_that_would_end_a_string_or_a_comment_does_not(tmp_path: Path, gpp: Callable[..., Path]) -> None:

@@ -50,6 +50,7 @@ def test_tables_by_hand() -> None:
     assert cost.table_bytes["scalogram"] == 32 * 2 + 96 * 2 + 96 * 4
     assert cost.table_bytes["field"] == 3 * (7 + 1 + 1) * 4
     assert cost.table_bytes["logarithm"] == 128
+    assert cost.table_bytes["filter"] == 11 * 2
 
 
 @pytest.mark.parametrize("window", range(64, 1025, 32))

@@ -132,3 +132,17 @@ def test_reasons_are_those_of_python(tmp_path: Path, objects: dict[str, list[Pat
             numbers = [float(reason[name]) for name in ("center_hz", "low_hz", "high_hz", "share")]
             expect = [other.center_hz, other.low_hz, other.high_hz, other.share]
             assert numbers == pytest.approx(expect, rel=1e-5, abs=1e-4)
+
+
+def test_where_nothing_deviates_the_first_regime_is_the_nearest_and_there_are_no_reasons(
+    tmp_path: Path, objects: dict[str, list[Path]]
+) -> None:
+    case = firmware.case(firmware.fitted(64), firmware.random_windows(10, 64, seed=6))
+    calibration = case.bundle.calibration
+    deaf = dataclasses.replace(calibration.bands, weight=(0.0,) * 96)
+    bundle = dataclasses.replace(case.bundle, calibration=dataclasses.replace(calibration, bands=deaf))
+    case = dataclasses.replace(case, bundle=bundle)
+    found = firmware.run(on_host(tmp_path, case, "O0", objects), tmp_path, case)
+    firmware.compare(found, case)
+    assert found["regime"].tolist() == found["reasons"].tolist() == [0] * 10
+    assert len(deaf.codes) > 1

@@ -17,6 +17,7 @@ from gyrovae_tf.signal.score import (
     Profiles,
     Reason,
     distances,
+    edges_hz,
     expected_sums,
     nearest,
     profiles,
@@ -26,6 +27,7 @@ from gyrovae_tf.signal.score import (
     stride_of,
     vote,
 )
+from gyrovae_tf.spec import Spec
 
 SPEC = fit(
     np.random.default_rng(0).integers(-900, 900, (8, 64, 3)).astype(np.int16), rate_hz=100, lsb=0.01, units="m/s^2"
@@ -399,6 +401,39 @@ def test_without_deviations_there_are_no_reasons() -> None:
     (found,) = reasons(one, SPEC)
     assert isinstance(found, Reason)
     assert (found.axis, found.center_hz, found.direction, found.share) == ("z", SPEC.bands[0].center_hz, "quieter", 1.0)
+
+
+def ruled(first: float = 10.0) -> Spec:
+    """A spec whose bands are centred at 10 (or another frequency), 20, 30, ... 320 Hz."""
+    centers = [first, *(10.0 * number for number in range(2, 33))]
+    bands = [dataclasses.replace(band, center_hz=hz) for band, hz in zip(SPEC.bands, centers, strict=True)]
+    return dataclasses.replace(SPEC, bands=tuple(bands))
+
+
+def test_bands_meet_half_way_between_their_centres() -> None:
+    assert edges_hz(ruled()).tolist() == [5.0 + 10 * number for number in range(33)]
+    assert edges_hz(ruled(4.0))[:3].tolist() == [0.0, 12.0, 25.0]  # not 8 below 4
+
+
+def test_neighbouring_bands_that_deviate_alike_are_one_reason() -> None:
+    """Squares 4 + 16 + 4 and, of another sign, 9 behind it; 1 + 1; and 1/4, which is less than a standard deviation."""
+    deviation = np.zeros((3, 32))
+    deviation[0, 3:7] = 2.0, 4.0, 2.0, -3.0
+    deviation[1, 30:] = 1.0, 1.0
+    deviation[2, 0] = -0.5
+    total = 24 + 9 + 2 + 0.25
+    assert reasons(deviation, ruled()) == [
+        Reason("x", 50.0, 35.0, 65.0, "louder", 24 / total),
+        Reason("x", 70.0, 65.0, 75.0, "quieter", 9 / total),
+        Reason("y", 310.0, 305.0, 325.0, "louder", 2 / total),
+    ]
+    assert len(reasons(deviation, ruled(), count=10)) == 3
+
+
+def test_below_a_standard_deviation_the_largest_alone_is_the_reason() -> None:
+    deviation = np.zeros((3, 32))
+    deviation[2, 7:10] = 0.25, -0.5, -0.25
+    assert reasons(deviation, ruled()) == [Reason("z", 90.0, 85.0, 95.0, "quieter", 2 / 3)]
 
 
 def test_a_louder_line_is_the_reason_of_its_score() -> None:

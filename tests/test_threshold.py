@@ -51,6 +51,7 @@ def test_thresholds_by_hand() -> None:
     excess = (math.log(9 / 8) + math.log(10 / 8)) / 2
     assert METHODS["hill"](scores, 0.02) == pytest.approx(8 * 10**excess)
     assert METHODS["quantile"](scores, 0.1) == pytest.approx(9.0)
+    assert METHODS["quantile"](np.zeros(11), 0.1) == 1e-9  # at 0 everything would be an alarm
 
 
 @pytest.mark.parametrize(
@@ -206,6 +207,7 @@ def test_one_score_and_one_block_are_defined() -> None:
         ([1.0, math.nan], [0, 0], 0.01, "hill", "not usable"),
         ([1.0, -1.0], [0, 0], 0.01, "hill", "not usable"),
         ([1.0, 2.0], [0], 0.01, "hill", "differ in shape"),
+        ([[1.0, 2.0]], [[0, 1]], 0.01, "hill", "differ in shape"),
         ([1.0, 2.0], [0, 1], 0.0, "hill", "rate is not usable"),
         ([1.0, 2.0], [0, 1], 0.3, "hill", "rate is not usable"),
         ([1.0, 2.0], [0, 1], math.nan, "hill", "rate is not usable"),

@@ -199,6 +199,8 @@ def test_what_is_not_usable_is_refused() -> None:
     for rate in (0.0, -1.0, math.nan, math.inf):
         with pytest.raises(GyrovaeError, match="rate of false alarms"):
             choose_vote(one, zeros(10), zeros(10), rate, hop_s=1.0)
+    with pytest.raises(GyrovaeError, match="no votes to choose from"):
+        choose_vote(one, zeros(10), zeros(10), 1.0, hop_s=1.0, menu=())
     with pytest.raises(GyrovaeError, match="time between windows"):
         choose_vote(one, zeros(10), zeros(10), 1.0, hop_s=0.0)
     with pytest.raises(GyrovaeError, match="empty"):

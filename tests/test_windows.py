@@ -82,6 +82,34 @@ def test_normal_motion_of_which_nothing_can_be_used(tmp_path: Path) -> None:
         unseen(dataset(tmp_path, files), SPEC, hop=64)
 
 
+def test_no_kind_of_which_anything_can_be_used(tmp_path: Path) -> None:
+    files = {"normal/a.csv": WHOLE, "anomaly/clog/1.csv": NAN}
+    with pytest.raises(GyrovaeError, match=r"^no kind of anomaly can be scored: 1.csv, row 2, column z;"):
+        unseen(dataset(tmp_path, files), SPEC, hop=64)
+
+
+def test_a_gap_leaves_the_windows_on_both_sides_of_it(tmp_path: Path) -> None:
+    """Of 64 samples, 3 and 130."""
+    gaps = "x,y,z,segment\n" + "1,2,3,0\n" * 64 + "1,2,3,1\n" * 3 + "1,2,3,2\n" * 130
+    files = {"normal/a.csv": gaps, "anomaly/clog/1.csv": WHOLE}
+    found = unseen(dataset(tmp_path, files), SPEC, hop=64)
+    assert found.skipped == {}
+    assert found.normal.tolist() == [[[100, 200, 300]] * 64] * 3  # counts of 0.01
+
+
+def test_normal_motion_of_the_sessions_of_faults_is_a_group_of_its_own(tmp_path: Path) -> None:
+    files = {"normal/a.csv": WHOLE, "normal/b.csv": WHOLE + "1,2,3\n" * 64, "anomaly/clog/1.csv": WHOLE}
+    split = {"normal_train": ["train.csv"], "normal_test_in_fault_sessions": ["b.csv"]}
+    found = unseen(dataset(tmp_path, files, split=split), SPEC, hop=64)
+    groups = {group: len(windows) for group, windows in found.groups().items()}
+    assert groups == {("normal", ""): 1, ("anomaly", "clog"): 1, ("fault_sessions", ""): 2}
+    (tmp_path / "normal" / "b.csv").write_text(NAN)
+    found = unseen(tmp_path, SPEC, hop=64)
+    assert list(found.groups()) == [("normal", ""), ("anomaly", "clog")]
+    assert list(found.skipped) == ["normal_test_in_fault_sessions"]
+    assert found.skipped["normal_test_in_fault_sessions"].startswith("b.csv, row 2, column z;")
+
+
 def test_a_listed_file_that_is_gone(tmp_path: Path) -> None:
     split = {"normal_train": ["train.csv"], "normal_test": ["a.csv", "gone.csv"]}
     files = {"normal/a.csv": WHOLE, "anomaly/clog/1.csv": WHOLE}
@@ -101,6 +129,7 @@ def test_files_in_folders_of_a_kind_have_the_rate_of_the_dataset(tmp_path: Path)
     ("lengths", "window"),
     [
         ([256, 256], None),  # the usual one fits
+        ([255, 255], 128),
         ([200, 200, 200], 128),
         ([300, 150, 150], None),  # half of the samples lie in 300
         ([300, 150, 151], 128),
