@@ -10,6 +10,8 @@ import shutil
 import time
 from typing import TYPE_CHECKING, TextIO
 
+from gyrovae_tf.wording import score
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -37,18 +39,18 @@ def plot(
     places = max(width - _LABEL - 1, 1)
     shown = points[-places:]
     blocks = _PLAIN_BLOCKS if plain else _BLOCKS
-    finite = [min(score, _LARGEST) for score, _ in shown if math.isfinite(score)]
+    finite = [min(value, _LARGEST) for value, _ in shown if math.isfinite(value)]
     low, high = threshold / 8, max([4 * threshold, *finite])
     eighths = len(blocks) - 1
 
-    def height(score: float) -> int:
+    def height(value: float) -> int:
         """In blocks' steps; what is no number reaches the top."""
-        if not math.isfinite(score):
+        if not math.isfinite(value):
             return _ROWS * eighths
-        inside = min(max(score, low), high)
+        inside = min(max(value, low), high)
         return max(round(_ROWS * eighths * math.log(inside / low) / math.log(high / low)), 1)
 
-    heights = [height(score) for score, _ in shown]
+    heights = [height(value) for value, _ in shown]
     line = max(height(threshold) - 1, 0) // eighths
     rows = []
     for row in reversed(range(_ROWS)):
@@ -85,9 +87,8 @@ def line_for(decision: Decision) -> str:
     """A decision in, one plain line for it out."""
     clock = _clock(decision)
     verdict = "EVENT" if decision.event else "alarm" if decision.alarm else "normal"
-    text = (
-        f"{clock}  window {decision.window}  score {decision.score:.3f}  threshold {decision.threshold:.3f}  {verdict}"
-    )
+    number = score(decision.score, 3, decision.threshold)
+    text = f"{clock}  window {decision.window}  score {number}  threshold {decision.threshold:.3f}  {verdict}"
     return text + (f"  {decision.seen}" if decision.seen else "")
 
 
@@ -147,9 +148,9 @@ class View:
             seen = _fitting(latest.words or [latest.seen], width) or "-"
             colour = _RED if latest.alarm or latest.event else _GREEN
             word = "EVENT" if latest.event else "alarm" if latest.alarm else "normal"
-            numbers = f"score {latest.score:.2f}, threshold {latest.threshold:.2f}"
+            numbers = f"score {score(latest.score, 2, latest.threshold)}, threshold {latest.threshold:.2f}"
             lines.append(f"{self._painted(colour, f'{word:6}')}  {numbers}")
-        points = [(score, alarm) for _, _, score, alarm, _ in watched.history]
+        points = [(value, alarm) for _, _, value, alarm, _ in watched.history]
         lines += plot(points, monitor.threshold, width, colour=self._colour, plain=self._plain)
         return [*lines, seen, *self._counts(width)]
 

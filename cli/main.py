@@ -92,7 +92,7 @@ class _Commands(click.Group):
                 error.show()
                 sys.exit(2)
             context = error.ctx if isinstance(error, click.UsageError) else None
-            _fail(error.format_message(), f"Help: {context.command_path} --help" if context else "")
+            _fail(_plain(error.format_message()), f"Help: {context.command_path} --help" if context else "")
         except click.Abort as error:
             if not isinstance(error.__cause__, KeyboardInterrupt):
                 raise
@@ -102,6 +102,13 @@ class _Commands(click.Group):
             _fail(f"the file system refused{where}: {error.strerror or error}")
         except MemoryError:
             _fail("not enough memory for this much data")
+
+
+def _plain(text: str) -> str:
+    """What click says of an option in, the same without the names that programmers have for numbers out."""
+    for theirs, ours in (("valid integer", "whole number"), ("valid float", "number")):
+        text = text.replace(f"is not a {theirs} range.", f"is not a {ours}.").replace(f"a {theirs}.", f"a {ours}.")
+    return text
 
 
 def _fail(problem: str, remedy: str = "") -> None:

@@ -107,13 +107,14 @@ def score(
 
 def _text(done: Scored) -> str:
     from gyrovae_tf.wording import many, one_line
+    from gyrovae_tf.wording import score as score_text
 
     rows = [["device", "", "windows", "alarms", "events", "median", "upper", "trend", "mostly"]]
     for device in done.devices[:_SHOWN]:
         trend = "" if device.trend is None else f"{device.trend:.2f}"
         rows.append([device.name, {"good": "OK", "look": "look", "bad": "events"}[device.status]])
         rows[-1] += [f"{device.windows:,}", f"{100 * device.alarm_rate:.1f} %", f"{device.events:,}"]
-        rows[-1] += [f"{device.median:.2f}", f"{device.upper:.2f}", trend, device.why]
+        rows[-1] += [score_text(device.median), score_text(device.upper), trend, device.why]
     lines = [table(rows)]
     if len(done.devices) > _SHOWN:
         lines.append(f"and {many(len(done.devices) - _SHOWN, 'more device')}")

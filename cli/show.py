@@ -95,8 +95,8 @@ def _evaluation_table(result: Evaluation, *, delay: bool) -> str:
     asked = result.promise.asked(result.requested_false_alarm_rate)
     notes = [
         f"alarms: share of windows that score 1.0 or more; on normal motion {asked} was asked for.",
-        f"events: times that {needed} of {windows} windows in a row that share no samples began to be alarms; windows "
-        f"begin every {result.hop} samples (--hop): the more of them, the more events.",
+        f"events: times that {needed} of {windows} windows in a row that share no samples began to be alarms (where "
+        f"all are, one); windows begin every {result.hop} samples (--hop): the more of them, the more events.",
         "AUROC: how well the score tells this motion from normal: 1.0 always, 0.5 no better than a coin.",
     ]
     if delay:

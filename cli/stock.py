@@ -40,7 +40,7 @@ def detector_of(path: Path) -> Detector | StockDetector:
 def refuse(given: dict[str, Any], why: str) -> None:
     """Refuse options (by their name in Python) that were given and mean nothing here."""
     for name, value in given.items():
-        if value not in (None, False, ()):
+        if value is not None and value is not False and value != ():  # 0 was given
             raise click.UsageError(f"--{name.replace('_', '-')}: {why}")
 
 

@@ -22,8 +22,23 @@ import gyrovae_tf
 
 ROOT = Path(__file__).resolve().parents[1]
 MADE = "Made by docs/generate.py from the sources; do not edit."
+_SHOWN = ("__init__", "__fspath__")
+"""Methods that are told, though nobody calls them by these names."""
 _MARKS = ("property", "classmethod", "staticmethod")
-_ALSO = (("Group", "learn.evaluate"), ("Model", "runtime"))  # named in fields and texts, and returned by nothing public
+# Named in texts, and in no type that is public.
+_BEHIND = (
+    ("info", "describe", "describe"),
+    ("flash-image", "write_image", "flash"),
+    ("flash-image --port", "write_to_device", "flash"),
+    ("monitor", "watch", "device.watch"),
+    ("calibrate", "calibrate", "device.onsite"),
+    ("calibrate --forget", "forget", "device.onsite"),
+    ("collect --list-ports", "list_ports", "device.port"),
+    ("simulate", "serve", "device.serve"),
+    ("demo", "demo", "learn.demo"),
+)
+"""Commands without a public name, and the functions that they call."""
+_ALSO = (("Model", "runtime"), ("Tail", "learn.threshold"), ("Trust", "learn.trust"), ("Vote", "learn.voting"))
 
 # --- commands ---------------------------------------------------------------------------------------------------
 
@@ -93,20 +108,67 @@ def api() -> str:
     """The page of the public names, by the docstrings of the sources."""
     parts = [f"# Python interface\n\n<!-- {MADE} -->\n\n```python\n{_example()}\n```\n"]
     parts.append("Names of `import gyrovae_tf as gt`; each is imported when it is first used.\n")
-    results = set(_ALSO)
+    found = dict.fromkeys(_ALSO)
     for name, home in sorted(gyrovae_tf._HOMES.items(), key=lambda item: (item[0][0].islower(), item[0].lower())):
         source, tree = _module(home)
         node = _named(tree, name)
         assert node is not None
-        results |= set(_returned(node, tree, home))
+        found |= dict.fromkeys(_types(node, tree, home))
         parts.append("\n".join(_described(node, source, f"gt.{name}", home)))
+    parts.append("# Behind other commands\n\n| command | calls | |\n|---|---|---|")
+    for command, name, home in _BEHIND:
+        node = _named(_module(home)[1], name)
+        assert isinstance(node, ast.FunctionDef)
+        said = _doc(node).split("\n")[0]
+        parts.append(f"| `{command}` | `gyrovae_tf.{home}.{name}` | {said} |")
+    parts.append("")
+    classes, others = _classes_and_others(found)
     parts.append("# Classes that these return or name\n\nNot names of `gyrovae_tf` itself, but of its modules.\n")
-    for name, home in sorted(results, key=lambda item: item[0].lower()):
+    for name, home in sorted(classes, key=lambda item: (item[0].lower(), item[1])):
         source, tree = _module(home)
         node = _named(tree, name)
-        if isinstance(node, ast.ClassDef):
-            parts.append("\n".join(_described(node, source, name, home)))
+        assert node is not None
+        # Two of one name are told apart by their modules.
+        full = f"{home}.{name}" if sum(other == name for other, _ in (*classes, *others)) > 1 else name
+        parts.append("\n".join(_described(node, source, full, home)))
+    parts.append("# Other types\n\n| name | | |\n|---|---|---|\n" + "\n".join(_rows(others)) + "\n")
     return "\n".join(parts)
+
+
+def _classes_and_others(found: dict[tuple[str, str], None]) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """Names with their modules in; the classes among them and among what those name, and names of other types, out."""
+    classes, others = [], []
+    waiting = list(found)
+    for name, home in waiting:  # grows meanwhile
+        _, tree = _module(home)
+        node = _named(tree, name)
+        if isinstance(node, ast.ClassDef):
+            classes.append((name, home))
+        elif node is not None:
+            others.append((name, home))
+        if node is not None:
+            waiting += [one for one in dict.fromkeys(_types(node, tree, home)) if one not in waiting]
+    return classes, others
+
+
+def _rows(others: list[tuple[str, str]]) -> list[str]:
+    """Names of types that are no classes in, a row a type out; one that several modules define alike is told once."""
+    rows = {}
+    for name, home in others:
+        source, tree = _module(home)
+        node = _named(tree, name)
+        at = next(place for place, other in enumerate(tree.body) if other is node)
+        kind = _flat((ast.get_source_segment(source, node.value) or "").strip('"'))  # type: ignore[union-attr]
+        said = _constant(tree.body[at + 1]) if at + 1 < len(tree.body) else ""
+        rows.setdefault((name, kind.replace("npt.", "").replace("|", "\\|"), said), f"{home}.{name}")
+    names = [name for name, _, _ in rows]
+    return sorted(
+        (
+            f"| `{full if names.count(name) > 1 else name}` | `{kind}` | {said} |"
+            for (name, kind, said), full in rows.items()
+        ),
+        key=str.lower,
+    )
 
 
 def _module(home: str) -> tuple[str, ast.Module]:
@@ -116,23 +178,52 @@ def _module(home: str) -> tuple[str, ast.Module]:
 
 
 def _named(tree: ast.Module, name: str) -> ast.stmt | None:
-    return next((node for node in tree.body if getattr(node, "name", None) == name), None)
+    """A class, a function or the name of a type."""
+    for node in tree.body:
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target] if _is_alias(node) else []
+        if getattr(node, "name", None) == name or any(isinstance(t, ast.Name) and t.id == name for t in targets):
+            return node
+    return None
 
 
-def _returned(node: ast.stmt, tree: ast.Module, home: str) -> Iterator[tuple[str, str]]:
-    """Names of ours, and their modules, that a public function, or a public class's methods, say they return."""
-    homes = {
-        alias.name: found.module.removeprefix("gyrovae_tf.")
-        for found in ast.walk(tree)
-        if isinstance(found, ast.ImportFrom) and (found.module or "").startswith("gyrovae_tf.") and found.module
-        for alias in found.names
-    }
-    homes |= {found.name: home for found in tree.body if isinstance(found, ast.ClassDef)}
-    for function in node.body if isinstance(node, ast.ClassDef) else [node]:
-        if isinstance(function, ast.FunctionDef) and function.name[0] != "_" and function.returns is not None:
-            for part in ast.walk(function.returns):
-                if isinstance(part, ast.Name) and part.id in homes and part.id not in gyrovae_tf._HOMES:
-                    yield part.id, homes[part.id]
+def _is_alias(node: ast.stmt) -> bool:
+    return isinstance(node, ast.AnnAssign) and getattr(node.annotation, "id", None) == "TypeAlias"
+
+
+def _types(node: ast.stmt, tree: ast.Module, home: str) -> Iterator[tuple[str, str]]:
+    """Names of ours, and their modules, in the types of a public function, or a public class's fields and methods."""
+    types: list[ast.expr | None] = []
+    for item in node.body if isinstance(node, ast.ClassDef) else [node]:
+        if isinstance(item, ast.FunctionDef) and (item.name[0] != "_" or item.name == "__init__"):
+            types += [*(one.annotation for one in (*item.args.args, *item.args.kwonlyargs)), item.returns]
+        elif isinstance(item, ast.Assign) or _is_alias(item):
+            types += [item.value] if item is node else []  # type: ignore[attr-defined]
+        elif isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name) and item.target.id[0] != "_":
+            types.append(item.annotation)
+    for part in (part for one in types if one is not None for part in ast.walk(one)):
+        known = _defined(part, tree, home)
+        if known is not None and known[0] not in gyrovae_tf._HOMES:
+            yield known
+
+
+def _defined(part: ast.AST, tree: ast.Module, home: str) -> tuple[str, str] | None:
+    """A name or a module's name in a module in; what it is called where it is defined, and that module of ours, out."""
+    dotted = isinstance(part, ast.Attribute)
+    owner = part.value if isinstance(part, ast.Attribute) else part
+    if not isinstance(owner, ast.Name):
+        return None
+    name = owner.id
+    if not dotted and _named(tree, name) is not None:
+        return name, home
+    for found in ast.walk(tree):
+        for alias in found.names if isinstance(found, ast.ImportFrom) else []:
+            there = [found.module or "", *([alias.name] if dotted else [])]  # type: ignore[attr-defined]
+            path = (ROOT / "/".join(there).replace(".", "/")).with_suffix(".py")
+            if (alias.asname or alias.name) == name and path.is_file():
+                module = ".".join(there).removeprefix("gyrovae_tf.")
+                sought = part.attr if isinstance(part, ast.Attribute) else alias.name
+                return _defined(ast.Name(sought), _module(module)[1], module)
+    return None
 
 
 def _example() -> str:
@@ -158,12 +249,15 @@ def _described(node: ast.stmt, source: str, name: str, home: str) -> Iterator[st
         for item, following in fields:
             said = _constant(following)
             kind = _flat(ast.get_source_segment(source, item.annotation) or "").replace("|", "\\|")
-            default = "" if item.value is None else f" = {_flat(ast.get_source_segment(source, item.value) or '')}"
+            value = item.value
+            if isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id[0] == "_":
+                value = value.args[0]  # of a field with limits, its default
+            default = "" if value is None else f" = {_flat(ast.get_source_segment(source, value) or '')}"
             assert isinstance(item.target, ast.Name)
             yield f"| `{item.target.id}` | `{kind}{default}` | {said} |"
         yield ""
     for item in node.body:
-        if isinstance(item, ast.FunctionDef) and (item.name[0] != "_" or item.name == "__init__") and _doc(item):
+        if isinstance(item, ast.FunctionDef) and (item.name[0] != "_" or item.name in _SHOWN) and _doc(item):
             yield f"```python\n{_signature(item, source)}\n```\n\n{_doc(item)}\n"
 
 

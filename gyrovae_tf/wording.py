@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -55,10 +56,10 @@ def figure(number: float) -> str:
     return f"{number:,.0f}" if number >= 10 else f"{number:.2g}" if number >= 0.01 or number == 0 else "under 0.01"
 
 
-def score(value: float, digits: int = 2) -> str:
+def score(value: float, digits: int = 2, alarm: float = 1.0) -> str:
     """A score in, so many digits of it out; one below the alarm is never rounded up to it."""
     text = f"{value:.{digits}f}"
-    return f"0.{'9' * digits}" if value < 1 <= float(text) else text
+    return f"{math.floor(value * 10**digits) / 10**digits:.{digits}f}" if value < alarm <= float(text) else text
 
 
 def one_line(text: str) -> str:

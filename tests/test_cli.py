@@ -28,6 +28,7 @@ import pytest
 from click.testing import CliRunner, Result
 from gyrovae_tf.cli import progress
 from gyrovae_tf.cli.learn import PRECISIONS, QUANTISATIONS
+from gyrovae_tf.cli.live import line_for
 from gyrovae_tf.cli.main import _COMMANDS, cli
 from gyrovae_tf.cli.measure import KERNELS
 from gyrovae_tf.cli.progress import progress_bar
@@ -209,7 +210,8 @@ def test_a_bad_recording(here: Path, content: str, says: str) -> None:
         (["preprocess", "--dataset", "empty", "-o", "new"], "empty is not a dataset of recordings"),
         (["preprocess", "a.csv"], "Missing option '-o' / '--output'."),
         (["preprocess", "a.csv", "-o", "new", "--window", "100"], "expected a multiple of 32 samples"),
-        (["preprocess", "a.csv", "-o", "new", "--window", "many"], "'many' is not a valid integer"),
+        (["preprocess", "a.csv", "-o", "new", "--window", "many"], "'many' is not a whole number."),
+        (["preprocess", "a.csv", "-o", "new", "--frontend", "stock", "--lsb", "0"], "--lsb: the stock firmware"),
         (["preprocess", "a.csv", "-o", "new", "--hop", "0"], "the hop is not usable; expected at least 1 sample"),
         (["preprocess", "a.csv", "-o", "new", "--lsb", "-1"], "lsb"),
         (["preprocess", "a.csv", "-o", "new", "--lsb", "nan"], "lsb"),
@@ -230,7 +232,7 @@ def test_a_bad_recording(here: Path, content: str, says: str) -> None:
         (["quantize", "empty", "--false-alarm-rate", "0"], "the false-alarm rate is not usable"),
         (["quantize", "empty", "--vote", "3"], "Option '--vote' requires 2 arguments."),
         (["quantize", "empty", "--vote", "5", "3"], "the vote is not usable; expected 1 <= alarms <= windows <= 8"),
-        (["quantize", "empty", "--vote", "3", "x"], "'x' is not a valid integer"),
+        (["quantize", "empty", "--vote", "3", "x"], "'x' is not a whole number."),
         (["quantize", "empty", "--false-alarms-per-day", "0"], "the false alarms a day are not usable"),
         (
             ["quantize", "empty", "--false-alarms-per-day", "1", "--false-alarm-rate", "0.01"],
@@ -258,7 +260,7 @@ def test_a_bad_recording(here: Path, content: str, says: str) -> None:
         (["info", "cut.tflite"], "is truncated or damaged"),
         (["info"], "Missing argument 'PATH'."),
         (["demo", "-o", "mine"], "mine holds other files"),
-        (["demo", "--seed", "x"], "'x' is not a valid integer"),
+        (["demo", "--seed", "x"], "'x' is not a whole number."),
         (["train", "empty", "-o", "new", "--epoch", "3"], "No such option"),
         (["trian"], "No such command 'trian'. Did you mean 'train'?\nHelp: "),
         (["preproccess"], "No such command 'preproccess'. Did you mean 'preprocess'?"),
@@ -282,6 +284,26 @@ def test_a_wrong_call_names_the_help_of_its_command() -> None:
     result = shell("train", "dataset", "--bogus")
     errors = told(result.returncode, result.stdout, result.stderr)
     assert errors.splitlines()[1].endswith(" train --help")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("calibrate", "--port", "x", "--minutes", "0.5"), "'0.5' is not a whole number."),
+        (("collect", "--port", "x", "-o", "y", "--seconds", "two"), "'two' is not a number."),
+        (("train", "x", "-o", "y", "--epochs", "1.5"), "'1.5' is not a whole number."),
+        (("train", "x", "-o", "y", "--beta", "a"), "'a' is not a number."),
+    ],
+)
+def test_a_number_that_is_none_is_told_in_plain_words(words: tuple[str, ...], said: str) -> None:
+    assert refusal(*words).splitlines()[0] == f"gyrovae-tf: Invalid value for '{words[-2]}': {said}"
+
+
+def test_a_monitored_score_below_the_threshold_is_not_shown_as_if_it_reached_it() -> None:
+    from gyrovae_tf.device.monitor import Decision
+
+    made = Decision(0, 0.0, None, None, 1.49996, 1.5, False, False, False, (), "host")
+    assert line_for(made).endswith("score 1.499  threshold 1.500  normal")
 
 
 @pytest.mark.usefixtures("here")
@@ -561,8 +583,8 @@ normal            117    0.9 %       0.0                             0.0 %
 worn bearing        4  100.0 %      12.0       3.8  0.988           25.0 %           0.500
 
 alarms: share of windows that score 1.0 or more; on normal motion 1 % was asked for.
-events: times that 3 of 5 windows in a row that share no samples began to be alarms; windows begin
-every 128 samples (--hop): the more of them, the more events.
+events: times that 3 of 5 windows in a row that share no samples began to be alarms (where all are,
+one); windows begin every 128 samples (--hop): the more of them, the more events.
 delay: mean time from the beginning of a recording, or a gap in it, to its first event.
 AUROC: how well the score tells this motion from normal: 1.0 always, 0.5 no better than a coin.
 baseline: what a simple detector makes of the same windows (Mahalanobis on log band energies).
@@ -684,7 +706,10 @@ def test_json_has_null_for_what_is_no_number(capsys: pytest.CaptureFixture[str])
         (9.8, None),
         (0.0, None),
         (1.0, "The mean acceleration is 1.00 m/s^2, as gravity is in g. If it is in g, say so"),
-        (16384.0, "The mean acceleration is 16,384.00 m/s^2, where gravity is 9.8. If these are counts"),
+        (
+            16384.0,
+            "The mean acceleration is 16,384.00 m/s^2, where gravity is 9.8. If these are thousandths",
+        ),
     ],
 )
 def test_units_that_are_hardly_those_they_are_called(here: Path, gravity: float, note: str | None) -> None:
@@ -720,12 +745,11 @@ def test_preprocess_without_the_rest(here: Path) -> None:
     assert text.stdout == (
         f"d2: {made['train_windows']} windows to train on and {made['validation_windows']} held back, of "
         "1 recording;\neach is 256 samples (1280 ms at 200 Hz), one count is 0.01 m/s^2\n"
-        "note: samples at the largest value: 33.35 %. Many equal extremes would mean that the sensor's range is too "
-        "small. The sensor clips: choose a larger range (g or degrees a second) and record again.\n"
         "note: size of the motion: x 2, y 0, z 0.0816 m/s^2. Root mean square about each window's mean. y reads the "
-        "same all the time: see to the sensor.\n"
+        "same all the time: see to the sensor. On x, z that is only a few counts of 1 and 0.1 m/s^2: choose a "
+        "smaller range if there is one.\n"
         "note: Too few data: 0.4 minutes hold at most 19 independent windows; 1 % of them is 0.2. "
-        "About 200 are needed.\n"
+        "About 200 are needed to promise that.\n"
         "note: Too uniform: one recording of 0.4 minutes, less than 5; record longer, on several days.\n"
     )
     assert text.stderr == ""
@@ -1027,10 +1051,10 @@ def test_a_bar_and_a_hint_on_a_terminal(here: Path) -> None:
     assert code == 0
     assert re.fullmatch(r"windows                    \[#{29}\] 100 %  took 0:0\d", lines[0])
     assert lines[1].startswith("my data: ")
-    notes = ("samples at the largest value", "size of the motion", "Too few data", "Too uniform")
-    for line, note in zip(lines[3:7], notes, strict=True):
+    notes = ("size of the motion", "Too few data", "Too uniform")
+    for line, note in zip(lines[3:6], notes, strict=True):
         assert line.startswith(f"note: {note}")
-    assert lines[7:] == ["next: gyrovae-tf train 'my data' -o run", ""]
+    assert lines[6:] == ["next: gyrovae-tf train 'my data' -o run", ""]
     assert "\x1b" not in wrote
 
 

@@ -51,6 +51,15 @@ def test_a_page_says_what_help_says() -> None:
     assert "Go on where an interrupted run stopped." in page
 
 
+def test_the_page_of_the_interface_has_every_class_that_it_names() -> None:
+    """Those in the fields of what is returned, too; two of one name are told apart."""
+    titles = re.findall(r"(?m)^## (\S+)$", PAGES["api.md"])
+    assert len(set(titles)) == len(titles)
+    assert {"Promise", "Trust", "Layer", "Flaw", "Machine", "learn.fleetrecord.Model", "runtime.Model"} <= set(titles)
+    assert "| `Progress` | `Callable[[int, int, str], None]` | Called with (done, total, what): for" in PAGES["api.md"]
+    assert "| `info` | `gyrovae_tf.describe.describe` |" in PAGES["api.md"]
+
+
 def test_links_lead_somewhere() -> None:
     for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "firmware").glob("*.md")]:
         for link in re.findall(r"\]\(([^)#\s]+)\)", path.read_text(encoding="utf-8")):

@@ -465,6 +465,26 @@ def test_the_verdict(
     assert verdict.steps
 
 
+def test_what_is_wrong_with_the_data_tempers_the_verdict(figures: Figures) -> None:
+    """A red mark below a green headline would be overlooked; and the events to expect are told in front."""
+    from gyrovae_tf.learn.figures import Row
+    from gyrovae_tf.learn.health import Check
+    from gyrovae_tf.learn.promise import Promise
+    from gyrovae_tf.learn.verdict import judge
+
+    rows = (
+        Row("normal", 1000, 0.01, 0.5, None, None, None, {}),
+        Row("clog", 100, 0.9, 9.0, None, 0.99, None, {}),
+    )
+    given = dataclasses.replace(figures, rows=rows, promise=Promise(trust=TRUST, vote=VOTE))
+    for health, headline in (("look", "It works on these recordings"), ("bad", "It works, with reservations")):
+        status: Any = health
+        verdict = judge(given, [Check("motion to learn from", "0.7 min", status, "Too few.")])
+        assert verdict.headline == headline
+        assert verdict.status == ("good" if health == "look" else "look")
+        assert "False events to expect a day, by what was learnt: 0.25 (0.12 to 12)." in verdict.points[0][1]
+
+
 @pytest.mark.parametrize(
     ("stretches", "told", "silent", "said"),
     [
@@ -494,21 +514,73 @@ def test_recordings_without_an_event_are_named(
     assert any("emit-header" in step for step in verdict.steps) == (not said)
 
 
-@pytest.mark.parametrize("status", ["good", "look", "bad"])
+def judged_for_stock(
+    normal: list[float], *, made_up: bool = False, learnt: dict[str, float] | None = None, **kinds: list[float]
+) -> Any:
+    """The verdict of a stock report on the scores of normal windows and of each kind, where 1 % was asked for."""
+    from gyrovae_tf.learn.promise import Promise
+    from gyrovae_tf.learn.stock_report import _judge, _Seen
+
+    scores: Any = {kind: SimpleNamespace(score=np.array(one)) for kind, one in {"normal": normal, **kinds}.items()}
+    bundle: Any = SimpleNamespace(calibration=SimpleNamespace(false_alarm_rate=0.01))
+    nothing: Any = None
+    return _judge(_Seen(nothing, bundle, nothing, scores, made_up, "tflm", Promise(), learnt))
+
+
+QUIET = [0.5] * 100
+
+
+@pytest.mark.parametrize("loud", [[2.0], [0.4]])
 @pytest.mark.parametrize("made_up", [False, True])
 @pytest.mark.parametrize("learnt", [None, {"normal": 0.0}, {"normal": 0.5}])
 def test_a_stock_firmware_is_built_only_with_a_model_that_was_tried(
-    status: Any, made_up: bool, learnt: dict[str, float] | None
+    loud: list[float], made_up: bool, learnt: dict[str, float] | None
 ) -> None:
-    from gyrovae_tf.learn.stock_report import _steps
+    verdict = judged_for_stock(QUIET, made_up=made_up, learnt=learnt, loud=loud)
+    untried, good = learnt == {"normal": 0.5}, loud == [2.0]
+    assert verdict.status == ("good" if good and not untried else "bad")
+    assert any("emit-header" in step for step in verdict.steps) == (good and not made_up and not untried)
+    assert verdict.steps[0].startswith("Record more normal motion") == (not good and not untried)
+    assert verdict.steps[0].startswith("Evaluate on recordings") == untried
+    assert verdict.steps[-1].endswith("our own firmware and the power front end.")
 
-    seen: Any = SimpleNamespace(made_up=made_up, learnt=learnt)
-    steps = list(_steps(seen, status))
-    untried = learnt == {"normal": 0.5}
-    assert any("emit-header" in step for step in steps) == (status == "good" and not made_up and not untried)
-    assert steps[0].startswith("Record more normal motion") == (status != "good" and not untried)
-    assert steps[0].startswith("Evaluate on recordings") == untried
-    assert steps[-1].endswith("our own firmware and the power front end.")
+
+@pytest.mark.parametrize(
+    ("normal", "kinds", "status", "marks", "told", "step"),
+    [
+        (QUIET, {"a": [2.0], "b": [2.0]}, "good", ["good", "good"], "a, b; in part: none; missed: none", "gyrovae-tf"),
+        # Three of ten windows of each: neither found nor missed.
+        (
+            QUIET,
+            {"a": [0.9] * 7 + [2.0] * 3, "b": [2.0]},
+            "look",
+            ["good", "look"],
+            "b; in part: a; missed: none",
+            "The score tells a from normal, but the threshold is too strict",
+        ),
+        # However well the score tells them: nothing is ever an alarm.
+        (
+            QUIET,
+            {"a": [0.9], "b": [0.9]},
+            "bad",
+            ["good", "bad"],
+            "none; in part: none; missed: a, b",
+            "The score tells a, b from normal, but the threshold is too strict",
+        ),
+        ([0.5] * 10, {"a": [2.0]}, "look", ["look", "good"], "a; in part: none; missed: none", "Try it on longer"),
+        ([0.5] * 9 + [1.5], {"a": [2.0]}, "look", ["look", "good"], "a; in part: none; missed: none", "Try it on"),
+        ([0.5] * 90 + [1.5] * 10, {"a": [2.0]}, "look", ["bad", "good"], "a; in part: none; missed: none", "Record mo"),
+    ],
+)
+def test_the_verdict_on_a_stock_firmware(
+    normal: list[float], kinds: dict[str, list[float]], status: str, marks: list[str], told: str, step: str
+) -> None:
+    verdict = judged_for_stock(normal, **kinds)
+    assert verdict.status == status
+    assert [mark for mark, _ in verdict.points[:2]] == marks
+    assert verdict.points[1][1] == f"Found of {len(kinds)} kinds of abnormal motion: {told}."
+    assert verdict.steps[0].startswith(step)
+    assert ("more false alarms than asked for" in verdict.headline) == (marks[0] == "bad")
 
 
 @pytest.mark.parametrize(
@@ -534,6 +606,9 @@ def test_few_false_alarms_may_be_chance(figures: Figures, alarms: int, windows: 
     verdict = judge(dataclasses.replace(figures, rows=(row,)), [])
     assert verdict.points[0][0] == status
     assert ("may be chance" in verdict.points[0][1]) == (alarms == 3)
+    few = windows < 59 and status == "look"
+    assert ("So few windows do not tell." in verdict.points[0][1]) == few
+    assert verdict.steps[0].startswith("Try it on longer") == few
     assert by_chance(alarms, windows, 0.01) == pytest.approx(binom.sf(alarms - 1, windows, 0.01), abs=1e-12)
 
 
@@ -804,6 +879,15 @@ def test_both_models_side_by_side(given: Report, figures: Figures) -> None:
     assert list(known["auroc"]) == ["imbalance", NASTY]
     assert 0.9 < known["same_side"] <= 1
     assert 0 < known["score_change"] < 0.1
+
+
+@pytest.mark.parametrize(("moved", "said"), [(0.0, "0.01"), (0.00001, "0.01"), (0.0234, "2.3")])
+def test_how_far_scores_move_is_told_as_one_figure(figures: Figures, moved: float, said: str) -> None:
+    from gyrovae_tf.learn.details import agreement
+
+    both = dataclasses.replace(figures.agreement, int8_score=figures.agreement.float_score * (1 + moved))
+    page = agreement(dataclasses.replace(figures, agreement=both))
+    assert f"In half of the windows the score changes by less than {said} %; in " in page
 
 
 def test_agreement_by_hand() -> None:

@@ -35,6 +35,13 @@ def test_a_score_below_the_alarm_is_not_rounded_up_to_it(value: float, digits: i
     assert score(value, digits) == text
 
 
+def test_an_alarm_may_lie_elsewhere() -> None:
+    """A threshold that was set on site, or with --threshold."""
+    assert [score(value, 2, 1.5) for value in (0.999, 1.4999, 1.5, 1.504)] == ["1.00", "1.49", "1.50", "1.50"]
+    assert score(float("nan"), 2, 1.5) == "nan"
+    assert score(float("inf"), 2, 1.5) == "inf"
+
+
 @pytest.mark.parametrize(
     ("text", "line"),
     [

@@ -8,7 +8,7 @@ from gyrovae_tf.learn import charts
 from gyrovae_tf.learn.figures import Figures
 from gyrovae_tf.learn.health import Check, Status
 from gyrovae_tf.learn.latent import ALIKE, carries
-from gyrovae_tf.learn.markup import WORDS, data_table, escaped, mark, side_by_side, small_print
+from gyrovae_tf.learn.markup import WORDS, data_table, escaped, mark, side_by_side, small_print, unparted
 from gyrovae_tf.learn.speed import shares
 from gyrovae_tf.learn.trust import Trust, odd_share
 from gyrovae_tf.learn.vae import BRANCHES
@@ -107,7 +107,7 @@ def health(figures: Figures, health: Sequence[Check]) -> str:
 
 
 def _after_colon(value: str) -> str:
-    return f": {escaped(value)}" if value else ""
+    return f": {unparted(escaped(value))}" if value else ""
 
 
 def training(figures: Figures) -> str:
@@ -169,6 +169,7 @@ def agreement(figures: Figures) -> str:
     ratio = float(both.int8_error[still].mean() / both.float_error[still].mean())
     rise = round(100 * (ratio - 1), 1) + 0.0  # never -0.0
     normal = both.pixels[still].mean(axis=0)
+    change = figure(max(100 * both.change, 0.001)).removeprefix("under ")  # below it stands "less than"
     text = (
         f"On {len(both.float_error)} windows the int8 model's images were compared with the float model's. They differ "
         f"by {normal[0]:.2f} (scalogram) and {normal[1]:.2f} (field) pixel steps on average on normal motion"
@@ -178,7 +179,7 @@ def agreement(figures: Figures) -> str:
         text += f", by {other[0]:.2f} and {other[1]:.2f} on abnormal motion"
     text += (
         "; one step is 1/32 standard deviation. The reconstruction error of normal motion changes by "
-        f"{rise:+.1f} %. In half of the windows the score changes by less than {figure(100 * both.change)} %; in "
+        f"{rise:+.1f} %. In half of the windows the score changes by less than {change} %; in "
         f"{percent(both.same_side)} both models agree on whether it is an alarm."
     )
     rows = [

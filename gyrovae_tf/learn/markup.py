@@ -108,6 +108,11 @@ def refusals(name: str, title: str, lead: str, reasons: Mapping[str, str]) -> st
     )
 
 
+def unparted(text: str) -> str:
+    """HTML in, the same with no line that ends between a number and its per cent out."""
+    return text.replace(" %", "&#160;%")
+
+
 def three(number: float | None) -> str:
     """A figure in, its text with three decimals out; nothing for None."""
     return "" if number is None else f"{number:.3f}"

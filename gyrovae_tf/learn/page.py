@@ -9,7 +9,17 @@ from gyrovae_tf.learn import charts, details, pictures
 from gyrovae_tf.learn.evaluate import Group
 from gyrovae_tf.learn.figures import Example, Figures, Row
 from gyrovae_tf.learn.health import Check, Status
-from gyrovae_tf.learn.markup import WORDS, data_table, document, escaped, mark, side_by_side, small_print, three
+from gyrovae_tf.learn.markup import (
+    WORDS,
+    data_table,
+    document,
+    escaped,
+    mark,
+    side_by_side,
+    small_print,
+    three,
+    unparted,
+)
 from gyrovae_tf.learn.motion import NAMES, NORMAL
 from gyrovae_tf.learn.verdict import Verdict, asked, found, percent
 from gyrovae_tf.learn.views import SEES, in_words
@@ -52,7 +62,8 @@ def shell(title: str, verdict: Verdict, sections: Sequence[tuple[str, str, str]]
 
 def _top(verdict: Verdict) -> str:
     points = "\n".join(
-        f"<li>{mark(status, WORDS[status])} <span>{escaped(text)}</span></li>" for status, text in verdict.points
+        f"<li>{mark(status, WORDS[status])} <span>{unparted(escaped(text))}</span></li>"
+        for status, text in verdict.points
     )
     # No line may end within an option: what is copied from two lines is another command.
     whole = (
@@ -116,8 +127,8 @@ def _about_events(figures: Figures) -> list[str]:
     return [
         f"Event: whether {vote} are alarms at any time, in how many recordings (a gap makes two of one), and the mean "
         "time from their beginning to that. It is the delay of an alarm where the fault is there from the start.",
-        f"Events an hour: how often {vote} began to be alarms. Windows here begin {hop} samples "
-        f"({hop / spec.rate_hz:.2g} s) apart; the more of them, the more events.",
+        f"Events an hour: how often {vote} began to be alarms; a fault that is seen all the time is one event. Windows "
+        f"here begin {hop} samples ({hop / spec.rate_hz:.2g} s) apart; the more of them, the more events.",
     ]
 
 
@@ -222,7 +233,7 @@ def _worst(figures: Figures) -> str:
 
 
 def _seen_by(example: Example) -> str:
-    return escaped(f"Parts of the score: {in_words(example.shares)}.").replace(" %", "&#160;%")
+    return unparted(escaped(f"Parts of the score: {in_words(example.shares)}."))
 
 
 def _views(figures: Figures) -> str:

@@ -28,14 +28,18 @@ from gyrovae_tf.learn.stock_quantize import load_dataset
 from gyrovae_tf.learn.train import LOG
 from gyrovae_tf.learn.verdict import (
     FOUND,
-    MANY,
+    LONGER,
     PARTLY,
     RECORD_FAULT,
     RECORD_MORE,
+    SEPARATES,
+    TOO_STRICT,
     TRY_OTHERS,
     UNTRIED,
     Verdict,
+    as_asked,
     percent,
+    too_few,
 )
 from gyrovae_tf.learn.windows import windows_like
 from gyrovae_tf.recording import check_rate_hz
@@ -151,23 +155,24 @@ def _gather(
 
 
 def _judge(seen: _Seen) -> Verdict:
-    asked, rate = seen.bundle.calibration.false_alarm_rate, seen.alarms[NORMAL]
+    asked, rate, windows = seen.bundle.calibration.false_alarm_rate, seen.alarms[NORMAL], len(seen.scores[NORMAL].score)
     mean = float(np.mean(list(seen.auroc.values())))
+    alarms, remark = as_asked(round(rate * windows), windows, asked)
     points: list[tuple[Status, str]] = [
         (
-            "good" if rate <= MANY * asked else "bad",
-            f"{percent(rate)} of normal windows raise an alarm; {percent(asked)} was asked for.",
+            alarms,
+            f"{percent(rate)} of {windows:,} normal windows raise an alarm; {percent(asked)} was asked for.{remark}",
         )
     ]
-    missed = [kind for kind, share in seen.alarms.items() if kind != NORMAL and share < PARTLY]
-    found = [kind for kind, share in seen.alarms.items() if kind != NORMAL and share >= FOUND]
+    faults = {kind: share for kind, share in seen.alarms.items() if kind != NORMAL}
+    found = [kind for kind, share in faults.items() if share >= FOUND]
+    missed = [kind for kind, share in faults.items() if share < PARTLY]
+    partly = [kind for kind in faults if kind not in (*found, *missed)]
     what = "built-in changes" if seen.made_up else "kinds of abnormal motion"
-    points.append(
-        (
-            "good" if not missed else "look" if found else "bad",
-            f"Found of {len(seen.auroc)} {what}: {', '.join(found) or 'none'}; missed: {', '.join(missed) or 'none'}.",
-        )
-    )
+    groups = {"": found, "in part: ": partly, "missed: ": missed}
+    told = "; ".join(f"{word}{', '.join(kinds) or 'none'}" for word, kinds in groups.items())
+    detects: Status = "good" if len(found) == len(faults) else "bad" if len(missed) == len(faults) else "look"
+    points.append((detects, f"Found of {len(faults)} {what}: {told}."))
     points += [("bad", text[0].upper() + text[1:]) for text in overlaps(seen.learnt)]
     points += [("look", text) for text in seen.division]
     if seen.promise.trust is not None:
@@ -179,22 +184,29 @@ def _judge(seen: _Seen) -> Verdict:
             "our own firmware finds is not in its images at all.",
         )
     )
-    status: Status = "good" if mean >= _TELLS and points[0][0] == "good" else "look" if mean >= _TELLS else "bad"
+    status: Status = "bad" if mean < _TELLS or detects == "bad" else "good" if alarms == detects == "good" else "look"
+    but = "with more false alarms than asked for" if alarms == "bad" else "with reservations"
     headline = {
         "good": "The stock firmware with this model tells these motions apart.",
-        "look": "The stock firmware with this model tells these motions apart, with more false alarms than asked for.",
+        "look": f"The stock firmware with this model tells these motions apart, {but}.",
         "bad": "The stock firmware with this model does not tell these motions apart well enough.",
     }[status]
     if overlaps(seen.learnt):
         status, headline = "bad", UNTRIED
-    return Verdict(status, headline, tuple(points), tuple(_steps(seen, status)))
+    strict = [] if seen.made_up else [kind for kind in (*partly, *missed) if seen.auroc[kind] >= SEPARATES]
+    first = TOO_STRICT.format(", ".join(strict)) if strict else ""
+    if alarms != "good":
+        first = LONGER if alarms == "look" and too_few(windows, asked) else RECORD_MORE
+    elif status == "bad" and not strict:
+        first = RECORD_MORE
+    return Verdict(status, headline, tuple(points), tuple(_steps(seen, status, first)))
 
 
-def _steps(seen: _Seen, status: Status) -> Iterator[str]:
+def _steps(seen: _Seen, status: Status, first: str) -> Iterator[str]:
     """What to do next: a firmware is worth building only with a model that tells real faults from normal motion."""
     learnt = overlaps(seen.learnt)
-    if status != "good" and not learnt:
-        yield RECORD_MORE
+    if first and not learnt:
+        yield first
     if learnt:
         yield TRY_OTHERS
     elif seen.made_up:

@@ -10,20 +10,28 @@ from gyrovae_tf.learn.figures import Figures, Row
 from gyrovae_tf.learn.health import Check, Status
 from gyrovae_tf.learn.learnt import overlaps
 from gyrovae_tf.learn.motion import NAMES, NORMAL
+from gyrovae_tf.wording import figure
 
 FOUND, PARTLY = 0.5, 0.1
 """Share of a fault's windows that raise an alarm where it is found, and where it is found in part."""
-_SEPARATES = 0.9  # AUROC from which another threshold would find a kind
+SEPARATES = 0.9
+"""AUROC from which another threshold would find a kind."""
 _CHANCE, _HARDLY = 0.05, 0.001
 GUESSES = 0.7
 """Mean AUROC on built-in changes below which a detector notices hardly anything."""
-MANY, _TOO_MANY = 2.0, 5.0
+_MANY, _TOO_MANY = 2.0, 5.0
 """Times the rate that was asked for: more false alarms than that are worth a look, or too many."""
+RESERVED = "It works, with reservations"
 UNTRIED = "Not tried: some of these recordings were trained on"
 RECORD_MORE = (
     "Record more normal motion, above all what these recordings hold and the training lacked (another speed, load, day "
     "or mounting), then preprocess, train and quantise again."
 )
+TOO_STRICT = (
+    "The score tells {} from normal, but the threshold is too strict for it: quantise again with a higher "
+    "--false-alarm-rate, and let the vote keep the events few."
+)
+LONGER = "Try it on longer recordings of normal motion: so few windows do not tell of false alarms."
 TRY_OTHERS = (
     "Evaluate on recordings that the training never saw, of another day if you can: "
     "gyrovae-tf report RUN --normal other_day.csv --anomaly KIND=fault.csv"
@@ -77,22 +85,18 @@ def judge(figures: Figures, health: Sequence[Check]) -> Verdict:
         worst: Status = "bad" if any(check.status == "bad" for check in doubts) else "look"
         points.append((worst, f"The data need a look: {names} (see the data's health below)."))
     alarm_status = points[0][0]
-    if alarm_status != "good" and too_few(figures):
-        steps.append("Try it on longer recordings of normal motion: so few windows do not tell of false alarms.")
-    elif alarm_status != "good":
-        steps.append(RECORD_MORE)
+    if alarm_status != "good":
+        few = too_few(figures.rows[0].windows, figures.bundle.calibration.false_alarm_rate)
+        steps.append(LONGER if few and alarm_status == "look" else RECORD_MORE)
     elif figures.promise.trust is not None and not figures.promise.trust.promised:
         steps.append(
             "Before you rely on the rate of false alarms, record more normal motion, above all on other days, and "
             "preprocess, train and quantise again with all of it."
         )
-    strict = [row for row in faults if not _sure(row) and (row.auroc or 0) >= _SEPARATES]
-    hard = [row for row in faults if not _sure(row) and (row.auroc or 0) < _SEPARATES]
+    strict = [row for row in faults if not _sure(row) and (row.auroc or 0) >= SEPARATES]
+    hard = [row for row in faults if not _sure(row) and (row.auroc or 0) < SEPARATES]
     if strict and not figures.stand_ins:
-        steps.append(
-            f"The score tells {_list(strict)} from normal, but the threshold is too strict for it: quantise again with "
-            "a higher --false-alarm-rate, and let the vote keep the events few."
-        )
+        steps.append(TOO_STRICT.format(_list(strict)))
     if hard and not figures.stand_ins:
         steps.append(
             f"{_list(hard)}: the score hardly tells it from normal. Look at its images below; try a longer window, "
@@ -104,7 +108,10 @@ def judge(figures: Figures, health: Sequence[Check]) -> Verdict:
         steps.append(RECORD_FAULT)
     elif not strict and not hard and alarm_status == "good" and not learnt:
         steps.append("Build the firmware's header: gyrovae-tf emit-header RUN -o nn_model.h")
-    return Verdict(*_headline(figures, faults, alarm_status), tuple(points), tuple(steps))
+    status, headline = _headline(figures, faults, alarm_status)
+    if status == "good" and any(mark == "bad" for mark, _ in points):
+        status, headline = "look", RESERVED
+    return Verdict(status, headline, tuple(points), tuple(steps))
 
 
 def _headline(figures: Figures, faults: Sequence[Row], alarms: Status) -> tuple[Status, str]:
@@ -127,39 +134,41 @@ def _headline(figures: Figures, faults: Sequence[Row], alarms: Status) -> tuple[
         return "bad", "Not ready: it misses the faults it was tried on"
     if whole and alarms == "good":
         return "good", "It works on these recordings"
-    return "look", "It works, with reservations"
+    return "look", RESERVED
 
 
 def false_alarms(figures: Figures) -> tuple[Status, str]:
     """Whether about as many normal windows raise an alarm as were asked for, and how many do."""
     normal, rate = figures.rows[0], figures.bundle.calibration.false_alarm_rate
-    ratio = normal.alarms / rate
     count = round(normal.alarms * normal.windows)
-    chance = by_chance(count, normal.windows, rate)
-    few = too_few(figures)
-    status: Status = "good" if ratio <= MANY or chance >= _CHANCE else "look" if ratio <= _TOO_MANY else "bad"
-    if few and (status == "good" or chance >= _HARDLY):
-        status = "look"
+    status, remark = as_asked(count, normal.windows, rate)
     text = (
         f"False alarms: {count} of {normal.windows} normal windows ({percent(normal.alarms)}); "
-        f"{asked(figures)} was asked for."
+        f"{asked(figures)} was asked for.{remark}"
     )
-    if few:
-        text += " So few windows do not tell."
-    elif ratio > MANY and status == "good":
-        text += " With so few windows that may be chance."
     if normal.events_per_hour is not None:
         needed, windows = figures.bundle.calibration.vote_alarms, figures.bundle.calibration.vote_windows
         text += f" After the vote ({needed} of {windows} windows): {normal.events_per_hour:.1f} events an hour."
+    if (vote := figures.promise.vote) is not None:
+        low, high = figure(vote.events_low), figure(vote.events_high)
+        text += f" False events to expect a day, by what was learnt: {figure(vote.events_per_day)} ({low} to {high})."
     if figures.held_back:
         text += " These windows also set the threshold, so this figure flatters: other recordings may give more."
     return status, text
 
 
-def too_few(figures: Figures) -> bool:
+def as_asked(count: int, windows: int, rate: float) -> tuple[Status, str]:
+    """Alarms among normal windows and the rate that was asked for in; whether that fits, and a remark or "", out."""
+    ratio, chance = count / windows / rate, by_chance(count, windows, rate)
+    status: Status = "good" if ratio <= _MANY or chance >= _CHANCE else "look" if ratio <= _TOO_MANY else "bad"
+    if too_few(windows, rate) and (status == "good" or chance >= _HARDLY):
+        return "look", " So few windows do not tell."
+    return status, " With so few windows that may be chance." if ratio > _MANY and status == "good" else ""
+
+
+def too_few(windows: int, rate: float) -> bool:
     """Whether normal windows are so few that a detector with far too many false alarms might show none in them."""
-    rate = figures.bundle.calibration.false_alarm_rate
-    return bool((1 - min(_TOO_MANY * rate, 1.0)) ** figures.rows[0].windows > _CHANCE)
+    return bool((1 - min(_TOO_MANY * rate, 1.0)) ** windows > _CHANCE)
 
 
 def _promise(figures: Figures, alarms: Status) -> list[tuple[Status, str]]:
