@@ -295,6 +295,7 @@ def test_a_wrong_call_names_the_help_of_its_command() -> None:
         (("train", "x", "-o", "y", "--beta", "a"), "'a' is not a number."),
     ],
 )
+@pytest.mark.usefixtures("here")  # in the checkout all files of the environments would be read
 def test_a_number_that_is_none_is_told_in_plain_words(words: tuple[str, ...], said: str) -> None:
     assert refusal(*words).splitlines()[0] == f"gyrovae-tf: Invalid value for '{words[-2]}': {said}"
 
