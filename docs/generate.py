@@ -25,7 +25,6 @@ MADE = "Made by docs/generate.py from the sources; do not edit."
 _SHOWN = ("__init__", "__fspath__")
 """Methods that are told, though nobody calls them by these names."""
 _MARKS = ("property", "classmethod", "staticmethod")
-# Named in texts, and in no type that is public.
 _BEHIND = (
     ("info", "describe", "describe"),
     ("flash-image", "write_image", "flash"),
@@ -38,6 +37,7 @@ _BEHIND = (
     ("demo", "demo", "learn.demo"),
 )
 """Commands without a public name, and the functions that they call."""
+# Named in texts, and in no type that is public.
 _ALSO = (("Model", "runtime"), ("Tail", "learn.threshold"), ("Trust", "learn.trust"), ("Vote", "learn.voting"))
 
 # --- commands ---------------------------------------------------------------------------------------------------
@@ -157,8 +157,10 @@ def _rows(others: list[tuple[str, str]]) -> list[str]:
     for name, home in others:
         source, tree = _module(home)
         node = _named(tree, name)
-        at = next(place for place, other in enumerate(tree.body) if other is node)
-        kind = _flat((ast.get_source_segment(source, node.value) or "").strip('"'))  # type: ignore[union-attr]
+        assert isinstance(node, ast.Assign | ast.AnnAssign)
+        assert node.value is not None
+        at = tree.body.index(node)
+        kind = _flat((ast.get_source_segment(source, node.value) or "").strip('"'))
         said = _constant(tree.body[at + 1]) if at + 1 < len(tree.body) else ""
         rows.setdefault((name, kind.replace("npt.", "").replace("|", "\\|"), said), f"{home}.{name}")
     names = [name for name, _, _ in rows]
@@ -196,8 +198,8 @@ def _types(node: ast.stmt, tree: ast.Module, home: str) -> Iterator[tuple[str, s
     for item in node.body if isinstance(node, ast.ClassDef) else [node]:
         if isinstance(item, ast.FunctionDef) and (item.name[0] != "_" or item.name == "__init__"):
             types += [*(one.annotation for one in (*item.args.args, *item.args.kwonlyargs)), item.returns]
-        elif isinstance(item, ast.Assign) or _is_alias(item):
-            types += [item.value] if item is node else []  # type: ignore[attr-defined]
+        elif item is node and isinstance(item, ast.Assign | ast.AnnAssign):
+            types.append(item.value)
         elif isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name) and item.target.id[0] != "_":
             types.append(item.annotation)
     for part in (part for one in types if one is not None for part in ast.walk(one)):
@@ -215,9 +217,9 @@ def _defined(part: ast.AST, tree: ast.Module, home: str) -> tuple[str, str] | No
     name = owner.id
     if not dotted and _named(tree, name) is not None:
         return name, home
-    for found in ast.walk(tree):
-        for alias in found.names if isinstance(found, ast.ImportFrom) else []:
-            there = [found.module or "", *([alias.name] if dotted else [])]  # type: ignore[attr-defined]
+    for found in (one for one in ast.walk(tree) if isinstance(one, ast.ImportFrom)):
+        for alias in found.names:
+            there = [found.module or "", *([alias.name] if dotted else [])]
             path = (ROOT / "/".join(there).replace(".", "/")).with_suffix(".py")
             if (alias.asname or alias.name) == name and path.is_file():
                 module = ".".join(there).removeprefix("gyrovae_tf.")

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike, fspath
@@ -173,9 +174,9 @@ def score_recordings(
                 speed = scored / max(time.monotonic() - started, 1e-9)
                 progress(done, len(shards), f"{speed:,.0f} windows/s")
     kept = [shard for shard in shards if shard.recording not in refused]
-    windows: dict[int, int] = {}
+    windows = Counter[int]()
     for shard in kept:
-        windows[shard.recording] = windows.get(shard.recording, 0) + counts[shard.file]
+        windows[shard.recording] += counts[shard.file]
     for shard in kept:
         if shard.number or windows[shard.recording]:
             continue

@@ -28,7 +28,7 @@ from gyrovae_tf.learn.baseline import log_band_energies
 from gyrovae_tf.learn.dataset import Dataset, Progress, in_parts, preprocess
 from gyrovae_tf.learn.engine import versions
 from gyrovae_tf.learn.floating import float_scores
-from gyrovae_tf.learn.health import doubts
+from gyrovae_tf.learn.health import oddities
 from gyrovae_tf.learn.layout import division, training_part
 from gyrovae_tf.learn.measure import averaged
 from gyrovae_tf.learn.modes import candidates, choose
@@ -40,7 +40,6 @@ from gyrovae_tf.learn.stock_benchmark import measure_stock
 from gyrovae_tf.learn.threshold import check_rate
 from gyrovae_tf.learn.train import train
 from gyrovae_tf.learn.trial import Trial, baseline_trials, figured, record_of, windows_of
-from gyrovae_tf.learn.trust import foreseen
 from gyrovae_tf.learn.windows import Unseen, shorter_window, unseen
 from gyrovae_tf.signal.cost import frontend_cost
 from gyrovae_tf.signal.frontend import images as images_of
@@ -209,15 +208,12 @@ def _one(
         "skipped": tests.skipped,
         "failed_seeds": failed,
         "minutes": [_shorter(folder, data.spec.window, length, options, rate, progress) for length in minutes],
-        "notes": [*notes, *_doubts(data, bundle, rate)],
+        "notes": [
+            *notes,
+            *oddities(data),
+            *(f"false alarms cannot be promised: {text}" for text in bundle.metrics["trust"]["warnings"]),
+        ],
     }
-
-
-def _doubts(data: Dataset, bundle: Bundle, rate: float) -> list[str]:
-    """What is odd about the recordings that a detector learnt from, and why its false alarms cannot be promised."""
-    known = {*data.notes, *foreseen(data, rate)}  # those of a count's size matter to a device alone
-    odd = [text for text in doubts(data, rate) if text not in known]
-    return odd + [f"false alarms cannot be promised: {text}" for text in bundle.metrics["trust"]["warnings"]]
 
 
 def _preprocessed(folder: Path, output: Path, progress: Progress | None) -> tuple[Dataset, list[str]]:

@@ -64,10 +64,14 @@ def _samples(data: Dataset) -> list[Check]:
 
 def doubts(data: Dataset, rate: float = 0.01) -> tuple[str, ...]:
     """A dataset, before any training, and a rate of false alarms in; what should be known of it out: see `foreseen`."""
-    odd = [
-        f"{check.name}: {check.value}. {check.meaning}" for check in _samples(data.excerpt()) if check.status != "good"
-    ]
-    return tuple(text for text in (*data.notes, *_units(data), *odd, *foreseen(data, rate)) if text)
+    return tuple(text for text in (*data.notes, *oddities(data), *foreseen(data, rate)) if text)
+
+
+def oddities(data: Dataset) -> tuple[str, ...]:
+    """A dataset in, what is odd about its samples and their units out."""
+    checks = _samples(data.excerpt())
+    odd = [f"{check.name}: {check.value}. {check.meaning}" for check in checks if check.status != "good"]
+    return (*_units(data), *odd)
 
 
 def _units(data: Dataset) -> tuple[str, ...]:
