@@ -633,12 +633,13 @@ def test_soak_of_two_minutes_in_real_time_through_the_commands(soak: Soak) -> No
     assert boot["overrun"] == []
     # Which of the machine's samples the first is, its values tell; then one after the other, but for those lost.
     machine = simulate(Machine(rate_hz=400), seconds=200, seed=3)
-    expected = np.rint(machine.samples / machine.lsb).astype(int).tolist()
-    rows = np.rint(recording.samples / recording.lsb).astype(int).tolist()
+    expected = np.rint(machine.samples / machine.lsb).astype(int)
+    rows = np.rint(recording.samples / recording.lsb).astype(int)
     lost = set(boot["dropped"]) | set(boot["corrupted"])
     arrived = [number for number in range(len(expected)) if number not in lost]
-    start = next(i for i in range(len(arrived)) if [expected[n] for n in arrived[i : i + 20]] == rows[:20])
+    start = next(i for i in range(len(arrived)) if np.array_equal(expected[arrived[i : i + 20]], rows[:20]))
     numbers = arrived[start : start + len(rows)]
-    assert [expected[number] for number in numbers] == rows
+    assert facts["too_late"] == facts["stray"] == 0
+    assert np.array_equal(expected[numbers], rows)
     assert facts["lost"] == sum(numbers[0] < n < numbers[-1] for n in lost)
     assert facts["lost"] > 500

@@ -79,14 +79,24 @@ def test_what_is_later_than_others_are_held_back_is_lost_and_too_late() -> None:
 
 
 def test_a_hole_is_given_up_after_a_quarter_of_a_second() -> None:
-    tally = Tally()
-    sequence = Sequence(tally)
-    for sample, now in ((at(10), 0.0), (at(12), 0.1), (at(13), 0.2)):
+    sequence = Sequence(Tally())
+    for sample, now in ((at(10), 0.0), (at(12), 0.1), (at(13)._replace(t_us=at(12).t_us + 250_000), 0.3)):
         sequence.add(sample, now)
-    sequence.tick(0.3)
+    sequence.tick(0.34, idle=False)
     assert places(sequence.rows) == [(10, True)]
     assert sequence.waiting
-    sequence.tick(0.36)
+    sequence.tick(0.36, idle=False)
+    assert [place for place, _ in places(sequence.rows)] == [10, 12, 13]
+    assert not sequence.waiting
+
+
+def test_a_hole_is_given_up_after_two_seconds_without_a_sample() -> None:
+    sequence = Sequence(Tally())
+    for sample, now in ((at(10), 0.0), (at(12), 0.1), (at(13), 0.2)):
+        sequence.add(sample, now)
+    sequence.tick(2.0)  # the device may stand still in between
+    assert places(sequence.rows) == [(10, True)]
+    sequence.tick(2.2)
     assert places(sequence.rows) == [(10, True), (12, True), (13, False)]
     assert not sequence.waiting
 

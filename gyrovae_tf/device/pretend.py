@@ -8,7 +8,10 @@ from __future__ import annotations
 import math
 import os
 import re
+import threading
 from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
@@ -76,6 +79,7 @@ class Motion:
             self.rate_hz, self.lsb, self.units = float(self._machine.rate_hz), lsb, "m/s^2"
             self.counts = (-half, half - 1)
             self._known = self._simulated(_FIRST_S)
+            self._more: Future[NDArray[np.int16]] | None = None
             return
         found = read_all([recording], rate_hz=rate_hz)[0]
         assert found.rate_hz is not None
@@ -93,12 +97,30 @@ class Motion:
         """Positions [n] of samples in, their counts [n, 3] out."""
         if self._recorded:
             return self._known[at % len(self._known)]
-        while len(at) and at[-1] >= len(self._known) < _MOST_SAMPLES:
-            # A longer simulation begins with the shorter one.
-            self._known = self._simulated(2 * len(self._known) / self.rate_hz)
+        # A longer simulation begins with the shorter one. It is made beside: a device does not stand still meanwhile.
+        while len(at) and at[-1] >= len(self._known) // 2 and len(self._known) < _MOST_SAMPLES:
+            if self._more is None:
+                self._more = _beside(self._simulated, 2 * len(self._known) / self.rate_hz)
+            if at[-1] < len(self._known):
+                break
+            self._known, self._more = self._more.result(), None
         # After hours the machine runs backwards to the start, and forwards again: nothing jumps.
         back = at % (2 * len(self._known))
         return self._known[np.minimum(back, 2 * len(self._known) - 1 - back)]
+
+
+def _beside(make: Callable[[float], NDArray[np.int16]], seconds: float) -> Future[NDArray[np.int16]]:
+    """What `make` makes of `seconds`, in a thread that nobody has to wait for at the end."""
+    made: Future[NDArray[np.int16]] = Future()
+
+    def run() -> None:
+        try:
+            made.set_result(make(seconds))
+        except BaseException as error:
+            made.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return made
 
 
 @dataclass(frozen=True)

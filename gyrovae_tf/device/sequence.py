@@ -18,6 +18,7 @@ HELD = 32
 """Samples that are kept back behind a hole, at most, in case what belongs there is only late."""
 HELD_S = 0.25
 """How long they are kept back."""
+_IDLE_S = 2.0  # the same while nothing comes at all: what stands still, the device or this computer, gives nothing up
 _RECENT = 512  # samples of which a second copy is known as such
 _STEPS = 65  # steps of which the median is the usual one
 _LEAST_STEPS = 16
@@ -164,11 +165,12 @@ class Sequence:
         """Let go of what has been held back for long enough.
 
         Unless the link is `idle` (nothing came), the device's clock has to say so, too: where this computer was late to
-        read, what is missing may be what it reads next.
+        read, what is missing may be what it reads next. An idle link is given more time.
         """
         while self._held and not self._tally.full:
             first = min(self._held)
-            if now - self._held[first].when < HELD_S or not (len(self._held) > 1 or self._fits(first)):
+            patience = _IDLE_S if idle else HELD_S
+            if now - self._held[first].when < patience or not (len(self._held) > 1 or self._fits(first)):
                 return
             passed_us = (self._held[max(self._held)].sample.t_us - self._held[first].sample.t_us) % WRAP
             if not idle and passed_us < HELD_S * 1e6:
