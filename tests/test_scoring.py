@@ -434,6 +434,7 @@ def test_the_order_of_devices() -> None:
     found = ranked([well, rising, event, longer])
     assert [device.name for device in found] == ["longer", "event", "rising", "well"]
     assert [device.status for device in found] == ["bad", "bad", "look", "good"]
+    assert [device.in_events for device in found] == [14 / 96, 4 / 96, 0, 0]
 
 
 @settings(derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])  # the first draw imports much

@@ -143,6 +143,8 @@ def test_effective_windows() -> None:
     blocks = blocks_of(4000, 8)
     assert effective_windows(independent, blocks) == pytest.approx(4000, rel=0.15)
     assert effective_windows(np.repeat(independent[:1000], 4), blocks) == pytest.approx(1000, rel=0.2)
+    assert tail_fit(independent, blocks, 0.01, most=2000).effective_windows == 2000  # windows overlap by half
+    assert tail_at(independent, blocks, 4.0, 3.0, 5.0, least=0.0, most=2000).effective_windows == 2000
 
 
 scores_lists = st.lists(st.floats(0, 1e6, allow_subnormal=False), min_size=1, max_size=60)

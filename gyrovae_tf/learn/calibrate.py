@@ -122,10 +122,10 @@ def calibrate(
         )
         # So many events take as many alarms at the least; and of less than half a window these tell nothing.
         least = max(false_alarms_per_day * hop_s / 86_400, 0.5 / len(scores))
-        tail = tail_at(scores, blocks, voted.threshold, voted.low, voted.high, least=least)
+        tail = tail_at(scores, blocks, voted.threshold, voted.low, voted.high, least=least, most=side_by_side)
         false_alarm_rate = tail.rate
     else:
-        tail = tail_fit(scores, blocks, false_alarm_rate, seed=seed)
+        tail = tail_fit(scores, blocks, false_alarm_rate, most=side_by_side, seed=seed)
         voted = vote_at(
             scores[sequence],
             runs,
@@ -136,7 +136,6 @@ def calibrate(
             vote=vote or DEFAULT,
             seed=seed,
         )
-    tail = dataclasses.replace(tail, effective_windows=min(tail.effective_windows, side_by_side))
     trust = check(
         wide,
         wide_blocks,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -140,7 +139,9 @@ def calibrate(
     factor = tail_fit(np.maximum(score, 0), blocks, false_alarm_rate, seed=seed).threshold
     scalogram, field = (_widened(band, factor) for band in bands)
     score = np.maximum(score / factor, 0)
-    tail = tail_fit(score, blocks, false_alarm_rate, seed=seed)
+    seconds = len(origins) * min(data.hop, WINDOW) / RATE_HZ
+    side_by_side = seconds * RATE_HZ / WINDOW
+    tail = tail_fit(score, blocks, false_alarm_rate, most=side_by_side, seed=seed)
     step = max(1, round(WINDOW / data.hop))
     sequence, runs = phases(stretches_of(origins, data.hop), step)
     voted = vote_at(
@@ -153,9 +154,6 @@ def calibrate(
         vote=vote or DEFAULT,
         seed=seed,
     )
-    seconds = len(origins) * min(data.hop, WINDOW) / RATE_HZ
-    side_by_side = seconds * RATE_HZ / WINDOW
-    tail = dataclasses.replace(tail, effective_windows=min(tail.effective_windows, side_by_side))
     trust = check(
         score,
         blocks,

@@ -76,14 +76,16 @@ def tail_fit(
     *,
     method: Method = "exponential",
     resamples: int = RESAMPLES,
+    most: float = math.inf,
     seed: int = 0,
 ) -> Tail:
     """Scores [k] of normal windows in time order, their blocks [k] and a rate in (0, 0.2] in, a `Tail` out.
 
     A window may stand for several scores (several ways to divide the time): give them the same block. The interval
     is log-normal: the standard error of the threshold's logarithm over resampled blocks (a cluster bootstrap), times
-    Student's t for their number. A single block is divided in eight. `GyrovaeError` for no scores, for scores that
-    are no numbers at or above 0, and for other rates and methods.
+    Student's t for their number. A single block is divided in eight. `most` is how many windows there are side by
+    side: no more are independent. `GyrovaeError` for no scores, for scores that are no numbers at or above 0, and for
+    other rates and methods.
     """
     scores, blocks = _checked(scores, blocks)
     rate = check_rate(rate)
@@ -110,15 +112,25 @@ def tail_fit(
         rate_high=_share_above(scores, low, rate, threshold),
         method=method,
         windows=len(scores),
-        effective_windows=effective_windows(scores, blocks),
+        effective_windows=min(effective_windows(scores, blocks), most),
         blocks=len(parts),
     )
 
 
-def tail_at(scores: Floats, blocks: Labels, threshold: float, low: float, high: float, *, least: float) -> Tail:
+def tail_at(
+    scores: Floats,
+    blocks: Labels,
+    threshold: float,
+    low: float,
+    high: float,
+    *,
+    least: float,
+    most: float = math.inf,
+) -> Tail:
     """Scores and blocks as for `tail_fit`, a threshold that was chosen otherwise and its interval in, the `Tail` out.
 
-    The shares are those of an exponential tail, that of the threshold and of its lower end at least `least`.
+    The shares are those of an exponential tail, that of the threshold and of its lower end at least `least`; `most` is
+    as for `tail_fit`.
     """
     scores, blocks = _checked(scores, blocks)
     edge, _ = _excesses(scores)
@@ -135,7 +147,7 @@ def tail_at(scores: Floats, blocks: Labels, threshold: float, low: float, high: 
         rate_high=share(low, least),
         method="exponential",
         windows=len(scores),
-        effective_windows=effective_windows(scores, blocks),
+        effective_windows=min(effective_windows(scores, blocks), most),
         blocks=len(_parts(scores, blocks)),
     )
 
