@@ -56,6 +56,9 @@ class View:
     power: float = 1.0
     """Makes the views comparable: 0.5 over the logarithm of (the 95 % distance of normal windows / center)."""
 
+    def __repr__(self) -> str:
+        return f"View(codes=<{len(self.codes)} x {len(self.weight)}>, center={self.center}, power={self.power})"
+
 
 @dataclass(frozen=True)
 class Calibration:

@@ -96,6 +96,13 @@ class Recording:
     metadata: Mapping[str, object] = field(default_factory=dict)
     """Whatever else the first line said (label, sensor ...): what JSON can hold."""
 
+    def __repr__(self) -> str:
+        rate = None if self.rate_hz is None else f"{self.rate_hz:g}"
+        return (
+            f"Recording(source={self.source!r}, samples=<{len(self)} x 3>, rate_hz={rate}, "
+            f"segments=<{len(self.segments)}>, units={self.units!r})"
+        )
+
     def __post_init__(self) -> None:
         samples = _own(self.samples, self.source)
         if samples.ndim != 2 or samples.shape[1] != 3 or not len(samples):

@@ -106,6 +106,12 @@ class Spec:
     field_gain: tuple[int, ...]
     """[axis] pixels a unit of the field, in 1 / 2^GAIN_SHIFT."""
 
+    def __repr__(self) -> str:
+        return (
+            f"Spec(window={self.window}, rate_hz={self.rate_hz:g}, lsb={self.lsb:g}, units={self.units!r}, "
+            f"digest='{self.digest[:12]}...')"
+        )
+
     def __post_init__(self) -> None:
         check_window(self.window)
         check_rate(self.rate_hz)

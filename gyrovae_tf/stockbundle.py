@@ -142,6 +142,12 @@ class StockBundle:
     versions: Mapping[str, str] = field(default_factory=dict)
     """Versions of the packages that made it."""
 
+    def __repr__(self) -> str:
+        return (
+            f"StockBundle(model=<{len(self.model)} bytes>, input_scale={self.spec.input_scale:g}, "
+            f"calibration={self.calibration})"
+        )
+
     @property
     def model_sha256(self) -> str:
         """SHA-256 of the .tflite, in hexadecimal."""

@@ -346,6 +346,26 @@ def test_a_bundle_shows_itself_in_a_line(tiny: Tiny) -> None:
     assert shown.startswith("Bundle(window=64, rate_hz=200, model=<")
     assert f"<{len(tiny.bundle.model)} bytes>, threshold=" in shown
     assert shown.endswith("false_alarm_rate=0.01)")
+    assert len(repr(tiny.bundle.calibration)) < 500
+    assert repr(tiny.bundle.calibration.level).startswith("View(codes=<")
+    digest = tiny.bundle.spec.digest[:12]
+    assert repr(tiny.bundle.spec).endswith(
+        f"rate_hz=200, lsb={tiny.bundle.spec.lsb:g}, units='m/s^2', digest='{digest}...')"
+    )
+
+
+def test_motion_shows_itself_in_a_line(tiny: Tiny) -> None:
+    recording = gt.Recording(np.zeros((500, 3)), 62.5, ((0, 200), (200, 500)), "fan.csv")
+    line = "Recording(source='fan.csv', samples=<500 x 3>, rate_hz=62.5, segments=<2>, units='m/s^2')"
+    assert repr(recording) == line
+    rate_less = dataclasses.replace(recording, rate_hz=None)
+    assert "rate_hz=None" in repr(rate_less)
+    data = tiny.dataset
+    trained, held = len(data.train_images), len(data.validation_images)
+    assert repr(data) == (
+        f"Dataset(windows=<{trained}, {held} held back>, window=64, hop=32, rate_hz=200, sources=<1>, "
+        f"path='{data.path}')"
+    )
 
 
 NO_RECORDING = "this is no recording; expected a gyrovae_tf.Recording, or the name of a file, received "

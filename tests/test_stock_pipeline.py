@@ -57,6 +57,13 @@ def test_the_dataset_knows_its_front_end(made: Made) -> None:
         gt.Dataset.load(made.folder / "dataset")
 
 
+def test_dataset_and_bundle_show_themselves_in_a_line(made: Made) -> None:
+    windows = f"<{len(made.dataset.train_windows)}, {len(made.dataset.validation_windows)} held back>"
+    assert repr(made.dataset) == f"StockDataset(windows={windows}, hop=64, sources=<1>, path='{made.dataset.path}')"
+    assert repr(made.bundle).startswith(f"StockBundle(model=<{len(made.bundle.model)} bytes>, input_scale=")
+    assert len(repr(made.bundle)) < 700
+
+
 def test_windows_are_the_recordings_samples(made: Made) -> None:
     samples = recording().samples.astype(np.float32)
     place = made.dataset.train_origins[5, 1]

@@ -105,6 +105,13 @@ class Dataset:
     notes: tuple[str, ...] = ()
     """What was odd about the recordings."""
 
+    def __repr__(self) -> str:
+        spec, number = self.spec, (len(self.train_images), len(self.validation_images))
+        return (
+            f"Dataset(windows=<{number[0]}, {number[1]} held back>, window={spec.window}, hop={self.hop}, "
+            f"rate_hz={spec.rate_hz:g}, sources=<{len(self.sources)}>, path={str(self.path)!r})"
+        )
+
     @property
     def digest(self) -> str:
         """64 hexadecimal digits that change when spec or images do."""

@@ -69,6 +69,13 @@ class StockDataset:
     path: Path | None = None
     """The folder that it was written to or read from."""
 
+    def __repr__(self) -> str:
+        number = (len(self.train_windows), len(self.validation_windows))
+        return (
+            f"StockDataset(windows=<{number[0]}, {number[1]} held back>, hop={self.hop}, "
+            f"sources=<{len(self.sources)}>, path={str(self.path)!r})"
+        )
+
     @property
     def digest(self) -> str:
         """64 hexadecimal digits that change when spec or windows do."""
