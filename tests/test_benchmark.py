@@ -457,3 +457,4 @@ def test_the_command_refuses(
     assert result.stdout == ""
     assert message in result.stderr
     assert 1 <= result.stderr.count("\n") <= 2
+    assert not list(tmp_path.iterdir())

@@ -98,8 +98,11 @@ def benchmark(
     false_alarm_rate = check_rate(false_alarm_rate)
     baselines.check_installed()
     base = Options() if options is None else instance(options, "the options are not usable", Options)
-    root = Path(output)
+    root, named = Path(output), _names(folders)
     check_replaceable(root, marker=RESULT)
+    unlike = _not_in_the_layout(named)
+    if len(unlike) == len(named):  # before anything is written
+        raise _none_usable(unlike[0])
     result: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "datasets": [],
@@ -112,7 +115,7 @@ def benchmark(
     if not (root / RESULT).exists():  # it makes the folder ours; an older result stays until there is a newer one
         write_json(root / RESULT, result)
     refused: list[tuple[str, GyrovaeError]] = []
-    for name, folder in _names(folders).items():
+    for name, folder in named.items():
         every = [dataclasses.replace(base, seed=seed) for seed in result["seeds"]]
         record: dict[str, Any] = {"name": name, "folder": str(folder)}
         try:
@@ -129,14 +132,30 @@ def benchmark(
         result["datasets"].append(record)
         write_json(root / RESULT, result)
     if len(refused) == len(result["datasets"]):
-        name, why = refused[0]
-        raise GyrovaeError(
-            f"no dataset could be used: {name}: {why.problem}",
-            expected=why.expected,
-            received=why.received,
-            remedy=why.remedy,
-        )
+        raise _none_usable(refused[0])
     return result
+
+
+def _not_in_the_layout(named: dict[str, Path]) -> list[tuple[str, GyrovaeError]]:
+    """Names and folders in; which of them cannot be datasets, and why, out."""
+    found = []
+    for name, folder in named.items():
+        try:
+            training_part(folder)
+        except GyrovaeError as error:
+            found.append((name, error))
+    return found
+
+
+def _none_usable(refused: tuple[str, GyrovaeError]) -> GyrovaeError:
+    """The first of all datasets, and why it was refused, in; the refusal of all out."""
+    name, why = refused
+    return GyrovaeError(
+        f"no dataset could be used: {name}: {why.problem}",
+        expected=why.expected,
+        received=why.received,
+        remedy=why.remedy,
+    )
 
 
 def _one(
