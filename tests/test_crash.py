@@ -88,18 +88,19 @@ def disturbed(
     """Call it for what is wanted by turns until so many calls were cut short: after each, what for, and whether it was.
 
     Half are killed anywhere in the time that it took lately, for a machine is not always as fast as at first, half
-    near its end, where files are written.
+    near its end, where files are written. The more in a row have not come to an end, the more time they are given.
     """
-    rng, cut = np.random.default_rng(1), 0
+    rng, cut, row = np.random.default_rng(1), 0, 0
     for number in range(10 * kills):
-        took = float(np.median(seconds[-5:]))
+        took = float(np.median(seconds[-5:])) * 1.1**row
         after_s = rng.uniform(0, 1.2 * took) if rng.random() < 0.5 else rng.uniform(0.6 * took, 1.3 * took)
         one = wanted[number % 2]
         end = run(write, place, one, after_s=float(after_s))
         if end.killed:
-            cut += 1
+            cut, row = cut + 1, row + 1
         else:
             seconds.append(end.seconds)
+            row = 0
         yield one, end.killed
         if cut == kills:
             return

@@ -313,7 +313,6 @@ def monitored(tiny: Tiny) -> tuple[Watched, Page]:
     watched = Watched(Monitor(Detector(tiny.bundle), hop=32), NASTY, "run", clock=Clock())
     watched.connected = True
     page = Page(watched, 0)
-    page.state(-1, -1)  # somebody looks
     watched.monitor.connected(0.0)
     watched.monitor.take([Banner(sensor="QMA7981", rate_hz=200.0, lsb=spec.lsb, boot=3)], 0.0)
     parts = [
@@ -324,6 +323,7 @@ def monitored(tiny: Tiny) -> tuple[Watched, Page]:
     for number, counts in enumerate(frontend.to_counts(np.concatenate(parts), spec.lsb).tolist()):
         for made in watched.monitor.take([Sample(number, number * 5000, *counts)], began + number / 200):
             watched(made)
+            page.state(made.window, -1)  # somebody looks
             page._pictured = -math.inf  # each is due
             page(made)
     return watched, page
