@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
 from conftest import TINY_MACHINE, TINY_WINDOW, Tiny
 from numpy.typing import NDArray
 
+from gyrovae_tf import runtime
 from gyrovae_tf.bundle import Bundle
 from gyrovae_tf.calibration import SIZES, View
 from gyrovae_tf.device.simulate import simulate
 from gyrovae_tf.errors import GyrovaeError
-from gyrovae_tf.learn.calibrate import PLANS, Calibrated, calibrate, fit_views, fused, scaled, view_distances
+from gyrovae_tf.learn.calibrate import (
+    PLANS,
+    Calibrated,
+    calibrate,
+    fit_views,
+    fused,
+    out_of_block,
+    reach_of,
+    scaled,
+    view_distances,
+)
 from gyrovae_tf.learn.dataset import Dataset, cut
 from gyrovae_tf.learn.threshold import blocks_of
 from gyrovae_tf.learn.trust import foreseen
@@ -185,6 +197,123 @@ def test_views_count_alike() -> None:
     other = dataclasses.replace(VIEW, center=2.0, power=2.0)
     added = fused({"level": VIEW, "tilt": other}, {"level": np.array([1.0, 3.0]), "tilt": np.array([2.0, 4.0])})
     assert added.tolist() == [(1 + 1) / 2, (3 + 4) / 2]
+    three = dict.fromkeys(("groups", "level", "tilt"), VIEW)
+    found = {"groups": np.array([1.0]), "level": np.array([2.0]), "tilt": np.array([9.0])}
+    assert fused(three, found).tolist() == [4.0]
+
+
+# --- the parts of it, without a model -----------------------------------------------------------------------
+
+
+def test_least_spreads_by_hand() -> None:
+    """What never varied weighs 1 over these, in the units of the view's codes."""
+    views = fit_views(alike([0.0] * 8), seed=0)
+    least = {"bands": 4.8, "groups": 2.4, "rhythm": 4.8, "level": 76.8, "tilt": 16.0}
+    assert {name: 1 / view.weight[0] for name, view in views.items()} == pytest.approx(least)
+
+
+def test_there_are_no_more_regimes_than_the_plan_has() -> None:
+    """Of 300 windows without any order."""
+    rng = np.random.default_rng(0)
+    seen = Profiles(
+        {name: rng.normal(0, 50, (300, size)) for name, size in SIZES.items()}, {"rhythm": rng.normal(0, 5, (300, 96))}
+    )
+    number = {name: len(view.codes) for name, view in fit_views(seen, seed=0, trials=1).items()}
+    assert number == {"bands": 32, "groups": 16, "rhythm": 16, "level": 16, "tilt": 16}
+
+
+@pytest.mark.parametrize(
+    ("scores", "threshold", "reach"),
+    [
+        ([1.0, 4.0], 8.0, 2 / 2**0.5),  # logarithms 0 and 2: the mean is 1, the deviation the root of 2
+        ([1.0, 1.0, 4.0, 4.0], 8.0, 2 / (4 / 3) ** 0.5),
+        ([1.0, 4.0], 2.0, 0.5),  # at the mean, but at least that
+        ([1.0, 1.0, 1.0], 2.0, 20.0),  # no deviation, and at most that
+        ([2.0], 4.0, 20.0),
+        ([2**0.1, 2**-0.1], 2.0, 1 / 0.02**0.5),
+        ([0.0, 1.0], 2.0, (1 + 3 / math.log10(2)) / (6 / math.log10(2) / 2**0.5)),  # 0 counts as 1e-6
+    ],
+)
+def test_the_reach_by_hand(scores: list[float], threshold: float, reach: float) -> None:
+    assert reach_of(np.array(scores), threshold) == pytest.approx(reach)
+
+
+def apart(values: list[float], counts: list[int], hop: int = 64) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Distances in the bands, out of block, of so many windows of 64 samples of each value, each a block of its own."""
+    windows = sum(counts)
+    origins = np.stack([np.zeros(windows, np.int64), hop * np.arange(windows)], axis=1)
+    blocks = np.repeat(np.arange(len(counts)), counts)
+    seen = alike(np.repeat(values, counts).tolist())
+    found, known = out_of_block(seen, origins, np.zeros(windows, np.int64), blocks, 64, 0, None)
+    return found["bands"], known
+
+
+def test_what_only_one_block_holds_is_far_from_the_others() -> None:
+    """Twice 0, and once 100: that is no regime of the others, who never vary and weigh 1 over 4.8."""
+    bands, known = apart([0.0, 100.0, 0.0], [8, 8, 8])
+    assert known.all()
+    assert bands == pytest.approx(np.repeat([0, 100 / 4.8, 0], 8))
+
+
+@pytest.mark.parametrize(("counts", "known"), [([8, 8], [True] * 16), ([8, 7], [False] * 8 + [True] * 7)])
+def test_a_block_needs_eight_windows_elsewhere(counts: list[int], known: list[bool]) -> None:
+    bands, found = apart([0.0, 0.0], counts)
+    assert found.tolist() == known
+    assert len(bands) == sum(known)
+
+
+def test_a_block_needs_eight_windows_that_share_no_samples_with_it() -> None:
+    """Half a window apart, the first of nine others does."""
+    assert apart([0.0, 0.0], [9, 9], hop=32)[1].all()
+    assert apart([0.0, 0.0], [8, 9], hop=32)[1].tolist() == [True] * 8 + [False] * 9
+
+
+def planned(monkeypatch: pytest.MonkeyPatch, hop: int, windows: int = 32, **asked: Any) -> Calibrated:
+    """A calibration on windows of 64 samples at 200 Hz, of noise instead of what a model sees."""
+    rng = np.random.default_rng(0)
+    noise = Profiles(
+        {name: rng.normal(0, 20, (windows, size)) for name, size in SIZES.items() if name != "tilt"},
+        {"rhythm": rng.normal(0, 5, (windows, 96))},
+    )
+    monkeypatch.setattr(runtime, "profiles_of", lambda *_: noise[: len(_[1])])
+    origins = np.stack([np.repeat([0, 1], windows // 2), hop * np.tile(np.arange(windows // 2), 2)], axis=1)
+    data = SimpleNamespace(
+        train_images=np.zeros(windows - 8),
+        validation_images=np.zeros(8),
+        train_origins=origins[: windows - 8],
+        validation_origins=origins[windows - 8 :],
+        train_windows=None,
+        validation_windows=None,
+        hop=hop,
+        spec=SimpleNamespace(window=64, rate_hz=200.0),
+    )
+    return calibrate(cast(Model, None), cast(Dataset, data), **{"seed": 0, **asked})
+
+
+@pytest.mark.parametrize(
+    ("hop", "seconds", "apart_s"),
+    [
+        (64, 32 * 0.32, 0.32),
+        (32, 16 * 0.32, 0.32),  # every second window
+        (128, 32 * 0.32, 0.64),  # what lies between windows was not seen
+        (48, 24 * 0.32, 0.24),  # as near as can be to a window's length
+    ],
+)
+def test_the_time_that_windows_cover(monkeypatch: pytest.MonkeyPatch, hop: int, seconds: float, apart_s: float) -> None:
+    found = planned(monkeypatch, hop)
+    assert 60 * found.trust.minutes == pytest.approx(seconds)
+    assert found.vote.hop_s == pytest.approx(apart_s)
+    side_by_side = seconds / 0.32
+    assert max(found.trust.effective_windows, found.tail.effective_windows) <= side_by_side + 1e-9
+    assert (found.trust.recordings, found.trust.windows, found.tail.blocks) == (2, 32, 16)
+    assert len(found.trust.left_out_rates) == 16
+    assert found.calibration.held_back_windows == 32
+
+
+def test_a_rate_is_never_below_that_of_half_a_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the 32: so few windows tell nothing of a false alarm in three years."""
+    found = planned(monkeypatch, 64, false_alarms_per_day=1e-3)
+    assert found.tail.rate == pytest.approx(0.5 / 32)
 
 
 # --- a detector's calibration -------------------------------------------------------------------------------

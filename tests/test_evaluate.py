@@ -7,7 +7,8 @@ import itertools
 import json
 import shutil
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ from gyrovae_tf.device.simulate import simulate
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn.baseline import log_band_energies
 from gyrovae_tf.learn.dataset import cut
-from gyrovae_tf.learn.evaluate import Evaluation, auroc, evaluate, load_baseline
+from gyrovae_tf.learn.evaluate import Evaluation, Group, auroc, evaluate, group_of, load_baseline
 from gyrovae_tf.learn.layout import to_test_on, training_part
 from gyrovae_tf.learn.quantize import BUNDLE
 from gyrovae_tf.recording import Recording
@@ -223,6 +224,117 @@ def test_an_event_needs_its_alarms_and_no_more_windows(
     assert found["delay_s"] == (None if delay is None else pytest.approx(delay))
 
 
+def grouped(alarms: str, lengths: list[int], vote: tuple[int, int], hop: int = 64) -> Group:
+    """What is counted of windows of 64 samples at 200 Hz, in stretches of so many."""
+    calibration = SimpleNamespace(vote_alarms=vote[0], vote_windows=vote[1])
+    bundle = cast(Bundle, SimpleNamespace(calibration=calibration, spec=SimpleNamespace(window=64, rate_hz=200.0)))
+    scores = np.array([float(alarm) for alarm in alarms])
+    return group_of(scores, np.repeat(np.arange(len(lengths)), lengths), bundle, hop, abnormal=True)
+
+
+@pytest.mark.parametrize(
+    ("hop", "alarms", "lengths", "vote", "silent"),
+    [
+        (64, "00", [2], (2, 3), 0),  # an event could have begun, but a vote looks back on three windows
+        (64, "000", [3], (2, 3), 1),
+        (64, "110", [3], (2, 3), 0),
+        (64, "000110000", [3, 3, 3], (2, 3), 2),
+        (64, "0001100", [3, 3, 1], (2, 3), 1),
+        (32, "0000", [4], (2, 3), 0),  # every second window shares no samples: the fifth is the third of them
+        (32, "00000", [5], (2, 3), 1),
+    ],
+)
+def test_stretches_without_an_event_by_hand(
+    hop: int, alarms: str, lengths: list[int], vote: tuple[int, int], silent: int
+) -> None:
+    assert grouped(alarms, lengths, vote, hop).silent == silent
+
+
+@pytest.mark.parametrize(
+    ("hop", "lengths", "samples"),
+    [(64, [4], 256), (32, [4], 64 + 3 * 32), (32, [2, 2], 2 * (64 + 32)), (16, [1, 3], 64 + 64 + 2 * 16)],
+)
+def test_the_time_of_windows_that_overlap_counts_once(hop: int, lengths: list[int], samples: int) -> None:
+    assert grouped("0000", lengths, (1, 1), hop).hours == pytest.approx(samples / 200 / 3600)
+
+
+@pytest.mark.parametrize(
+    ("hop", "lengths", "votable"),
+    [(64, [2, 1], True), (64, [1, 2], True), (64, [1, 1, 1], False), (32, [2, 2], False), (32, [3, 1], True)],
+)
+def test_one_stretch_that_is_long_enough_for_an_event_will_do(hop: int, lengths: list[int], votable: bool) -> None:
+    """It takes two alarms among three windows."""
+    found = grouped("0" * sum(lengths), lengths, (2, 3), hop)
+    assert found.votable is votable
+    assert found.events_per_hour == (0.0 if votable else None)
+
+
+def test_a_stretch_with_two_events_is_told_once() -> None:
+    found = grouped("110011000", [6, 3], (2, 2))
+    assert (found.windows, found.events, found.stretches, found.told, found.silent) == (9, 2, 2, 1, 1)
+    assert found.alarms == pytest.approx(4 / 9)
+    assert found.delay_s == pytest.approx(2 * 0.32)
+    assert found.abnormal
+
+
+def test_the_dictionary_by_hand() -> None:
+    """Every figure under its own name."""
+    groups = {
+        "normal": Group(windows=100, alarms=0.02, events=3, hours=0.5, votable=True),
+        "off": Group(10, 0.9, 1, 0.25, True, delay_s=0.96, stretches=4, told=2, silent=1, abnormal=True),
+        "worn": Group(20, 0.5, 0, 0.1, False, stretches=3, abnormal=True),
+        "loose": Group(30, 0.1, 2, 0.2, True, delay_s=1.5, stretches=5, told=1, silent=3, abnormal=True),
+    }
+    found = Evaluation(
+        auroc={"off": 1.0, "worn": 0.9, "loose": 0.5},
+        groups=groups,
+        baseline_auroc={"off": 0.8, "worn": 0.7, "loose": 0.6},
+        baseline_alarms={"normal": 0.01, "off": 0.4, "worn": 0.3, "loose": 0.2},
+        false_alarm_rate=0.02,
+        requested_false_alarm_rate=0.01,
+        vote=(3, 5),
+        hop=32,
+        kernels="one",
+        threshold_kernels="other",
+        precision="third",
+        learnt={"normal": 0.25, "off": 0.0, "worn": 0.0, "loose": 0.0},
+        division=("The division.",),
+        odd_units=("The units.",),
+    )
+    told = found.to_dict()
+    assert told.pop("notes") == ["The division.", *found.notes[1:-1], "The units."]
+    assert len(found.notes) == 3
+    assert found.notes[1].startswith("normal: ")
+    assert told == {
+        "auroc": {"off": 1.0, "worn": 0.9, "loose": 0.5},
+        "auroc_mean": pytest.approx(0.8),
+        "auroc_min": 0.5,
+        "false_alarm_rate": 0.02,
+        "requested_false_alarm_rate": 0.01,
+        "alarm_rate": {"normal": 0.02, "off": 0.9, "worn": 0.5, "loose": 0.1},
+        "events_per_hour": {"normal": 6.0, "off": 4.0, "worn": None, "loose": pytest.approx(10.0)},
+        "delay_s": {"off": 0.96, "worn": None, "loose": 1.5},
+        "told": {"off": 2, "worn": 0, "loose": 1},
+        "stretches": {"off": 4, "worn": 3, "loose": 5},
+        "windows": {"normal": 100, "off": 10, "worn": 20, "loose": 30},
+        "baseline": {
+            "name": "mahalanobis",
+            "auroc": {"off": 0.8, "worn": 0.7, "loose": 0.6},
+            "alarm_rate": {"normal": 0.01, "off": 0.4, "worn": 0.3, "loose": 0.2},
+        },
+        "vote": [3, 5],
+        "hop": 32,
+        "learnt": {"normal": 0.25, "off": 0.0, "worn": 0.0, "loose": 0.0},
+        "runtime": "one",
+        "threshold_runtime": "other",
+        "precision": "third",
+        "compare": None,
+        "threshold": None,
+        "trust": None,
+        "voting": None,
+    }
+
+
 # --- a whole evaluation ----------------------------------------------------------------------------------------
 
 
@@ -245,6 +357,22 @@ def test_an_evaluation_says_what_the_detector_says(tiny: Tiny, result: Evaluatio
         assert result.baseline_auroc[kind] == pytest.approx(roc_auc_score(labels, distances))
     assert result.false_alarm_rate == result.groups["normal"].alarms
     assert result.requested_false_alarm_rate == 0.01
+
+
+def test_the_baselines_alarms_are_those_at_its_threshold(tiny: Tiny, result: Evaluation) -> None:
+    classical = load_baseline(tiny.run)
+    assert classical is not None
+    shares = {}
+    for kind, recording in (("normal", NORMAL), ("off", OFF), ("imbalance", IMBALANCE)):
+        windows, _ = cut([recording], window=TINY_WINDOW, hop=TINY_WINDOW // 2, lsb=tiny.dataset.spec.lsb)
+        shares[kind] = (classical.distance(log_band_energies(windows)) >= classical.threshold).mean()
+    assert result.baseline_alarms == pytest.approx(shares)
+    assert shares["off"] > 0.9 > 0.5 > shares["normal"]
+
+
+def test_it_tells_what_set_the_threshold(tiny: Tiny, result: Evaluation) -> None:
+    assert result.threshold_kernels == tiny.bundle.metrics["runtime"] == best()
+    assert result.precision == "int8"
 
 
 def test_plain_faults_are_found(result: Evaluation) -> None:

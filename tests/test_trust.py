@@ -131,6 +131,154 @@ def test_nothing_to_check_is_refused() -> None:
         check(np.zeros(0), np.zeros(0, np.int64), 0.01, seconds=0)
 
 
+# --- by hand ---------------------------------------------------------------------------------------------------
+
+
+def by_blocks(values: list[float], each: int = 5) -> Trust:
+    """So many windows of each value, every value a block of its own."""
+    return check(np.repeat(values, each), np.repeat(np.arange(len(values)), each), 0.01, seconds=3600)
+
+
+def drifts(found: Trust) -> list[str]:
+    return [text for text in found.warnings if text.startswith("The data drift")]
+
+
+@pytest.mark.parametrize(
+    ("twos", "told"),
+    [
+        (3, []),  # three times the rate, and not more
+        (4, ["On stretches left out, 20.0 % were alarms where 5 % should be."]),
+        (5, ["On stretches left out, 25.0 % were alarms where 5 % should be."]),  # ten times the rate: not yet odd
+        (6, ["1 of 2 stretches differs from the rest; worst, seconds 10 to 20, would be 60 % alarms had they not"]),
+    ],
+)
+def test_alarms_on_stretches_left_out(twos: int, told: list[str]) -> None:
+    """Ten windows of 1, and ten of which so many are 2: above the threshold of the first, which have no alarm."""
+    scores = np.array([1.0] * (20 - twos) + [2.0] * twos)
+    found = check(scores, np.repeat([0, 1], 10), 0.05, seconds=20, recordings=["a"] * 10 + ["b"] * 10)
+    assert found.left_out_rates == (0.0, twos / 10)
+    about = [text for text in found.warnings if "stretches" in text]
+    assert len(about) == len(told)
+    assert all(text.startswith(start) for text, start in zip(about, told, strict=True))
+
+
+def test_a_score_at_the_threshold_is_an_alarm() -> None:
+    found = check(np.ones(8), np.repeat([0, 1], 4), 0.05, seconds=8, method="quantile")
+    assert found.left_out_rates == (1.0, 1.0)
+
+
+def test_of_several_odd_stretches_the_worst_is_named() -> None:
+    """A fifth of the windows may be alarms; of the second ten seconds 70 % are, and all of the fourth."""
+    plain, some, odd = [*range(1, 11)], [1, 2, 3, *[20] * 7], [20] * 10
+    scores = np.array([plain, some, plain, odd, plain], np.float64).ravel()
+    found = check(scores, np.repeat(np.arange(5), 10), 0.2, seconds=50, method="quantile")
+    assert found.left_out_rates == (0.0, 0.7, 0.0, 1.0, 0.0)
+    start = "2 of 5 stretches differ from the rest; worst, seconds 30 to 40, would be 100 % alarms had they"
+    assert any(text.startswith(start) for text in found.warnings)
+
+
+@pytest.mark.parametrize(
+    ("most", "told"),
+    [
+        (200, []),
+        (199, ["60 minutes hold about 199 independent windows; 1 % of them is 2.0. About 200 are needed to promise "]),
+    ],
+)
+def test_two_windows_must_be_expected_above_the_threshold(most: int, told: list[str]) -> None:
+    """However independent windows seem: no more than lie side by side."""
+    found = check(stationary(0), BLOCKS, 0.01, seconds=3600, recordings=TWO_DAYS, most=most)
+    assert found.effective_windows == most
+    few = [text.removeprefix("Too few data: ") for text in found.warnings if text.startswith("Too few data: ")]
+    assert [text[: len(start)] for text, start in zip(few, told, strict=True)] == told
+
+
+@pytest.mark.parametrize(("number", "few"), [(3, True), (4, False)])
+def test_fewer_than_four_blocks_are_too_few(number: int, few: bool) -> None:
+    found = check(stationary(0), blocks_of(COUNT, number), 0.01, seconds=3600, recordings=TWO_DAYS)
+    assert any(text.startswith("Too few data") for text in found.warnings) == few
+
+
+@pytest.mark.parametrize(
+    ("later", "told"),
+    [
+        (1.2, ["The data drift: later stretches score 20 % above earlier ones."]),
+        (0.8, ["The data drift: later stretches score 20 % below earlier ones."]),
+        (1.05, []),  # beyond chance, but little
+        (0.95, []),
+    ],
+)
+def test_drift_by_hand(later: float, told: list[str]) -> None:
+    found = by_blocks([1.0] * 8 + [later] * 8)
+    assert found.drift == pytest.approx(later)
+    assert found.drift_p < 0.01
+    assert drifts(found) == told
+
+
+@pytest.mark.parametrize(("half", "orders"), [(4, 70), (6, 924)])
+def test_how_often_chance_drifts_as_much(half: int, orders: int) -> None:
+    """Of so many orders two are as extreme: all that is higher comes last, or first. One of 35 may well be chance."""
+    found = by_blocks([1.0] * half + [2.0] * half)
+    assert found.drift_p == pytest.approx(2 / orders, abs=0.007)
+    assert bool(drifts(found)) == (half == 6)
+
+
+def test_what_chance_never_did_has_no_chance_of_0() -> None:
+    """None of 4000 drawn orders, and the one that was seen."""
+    assert by_blocks([1.0 + index for index in range(40)]).drift_p == 1 / 4001
+
+
+@pytest.mark.parametrize(
+    ("ends", "told"),
+    [
+        (2.0, ["The data drift: the first and the last stretches score 100 % above the middle."]),
+        (1.05, []),
+        (0.5, []),  # what is scored without its neighbours in time is no nearer to the rest for that
+    ],
+)
+def test_both_ends_by_hand(ends: float, told: list[str]) -> None:
+    """The first and the last quarter of twelve blocks."""
+    found = by_blocks([ends] * 3 + [1.0] * 6 + [ends] * 3)
+    assert (found.drift, found.ends) == (pytest.approx(1.0), pytest.approx(ends))
+    assert found.drift_p == 1.0
+    assert found.ends_p == pytest.approx(2 / 924, abs=0.003)
+    assert drifts(found) == told
+
+
+def test_drift_is_told_once() -> None:
+    """Of 24 blocks the later half scores twice as much, and so do the ends."""
+    found = by_blocks([2.0] * 6 + [1.0] * 6 + [2.0] * 6 + [4.0] * 6)
+    assert (found.drift, found.ends) == (pytest.approx(2.0), pytest.approx(2.0))
+    assert max(found.drift_p, found.ends_p) < 0.01
+    assert drifts(found) == ["The data drift: later stretches score 100 % above earlier ones."]
+
+
+def test_a_few_high_scores_are_no_drift() -> None:
+    """The typical score of a block is its median, and at least 1e-9."""
+    scores = np.array([1.0, 1, 1] * 8 + [1.0, 1, 100] * 8)
+    assert check(scores, np.repeat(np.arange(16), 3), 0.01, seconds=48).drift == 1.0
+    assert by_blocks([0.0] * 8 + [1.0] * 8).drift == pytest.approx(1e9)
+
+
+def test_a_single_block_shows_no_drift() -> None:
+    found = check(np.array([1.0, 2, 3]), np.zeros(3, np.int64), 0.01, seconds=3)
+    assert (found.drift, found.drift_p, found.ends, found.ends_p) == (1.0, 1.0, 1.0, 1.0)
+    assert found.left_out_rates == ()
+
+
+@pytest.mark.parametrize(("seconds", "uniform"), [(289, True), (291, False)])
+def test_one_recording_of_five_minutes_less_its_last_windows_is_enough(seconds: float, uniform: bool) -> None:
+    found = check(stationary(0), BLOCKS, 0.01, seconds=seconds)
+    told = "Too uniform: one recording of 4.8 minutes, less than 5; record longer, on several days."
+    assert (told in found.warnings) == uniform
+    assert found.note.startswith("All data come from one recording: ")
+    assert examine(stationary(0)).note == ""
+
+
+def test_scores_and_blocks_of_other_lengths_are_refused() -> None:
+    with pytest.raises(GyrovaeError, match=r"differ in shape.*received \(3,\), \(2,\)"):
+        check(np.ones(3), np.zeros(2, np.int64), 0.01, seconds=1)
+
+
 # --- what the amount of data foretells -------------------------------------------------------------------------
 
 
@@ -179,3 +327,27 @@ def test_what_is_foretold_is_what_is_found() -> None:
     assert told[0].startswith("Too few data: 0.98 minutes hold at most 46 independent windows; 1 % of them is 0.5.")
     assert found.warnings[-1] == told[1]
     assert found.warnings[0].split(" hold")[0] == told[0].split(" hold")[0]
+
+
+def test_two_hundred_windows_side_by_side_are_enough_for_one_percent() -> None:
+    """800 windows, a quarter of their length apart."""
+    assert foreseen(cast(Dataset, of_minutes(800 * 0.32 / 60, 2))) == ()
+    (told,) = foreseen(cast(Dataset, of_minutes(796 * 0.32 / 60, 2)))
+    assert told == (
+        "Too few data: 4.2 minutes hold at most 199 independent windows; 1 % of them is 2.0. "
+        "About 200 are needed to promise that."
+    )
+
+
+def test_windows_further_apart_than_their_length_cover_no_more_than_themselves() -> None:
+    """199 windows of 1.28 s, whatever lies between them."""
+    data = of_minutes(199 * 0.32 / 60, 2)
+    data.hop = 1024
+    (told,) = foreseen(cast(Dataset, data))
+    assert told.startswith("Too few data: 4.2 minutes hold at most 199 independent windows;")
+
+
+def test_a_recording_that_was_held_back_whole_is_one_of_several() -> None:
+    data = of_minutes(4.5, 1)
+    data.validation_origins = data.validation_origins + 1
+    assert foreseen(cast(Dataset, data)) == ()

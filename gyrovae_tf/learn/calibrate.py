@@ -105,11 +105,11 @@ def calibrate(
     side_by_side = seconds * rate_hz / window
     views = fit_views(seen, seed=seed)
     fine = blocks_of(len(origins), max(_FEWEST, min(_MOST, int(seconds / _FINE_S))))
-    apart, known = _out_of_block(seen, origins, stretches, fine, window, seed, progress)
+    apart, known = out_of_block(seen, origins, stretches, fine, window, seed, progress)
     views = scaled(views, apart)
     scores = fused(views, apart)
     blocks = blocks_of(len(origins), _BLOCKS)
-    wide_apart, wide_known = _out_of_block(seen, origins, stretches, blocks, window, seed, progress)
+    wide_apart, wide_known = out_of_block(seen, origins, stretches, blocks, window, seed, progress)
     wide, wide_blocks = fused(views, wide_apart), blocks[wide_known]
     blocks, stretches = blocks[known], stretches[known]
     step = max(1, round(window / data.hop))  # as near as can be to windows side by side, which the device looks at
@@ -145,7 +145,7 @@ def calibrate(
         most=side_by_side,
         seed=seed,
     )
-    rounded = _float32([tail.threshold, false_alarm_rate, _reach(scores, tail.threshold)])
+    rounded = _float32([tail.threshold, false_alarm_rate, reach_of(scores, tail.threshold)])
     calibration = Calibration(
         bands=views["bands"],
         groups=views["groups"],
@@ -162,8 +162,8 @@ def calibrate(
     return Calibrated(calibration, tail, trust, voted)
 
 
-def _reach(scores: Floats, threshold: float) -> float:
-    """How many standard deviations of log2 scores the threshold lies above their mean, within reason."""
+def reach_of(scores: Floats, threshold: float) -> float:
+    """Scores [k] and a threshold in; standard deviations of log2 scores from their mean to it, 0.5 to 20, out."""
     logs = np.log2(np.maximum(scores, _LEAST_SCORE))
     spread = float(np.std(logs, ddof=1)) if len(logs) > 1 else 0.0
     return float(np.clip((math.log2(threshold) - logs.mean()) / max(spread, 1e-3), *_REACHES))
@@ -197,7 +197,7 @@ def _profiles(model: runtime.Model, data: Dataset, *, tilt: bool, progress: Prog
     return Profiles.joined(parts)
 
 
-def _out_of_block(
+def out_of_block(
     seen: Profiles,
     origins: Labels,
     stretches: Labels,
@@ -206,7 +206,12 @@ def _out_of_block(
     seed: int,
     progress: Progress | None,
 ) -> tuple[dict[str, Floats], NDArray[np.bool_]]:
-    """Each view's distances from the regimes of all other blocks, and for which windows there are any."""
+    """Profiles, origins [k, 2], stretches [k] and blocks [k] of windows in time order in; each view's distances from
+    the regimes of all other blocks, and for which of the windows, bool [k], there are any, out.
+
+    There are none where fewer than eight windows elsewhere share no sample with the block; `GyrovaeError` for no
+    window at all.
+    """
     found: dict[str, Floats] = {name: np.zeros(len(origins)) for name in seen.seen}
     known = np.zeros(len(origins), bool)
     number = len(np.unique(blocks))

@@ -47,7 +47,7 @@ class Group:
     """Alarms after voting: how often it began to hold that enough of the latest windows were alarms. The vote begins
     anew behind a gap, which may be a day; a device that loses samples, and `monitor`, go on with it for a minute."""
     hours: float
-    """Time that the windows cover."""
+    """Time from the first window's begin to the last one's end, over all stretches."""
     votable: bool
     """Whether any stretch without a gap has as many windows that share no samples as an event takes alarms."""
     delay_s: float | None = None
@@ -225,7 +225,7 @@ def evaluate(
     scores = {kind: one.score for kind, one in found.items()}
     distances = {kind: one.distance for kind, one in found.items() if one.distance is not None}
     groups = {
-        kind: _group(one.score, one.segments, bundle, hop, abnormal=kind != "normal") for kind, one in found.items()
+        kind: group_of(one.score, one.segments, bundle, hop, abnormal=kind != "normal") for kind, one in found.items()
     }
     printed = {kind: one.stock for kind, one in found.items() if one.stock is not None}
     seen = {kind: one.windows(job, evenly(len(one.score))) for kind, one in found.items()} if compare else {}
@@ -278,7 +278,7 @@ def load_baseline(run: str | PathLike[str]) -> baseline.Mahalanobis | None:
     return None if file is None else baseline.Mahalanobis.load(file)
 
 
-def _group(
+def group_of(
     scores: NDArray[np.float64],
     segments: NDArray[np.int64],
     bundle: Bundle | StockBundle,
@@ -286,7 +286,10 @@ def _group(
     *,
     abnormal: bool,
 ) -> Group:
-    """Alarms, and events counted within stretches that no gap breaks."""
+    """Scores [k] in order, `hop` samples apart, the segment [k] of each and a detector in, the `Group` of them out.
+
+    Events are counted within stretches that no gap breaks.
+    """
     calibration, window = bundle.calibration, bundle.spec.window
     alarms = scores >= 1.0
     stretches, stride = np.split(alarms, np.flatnonzero(np.diff(segments)) + 1), stride_of(window, hop)
