@@ -8,9 +8,11 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import Tiny
+from handmade import source
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -195,6 +197,83 @@ def test_what_cannot_run_at_all_is_an_error(
         measure(tiny.bundle.model)
 
 
+@pytest.mark.parametrize(
+    ("least", "expected"),
+    [
+        (4000, (4000, "the one that it reports; 16 less fails")),
+        (4001, (4016, "searched for, as the one that it reports, 4000, is not the smallest")),
+        (8500, (8512, "searched for, as the one that it reports, 4000, is not the smallest")),
+        (3984, (3984, "searched for, as the one that it reports, 4000, is not the smallest")),
+        (32, (32, "searched for, as the one that it reports, 4000, is not the smallest")),
+    ],
+)
+def test_the_search_by_hand(least: int, expected: tuple[int, str]) -> None:
+    tried: list[int] = []
+
+    def works(size: int) -> bool:
+        tried.append(size)
+        return size >= least
+
+    assert arena._smallest(works, 4000, 9008) == expected
+    assert all(size % 16 == 0 for size in tried)
+    assert len(set(tried)) == len(tried) <= 10, "each a process"
+
+
+def test_the_first_arena_holds_all_activations(fake: Fake) -> None:
+    made, image = source([1, 3 << 20])
+    result = made.then("RELU", image)
+    fake.interpreter("if size < 6815744: os.abort()", reports=6815744)  # 6.5 MiB; both tensors take 6
+    assert host_bytes(made.build(result)) == 6815744
+
+
+def test_a_model_beyond_every_microcontroller_is_not_run(fake: Fake) -> None:
+    made, image = source([1, 32 << 20])
+    result = made.then("RELU", image)
+    fake.interpreter("os.abort()")
+    with pytest.raises(GyrovaeError, match="too large to run on a microcontroller; received 68157440 bytes"):  # 65 MiB
+        measure(made.build(result))
+    made, image = source([1, 31 << 20])
+    with pytest.raises(GyrovaeError, match="cannot run this"):
+        measure(made.build(made.then("RELU", image)))
+
+
+def test_a_model_without_operators_needs_no_scratch(fake: Fake) -> None:
+    made, image = source([1, 4])
+    fake.interpreter("if size < 3990: os.abort()", reports=3990)
+    found = measure(made.build(image))
+    assert found is not None
+    assert (found.host_bytes, found.scratch_bytes) == (4000, 0)
+    assert "the one that it reports; 16 less fails" in found.method  # and none was searched for
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ("self.print_allocations = lambda: None", "it gave no reason"),
+        ("self.get_output = None", "TypeError: 'NoneType' object is not callable"),
+    ],
+)
+def test_a_figure_without_outputs_and_outputs_without_a_figure_are_errors(
+    tiny: Tiny, fake: Fake, body: str, reason: str
+) -> None:
+    fake.interpreter(body)
+    with pytest.raises(GyrovaeError, match=f"cannot run this .tflite: {reason}"):
+        measure(tiny.bundle.model)
+
+
+def test_python_that_cannot_be_started_is_told(tiny: Tiny, fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake.interpreter("pass")
+    monkeypatch.setattr(sys, "executable", str(fake.folder / "no python"))
+    with pytest.raises(GyrovaeError, match="cannot start Python to measure the arena: No such file"):
+        measure(tiny.bundle.model)
+
+
+def test_the_reason_is_the_last_line_that_is_none_of_spaces() -> None:
+    assert arena._last_line("Traceback\n  RuntimeError: no kernel \n \n") == "RuntimeError: no kernel"
+    assert arena._last_line(" \n") == "it gave no reason"
+    assert arena._last_line("x" * 300) == "x" * 200
+
+
 # --- the record ---------------------------------------------------------------------------------------------
 
 
@@ -220,6 +299,59 @@ def test_there_and_back() -> None:
         "suggested_bytes": 26032,  # 24,496 * 17 / 16 = 26,027
     }
     assert Arena.from_dict(record.to_dict()) == record
+
+
+LARGEST = 67_108_864  # 64 MiB
+
+
+@pytest.mark.parametrize("sizes", [(1, 0), (LARGEST, LARGEST)])
+def test_sizes_that_can_be(sizes: tuple[int, int]) -> None:
+    assert Arena(*sizes, "k 1", "m").host_bytes == sizes[0]
+
+
+@pytest.mark.parametrize(
+    "figures",
+    [
+        (0, 0, "k 1", "m"),
+        (-16, 0, "k 1", "m"),
+        (16, -16, "k 1", "m"),
+        (LARGEST + 1, 0, "k 1", "m"),
+        (16, LARGEST + 1, "k 1", "m"),
+        (16.0, 0, "k 1", "m"),
+        (16, True, "k 1", "m"),
+        (16, 0, "", "m"),
+        (16, 0, "k 1", ""),
+        (16, 0, "k 1", 5),
+    ],
+)
+def test_figures_that_cannot_be(figures: tuple[Any, ...]) -> None:
+    with pytest.raises(GyrovaeError, match="the arena's figures are not usable; expected host_bytes and scratch_bytes"):
+        Arena(*figures)
+
+
+RECORD = {"host_bytes": 16_000, "scratch_bytes": 1_600, "kernels": "k 1", "method": "m", "suggested_bytes": 18_704}
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        None,
+        list(RECORD),  # its names alone
+        {name: value for name, value in RECORD.items() if name != "suggested_bytes"},
+        {name: value for name, value in RECORD.items() if name != "kernels"},
+        {**RECORD, "more": 1},
+    ],
+)
+def test_what_is_no_record(record: object) -> None:
+    with pytest.raises(GyrovaeError, match="not usable; expected an object of host_bytes, scratch_bytes, kernels"):
+        Arena.from_dict(record)
+
+
+@pytest.mark.parametrize("suggested", [18_688, 18_720])
+def test_a_record_whose_sum_is_wrong(suggested: int) -> None:
+    assert Arena.from_dict(RECORD) == Arena(16_000, 1_600, "k 1", "m")
+    with pytest.raises(GyrovaeError, match=f"does not follow .*; expected 18704, received {suggested}"):
+        Arena.from_dict({**RECORD, "suggested_bytes": suggested})
 
 
 # --- scratch ------------------------------------------------------------------------------------------------

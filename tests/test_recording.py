@@ -21,6 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from gyrovae_tf.clock import Clock, Steps, longest_step
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.recording import Recording, check_fits
 from gyrovae_tf.streaming import Stream, find_recordings, read_all
@@ -567,6 +568,138 @@ def test_bursts_of_a_sensor_that_sleeps_are_not_taken_for_arrival(tmp_path):
     for rate_hz in (None, 100):
         recording = Recording.read(path, rate_hz=rate_hz)
         assert (recording.rate_hz, len(recording.segments), recording.metadata) == (100.0, 10, {})
+
+
+# --- the clock itself: so many steps of so many milliseconds in
+
+
+def clock_of(*steps: tuple[int, float]) -> Clock:
+    found = Steps()
+    for count, step in steps:
+        found.add(np.full(count, float(step)))
+    return Clock.of(found, fractional=False, is_dt=False)
+
+
+LATE = ((900, 10), (50, 2), (50, 18))  # each that is late is made up for
+
+
+def test_a_clock_by_hand():
+    even = clock_of((100, 10), (1, 30))
+    assert (even.shortest, even.longest, even.measured_hz, even.late, even.bursts) == (0.0, 15.0, 100.0, None, None)
+    assert even.gaps(np.array([-1, 0, 0.1, 15, 15.1])).tolist() == [True, True, False, False, True]
+    assert clock_of((99, 10), (1, 15)).measured_hz == pytest.approx(99.5025)  # 15 is no gap: 1,005 ms of 100 steps
+    assert clock_of((5, 10), (5, 12), (9, 0), (2, -3)).longest == 16.5  # the median of those above 0 is 11
+    late = clock_of(*LATE).late
+    assert late == Clock(-10.0, 40.0, 100.0, behind=0.05, above=0.05)
+    assert late.gaps(np.array([-10.5, -10, -9.5, 0, 40, 40.5])).tolist() == [True, True, False, False, False, True]
+
+
+@pytest.mark.parametrize(("even", "found"), [(27, None), (28, 100.0)])
+def test_of_fewer_than_32_steps_it_is_not_told_how_they_differ(even, found):
+    late = clock_of((even, 10), (2, 2), (2, 18)).late
+    assert (late and late.measured_hz) == found
+
+
+@pytest.mark.parametrize(
+    ("step", "measured_hz"),
+    [
+        (1001, 100),  # over a hundred medians: no lateness, and not looked at
+        (1000, 91),  # 11,000 ms of 1001 steps
+        (-10, 100),  # by a median back: the clock was set
+        (-9, 100.19),  # 9,991 ms of 1001 steps
+    ],
+)
+def test_which_steps_are_looked_at(step, measured_hz):
+    assert clock_of(*LATE, (1, step)).late.measured_hz == pytest.approx(measured_hz, abs=0.01)
+
+
+@pytest.mark.parametrize(("lost", "is_late"), [(28, True), (29, False)])
+def test_where_the_mean_is_over_five_quarters_of_the_median_more_is_lost_than_late(lost, is_late):
+    """10,000 ms in 1,000 steps, and so many of 100 ms: 12.45 on the whole with 28 of them, 12.54 with 29."""
+    assert (clock_of((600, 10), (200, 2), (200, 18), (lost, 100)).late is not None) == is_late
+
+
+@pytest.mark.parametrize(
+    ("steps", "behind"),
+    [
+        (((800, 10), (10, 0), (40, 20), (100, 7)), 10 / 950),  # too long by 400 ms; too short by 100: a quarter
+        (((800, 10), (10, 0), (43, 20), (110, 7)), None),  # 430 and 100
+    ],
+)
+def test_a_quarter_of_what_is_too_long_has_to_be_made_up_for(steps, behind):
+    late = clock_of(*steps).late
+    assert (late and late.behind) == behind
+    if late:
+        assert late.above == 40 / 950
+
+
+@pytest.mark.parametrize(
+    ("steps", "longest"),
+    [
+        (((900, 10), (40, 0), (10, 60), (50, 8)), 1000),  # too long by 500 ms, too short by 400: four fifths
+        (((900, 10), (39, 0), (10, 60), (55, 8)), 40),  # 390
+        (((20_000, 10), (50, 0), (10, 60)), 40),  # all is made up for, but so few are no habit
+    ],
+)
+def test_stalls_that_are_usual_and_made_up_for_are_no_gaps(steps, longest):
+    assert clock_of(*steps).late.longest == longest
+
+
+@pytest.mark.parametrize(
+    ("steps", "is_late", "is_unsure"),
+    [
+        (((9971, 10), (20, 2), (9, 18)), False, False),  # less than one of a thousand is too long
+        (((9980, 10), (9, 2), (11, 18)), False, False),  # or too short
+        (((9978, 10), (11, 2), (11, 18)), True, False),
+        (((9802, 10), (99, 2), (99, 18)), True, False),
+        (((9800, 10), (100, 2), (100, 18)), True, True),  # one of a hundred
+        (((9800, 10), (200, 0)), True, False),  # none is too long: repeats
+    ],
+)
+def test_from_which_share_on_a_clock_is_late_and_unsure(steps, is_late, is_unsure):
+    found = clock_of(*steps)
+    assert (found.late is not None, found.unsure) == (is_late, is_unsure)
+
+
+@pytest.mark.parametrize(
+    ("step", "measured_hz"),
+    [
+        (1821, 100),  # over 20 times the longest usual step: a pause, and not looked at
+        (1820, 84.69),  # 11,820 ms of 1001 steps
+        (-1, 100),  # by a median back
+    ],
+)
+def test_bursts_by_hand(step, measured_hz):
+    """Ten samples at once, a millisecond from one another: 10,000 ms in 1,000 steps."""
+    found = clock_of((900, 1), (100, 91), (1, step))
+    assert (found.measured_hz, found.longest, found.late) == (1000.0, 2.0, None)
+    assert found.bursts.measured_hz == pytest.approx(measured_hz, abs=0.01)
+    assert found.bursts.longest == 364  # 4 times what is typical of most of the time
+
+
+def test_bursts_too_may_be_set_back_by_less_than_a_step():
+    bursts = clock_of((900, 1), (100, 91), (1, -0.5)).bursts
+    assert bursts.shortest == -1.0
+    assert bursts.measured_hz == pytest.approx(100.105, abs=0.001)  # 9,999.5 ms of 1001 steps
+
+
+@pytest.mark.parametrize(("ones", "hundreds", "usual"), [(199, 1, 1), (198, 2, 100)])
+def test_the_longest_usual_step_is_that_of_all_but_one_in_200(ones, hundreds, usual):
+    found = Steps()
+    found.add(np.array([1.0] * ones + [100.0] * hundreds + [0.0] * 50))
+    assert found.usual() == usual
+
+
+def test_times_that_go_back_more_than_on_are_no_late_clock():
+    found = clock_of((45, -9), (40, 10))
+    assert (found.measured_hz, found.late, found.bursts) == (100.0, None, None)
+
+
+@pytest.mark.parametrize(
+    ("median", "fractional", "longest"), [(10, False, 15), (10, True, 15), (2, False, 3), (1, False, 2), (1, True, 1.5)]
+)
+def test_the_longest_step_that_is_no_gap(median, fractional, longest):
+    assert longest_step(median, fractional=fractional) == longest
 
 
 def test_a_written_time_of_whole_seconds_is_one_where_others_have_parts(file):

@@ -25,7 +25,7 @@ from gyrovae_tf.cli.main import cli
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gyrovae_tf import scoring, workers
+from gyrovae_tf import scoretable, scoring, workers
 from gyrovae_tf.bundle import Bundle
 from gyrovae_tf.device.simulate import simulate
 from gyrovae_tf.errors import GyrovaeError
@@ -382,6 +382,99 @@ def test_what_is_refused_at_once(
     with pytest.raises(GyrovaeError, match=words):
         score_recordings(bundle, [fleet], tmp_path / output, **options)
     assert not list(tmp_path.iterdir())
+
+
+# --- the table alone
+
+PART = {
+    "segment": np.array([0, 3]),
+    "start": np.array([40, 5_000_000_000]),
+    "score": np.array([0.1, 2.5]),
+    "alarm": np.array([0, 1]),
+    "event": np.array([1, 0]),
+    "axis": np.array([0, 2]),  # none, y
+    "low_hz": np.array([0.0, 12.5]),
+    "high_hz": np.array([0.0, 15.0]),
+    "direction": np.array([0, 2]),  # none, quieter
+    "share": np.array([0.0, 0.3]),
+}
+
+
+def test_a_table_by_hand(tmp_path: Path) -> None:
+    with scoretable.table(tmp_path / "s.CSV", {}) as table:
+        table.add("a.csv", 200.0, PART)
+        table.add("\u00e4/l\udcfcfter.csv", 300.0, {name: values[:1] for name, values in PART.items()})
+    assert (tmp_path / "s.CSV").read_bytes().decode().split("\n") == [
+        "recording,segment,start,start_s,score,alarm,event,axis,low_hz,high_hz,direction,share",
+        "a.csv,0,40,0.2,0.1,false,true,,,,,",
+        "a.csv,3,5000000000,25000000.0,2.5,true,false,y,12.5,15.0,quieter,0.3",
+        "\u00e4/l\\udcfcfter.csv,0,40,0.13333333333333333,0.1,false,true,,,,,",
+        "",
+    ]
+
+
+@needs_parquet
+def test_a_table_in_parquet_by_hand(tmp_path: Path) -> None:
+    import pyarrow.parquet
+
+    with scoretable.table(tmp_path / "s.PARQUET", {"b": 2, "a": 1}) as table:
+        table.add("a.csv", 200.0, PART)
+        table.add("\u00e4/l\udcfcfter.csv", 300.0, {name: values[:1] for name, values in PART.items()})
+    found = pyarrow.parquet.read_table(tmp_path / "s.PARQUET")
+    assert {field.name: str(field.type) for field in found.schema} == {
+        **{"recording": "string", "segment": "int64", "start": "int64", "start_s": "double", "score": "double"},
+        **{"alarm": "bool", "event": "bool", "axis": "string", "low_hz": "double", "high_hz": "double"},
+        **{"direction": "string", "share": "double"},
+    }
+    assert [tuple(row.values()) for row in found.to_pylist()] == [
+        ("a.csv", 0, 40, 0.2, 0.1, False, True, None, None, None, None, None),
+        ("a.csv", 3, 5_000_000_000, 25_000_000.0, 2.5, True, False, "y", 12.5, 15.0, "quieter", 0.3),
+        ("\u00e4/l\\udcfcfter.csv", 0, 40, 0.13333333333333333, 0.1, False, True, None, None, None, None, None),
+    ]
+    assert found.schema.metadata[b"gyrovae"] == b'{"a": 1, "b": 2}'
+
+
+@pytest.mark.parametrize("ending", ["CSV", pytest.param("parquet", marks=needs_parquet)])
+def test_a_table_stands_in_for_a_table_alone(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"s.{ending}"
+    scoretable.check_output(path)  # nothing is there
+    with scoretable.table(path, {}) as table:
+        table.add("a.csv", 200.0, PART)
+    scoretable.check_output(path)
+    for other in (b"recording,segment,x,y,z\n", b"PAR1 and no more of it PAR1"):
+        path.write_bytes(other)
+        with pytest.raises(GyrovaeError, match="is there already, and is no table of scores"):
+            scoretable.check_output(path)
+    path.write_bytes(b"")
+    scoretable.check_output(path)
+
+
+@needs_parquet
+def test_a_table_of_other_columns_is_not_replaced(tmp_path: Path) -> None:
+    import pyarrow.parquet
+
+    pyarrow.parquet.write_table(pyarrow.table({"recording": ["mine"], "x": [0.5]}), tmp_path / "s.parquet")
+    with pytest.raises(GyrovaeError, match=r"s\.parquet is there already, and is no table of scores"):
+        scoretable.check_output(tmp_path / "s.parquet")
+
+
+@pytest.mark.parametrize("name", ["s.tsv", "s", "csv"])
+def test_a_table_needs_a_name_that_says_its_format(tmp_path: Path, name: str) -> None:
+    with pytest.raises(GyrovaeError, match=r"expected a name ending in \.parquet or \.csv"):
+        scoretable.check_output(tmp_path / name)
+    with (
+        pytest.raises(GyrovaeError, match=r"expected a name ending in \.parquet or \.csv"),
+        scoretable.table(tmp_path / name, {}),
+    ):
+        pass
+    assert not list(tmp_path.iterdir())
+
+
+def test_parquet_without_its_package_is_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
+    with pytest.raises(GyrovaeError, match=r'pip install "gyrovae-tf\[scale\]"'):
+        scoretable.check_name(tmp_path / "s.parquet")
+    scoretable.check_name(tmp_path / "s.csv")
 
 
 # --- ranking

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from gyrovae_tf.contract import OPS, check_contract, contract_violations
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.operators import Options, padding
-from gyrovae_tf.tflite import Model, describe, read
+from gyrovae_tf.tflite import Model, Tensor, describe, read, read_model
 
 # --- models converted by TensorFlow -------------------------------------------------------------------------
 
@@ -407,6 +407,79 @@ def test_bytes_of_activations_alive_at_one_time() -> None:
     assert describe(packed(made)).activation_bytes == 4 * (100 + 100 + 10)
 
 
+@pytest.mark.parametrize(
+    ("dtype", "shape", "needed", "is_float"),
+    [
+        ("int8", (3,), 3, False),
+        ("int4", (3,), 2, False),  # 12 bits
+        ("int4", (2, 2), 2, False),
+        ("bool", (3,), 3, False),
+        ("float16", (3,), 6, True),
+        ("complex64", (3,), 24, True),
+        ("int64", (), 8, False),  # a scalar
+        ("int8", (0, 4), 0, False),
+        ("string", (3,), None, False),
+    ],
+)
+def test_bytes_that_a_tensor_needs(dtype: str, shape: tuple[int, ...], needed: int | None, is_float: bool) -> None:
+    tensor = Tensor("t", 0, shape, (), dtype, (), (), 0, 0, is_constant=False)
+    assert (tensor.needed_bytes, tensor.is_float) == (needed, is_float)
+
+
+def test_tensors_of_no_fixed_width_count_for_nothing() -> None:
+    made = handmade(schema.BuiltinOperator.RELU, [[100]], [10])
+    made.subgraphs[0].tensors[0].type = schema.TensorType.STRING
+    assert describe(packed(made)).activation_bytes == 40
+
+
+def test_what_is_written_twice_lives_from_the_first_to_the_last_time() -> None:
+    made, image = source([1, 100])  # int8
+    first = made.then("RELU", image)
+    made.then("RELU", image)
+    made.then("RELU", image)
+    made.operators[2].outputs = [first]
+    assert describe(made.build(image)).activation_bytes == 300  # all three while the second operator runs
+
+
+def test_tensors_may_share_a_buffer() -> None:
+    made, image = source([1, 4])
+    for _ in range(2):
+        weights = made.tensor([8, 4], constant=True)
+        made.tensors[weights].buffer = 1
+        made.op("FULLY_CONNECTED", [image, weights], [made.tensor([1, 8])])
+    assert describe(made.build()).weight_bytes == 32
+
+
+def test_shapes_of_up_to_eight_dimensions_some_of_them_empty() -> None:
+    made = handmade(schema.BuiltinOperator.RELU, [[1] * 8], [0, 3])
+    assert [tensor.shape for tensor in describe(packed(made)).tensors] == [(1,) * 8, (0, 3)]
+
+
+def test_names_in_any_script_are_kept() -> None:
+    made = handmade(schema.BuiltinOperator.RELU, [[2]], [2])
+    made.subgraphs[0].tensors[0].name = "Gr\u00f6\u00dfe"
+    assert describe(packed(made)).tensors[0].name == "Gr\u00f6\u00dfe"
+
+
+def test_codes_of_old_writers_and_versions() -> None:
+    made = handmade(schema.BuiltinOperator.FULLY_CONNECTED, [[7, 10], [3, 10]], [7, 3])
+    code = made.operatorCodes[0]
+    code.builtinCode, code.version = 0, 5  # there was but the field of one byte
+    (operator,) = describe(packed(made)).operators
+    assert (operator.name, operator.version, operator.macs) == ("FULLY_CONNECTED", 5, 210)
+
+
+def test_an_input_may_be_left_out_and_no_number_else_is_none() -> None:
+    made = handmade(schema.BuiltinOperator.FULLY_CONNECTED, [[7, 10], [3, 10]], [7, 3])
+    made.subgraphs[0].operators[0].inputs = [0, 1, -1]
+    (operator,) = describe(packed(made)).operators
+    assert (operator.inputs, operator.macs) == ((0, 1, -1), 210)
+    for wrong in (-2, 3):
+        made.subgraphs[0].operators[0].inputs = [0, 1, wrong]
+        with pytest.raises(GyrovaeError, match=f"an input of operator 0 is number {wrong} of 3"):
+            describe(packed(made))
+
+
 # --- bytes that are no model --------------------------------------------------------------------------------
 
 
@@ -414,6 +487,49 @@ def test_bytes_of_activations_alive_at_one_time() -> None:
 def test_other_bytes_are_refused(content: bytes) -> None:
     with pytest.raises(GyrovaeError, match=r"not a \.tflite model"):
         describe(content)
+
+
+def test_what_was_given_instead_of_a_models_bytes_is_told() -> None:
+    with pytest.raises(GyrovaeError, match=r"not a \.tflite model; expected the bytes of one, received"):
+        describe("model.tflite")  # type: ignore[arg-type]
+    for content, received in (
+        (b"TFL3", "received 4 bytes\n"),
+        (b"\x1c\0\0\0TFL2", r"received 8 bytes with b'TFL2' there"),
+    ):
+        with pytest.raises(GyrovaeError, match=received):
+            describe(content)
+
+
+def test_bytes_of_other_kinds_are_bytes() -> None:
+    content = packed(handmade(schema.BuiltinOperator.RELU, [[2]], [2]))
+    assert describe(bytearray(content)) == describe(memoryview(content)) == describe(content)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("m.keras", b"PK\x03\x04" + bytes(96), "received a zip archive (as .keras files are) of 100 bytes"),
+        ("m.h", b"TFL3", "received a text file of 4 bytes"),
+        ("m.txt", b"x" * 4095 + "\u00e4".encode(), "received a text file of 4,097 bytes"),  # cut inside a letter
+        ("m.bin", b"\xff\xfe", "received another binary file of 2 bytes"),
+        ("m.bin", b"a\0", "received another binary file of 2 bytes"),
+        ("m", b"", "received an empty file"),
+        ("my log.CSV", b"x,y,z\n", "gyrovae-tf preprocess '{}' -o dataset"),
+        ("m.parquet", b"PAR1", "gyrovae-tf preprocess {} -o dataset"),
+    ],
+)
+def test_a_file_that_is_no_model_is_told_by_its_kind(tmp_path: Path, name: str, content: bytes, told: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(GyrovaeError, match=r"is not a \.tflite model; expected a run") as caught:
+        read_model(tmp_path / name, "a run")
+    assert told.format(tmp_path / name) in str(caught.value)
+
+
+def test_a_model_is_read(tmp_path: Path) -> None:
+    (tmp_path / "m").write_bytes(b"\x1c\0\0\0TFL3")
+    assert read_model(tmp_path / "m") == read_model(str(tmp_path / "m")) == b"\x1c\0\0\0TFL3"
+    with pytest.raises(GyrovaeError, match=r"this is no path of a model; expected a \.tflite file, received"):
+        read_model(b"\x1c\0\0\0TFL3")  # type: ignore[arg-type]
 
 
 def negative_dimension(model: Any) -> None:
@@ -500,6 +616,20 @@ def test_a_buffer_after_the_tables_is_measured() -> None:
     assert (tensor.bytes, tensor.is_constant) == (8, True)
 
 
+@pytest.mark.parametrize(
+    ("offset", "size", "refused"), [(1, 0, False), (16, 10**6, True), (10**6, 1, True), (10**6, 0, False)]
+)
+def test_where_a_buffer_may_be(offset: int, size: int, refused: bool) -> None:
+    """At 0 or 1 it is none: the data stand in the table."""
+    model = handmade(schema.BuiltinOperator.RELU, [[8]], [8])
+    model.buffers[0].data, model.buffers[0].offset, model.buffers[0].size = b"weights!", offset, size
+    if refused:
+        with pytest.raises(GyrovaeError, match="a buffer reaches beyond the end of the file"):
+            describe(packed(model))
+    else:
+        assert describe(packed(model)).buffers == (8 if offset == 1 else 0,)
+
+
 def test_a_constant_longer_than_the_file_is_refused() -> None:
     model = handmade(schema.BuiltinOperator.RELU, [[8]], [8])
     model.buffers[0].data = b"weights!"
@@ -511,15 +641,17 @@ def test_a_constant_longer_than_the_file_is_refused() -> None:
         describe(content.replace(length + b"weights!", b"\x08\0\x01\0" + b"weights!"))
 
 
-def test_one_vector_named_from_everywhere_does_not_unfold() -> None:
-    """A file whose 2,000 tensors are one and the same, with a name of 100 kB, would unfold to 200 MB."""
+def of_one_tensor(times: int, letters: int, sizes: int) -> bytes:
+    """A file whose tensors are one and the same, with a name of so many letters and a shape signature of so many."""
     builder = flatbuffers.Builder(1024)
-    name = builder.CreateString("n" * 100_000)
+    name = builder.CreateString("n" * letters)
+    signature = builder.CreateNumpyVector(np.ones(sizes, np.int32))
     schema.TensorStart(builder)
     schema.TensorAddName(builder, name)
+    schema.TensorAddShapeSignature(builder, signature)
     tensor = schema.TensorEnd(builder)
-    schema.SubGraphStartTensorsVector(builder, 2_000)
-    for _ in range(2_000):
+    schema.SubGraphStartTensorsVector(builder, times)
+    for _ in range(times):
         builder.PrependUOffsetTRelative(tensor)
     tensors = builder.EndVector()
     schema.SubGraphStart(builder)
@@ -537,8 +669,21 @@ def test_one_vector_named_from_everywhere_does_not_unfold() -> None:
     schema.ModelAddSubgraphs(builder, graphs)
     schema.ModelAddBuffers(builder, buffers)
     builder.Finish(schema.ModelEnd(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
+@pytest.mark.parametrize(
+    ("times", "letters", "sizes"),
+    [
+        (2_000, 100_000, 1),  # would unfold to 200 MB
+        (2, 100_000, 1),
+        (2, 1, 25_000),  # 100,000 bytes
+    ],
+)
+def test_one_vector_named_from_everywhere_does_not_unfold(times: int, letters: int, sizes: int) -> None:
     with pytest.raises(GyrovaeError, match="add up to more than the file"):
-        describe(bytes(builder.Output()))
+        describe(of_one_tensor(times, letters, sizes))
+    assert len(describe(of_one_tensor(1, letters, sizes)).tensors) == 1
 
 
 def test_every_truncation_is_refused(small: tuple[bytes, bytes]) -> None:
