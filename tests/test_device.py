@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import struct
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from conftest import TINY_MACHINE, Tiny
 
 from gyrovae_tf.device import wire
 from gyrovae_tf.device.simulate import simulate
+from gyrovae_tf.flash import image
 from gyrovae_tf.signal import frontend
 
 WINDOW, HOP_S = emulated.WINDOW, emulated.WINDOW / emulated.RATE_HZ
@@ -145,6 +148,20 @@ def test_a_threshold_is_found_on_site_and_kept(command: list[str | Path], tmp_pa
         assert banner(device).site_windows == 0
 
 
+def test_what_cannot_be_forgotten_or_was_kept_damaged(command: list[str | Path], tmp_path: Path) -> None:
+    (tmp_path / "site.bin").mkdir()  # neither read nor written
+    with emulated.running(command, tmp_path) as device:
+        device.send("forget")
+        assert device.event(wire.Status) == wire.Status("error", "the threshold of this site is still kept")
+    (tmp_path / "site.bin").rmdir()
+    known = zlib.crc32(image(CASE.bundle))
+    for windows, threshold in ((30, 2.5), (29, 1.0)):  # a calibration takes thirty at the least
+        (tmp_path / "site.bin").write_bytes(struct.pack("<IfffI", known, 1.0, 0.5, 2.5, windows))
+        with emulated.running(command, tmp_path) as device:
+            device.send("info")
+            assert banner(device).threshold == threshold
+
+
 def test_a_place_where_nothing_is_normal_is_refused(tmp_path: Path) -> None:
     wide = dataclasses.replace(CASE.bundle.calibration, reach=3.0)
     case = dataclasses.replace(CASE, bundle=dataclasses.replace(CASE.bundle, calibration=wide))
@@ -167,8 +184,8 @@ def test_a_calibration_ends_with_the_mode(device: emulated.Device) -> None:
 
 
 def test_what_it_does_not_understand_it_says(device: emulated.Device) -> None:
-    device.send("hello", "calibrate 0", "x" * 1000)
-    for _ in range(3):
+    device.send("hello", "calibrate 0", "x" * 1000, "info\0")
+    for _ in range(4):
         expected = "unknown command: stream, detect, info, calibrate MINUTES, forget"
         assert device.event(wire.Status) == wire.Status("error", expected)
     device.send("info")

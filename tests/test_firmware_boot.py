@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import struct
 import subprocess
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -167,6 +169,73 @@ def test_a_partition_that_is_of_no_use_is_said_and_passed_over(
         assert samples[0].split()[2:] == [str(v) for v in board.script.windows[0, 0]]
 
 
+NUMBERS = ("spec", "window", "shift", "alarms", "windows", "taps", "model", "arena", "golden", "bands", "groups")
+"""Whole numbers of an image from its 64th byte on; among them the regimes of the first two views."""
+
+
+@pytest.mark.parametrize(
+    ("place", "form", "values", "why"),
+    [
+        (8, "I", (0, 2), "the image is of another version"),
+        (12, "I", (0, 63, 1 << 20, 1 << 31), "the image is not whole"),
+        (16, "I", (0,), "the image is damaged (CRC-32)"),
+        ("window", "i", (0, 31, 96, -64), "the window is longer than this firmware has room for"),
+        ("taps", "i", (0, -1, 65537), "the image's wavelets are not usable"),
+        ("model", "i", (15, 0, -1), "the image's model is not usable"),
+        ("model", "i", (1 << 20, 2**31 - 1), "the image is too short"),
+        ("arena", "i", (-1,), "the image's model is not usable"),
+        ("golden", "i", (-1, 33), "the image's golden windows are not usable"),
+        ("golden", "i", (32,), "the image is too short"),
+        ("bands", "i", (-1, 65), "a view has a wrong number of regimes"),
+        ("groups", "i", (-1, 65), "a view has a wrong number of regimes"),
+        (164, "f", (0.0, -3.0, 100.0, float("nan")), "the image's reach is not usable"),
+    ],
+)
+def test_an_image_with_a_wrong_number_is_refused_by_its_name(
+    tmp_path: Path,
+    programs: dict[bool, Path],
+    script: emulated_device.Script,
+    place: int | str,
+    form: str,
+    values: tuple[float, ...],
+    why: str,
+) -> None:
+    """Also where its CRC is right."""
+    script.write(tmp_path)
+    board = Board(tmp_path, programs[False], script)
+    for value in values:
+        made = bytearray(image(script.bundle))
+        struct.pack_into(f"<{form}", made, place if isinstance(place, int) else 64 + 4 * NUMBERS.index(place), value)
+        if place not in (12, 16):
+            struct.pack_into("<I", made, 16, zlib.crc32(made[20:]))
+        board.flash(bytes(made))
+        assert board.boot().words[1] == f"#W {why}", value
+
+
+@pytest.mark.parametrize(
+    ("step", "share", "model"),
+    [
+        *((step, 1.0, "partition") for step in (0, 2, -2)),
+        *((step, 1.0, "") for step in (3, -3)),
+        *((0, share, "partition") for share in (1.009, 0.991)),
+        *((0, share, "") for share in (1.011, 0.989)),
+    ],
+)
+def test_kernels_may_round_otherwise_than_the_pcs(
+    board: Board, programs: dict[bool, Path], step: int, share: float, model: str
+) -> None:
+    """By two steps of an output, and by a hundredth of a score: here in the last golden window."""
+    golden = board.script.bundle.golden
+    assert golden is not None
+    outputs, scores = golden.outputs.copy(), golden.scores.copy()
+    assert outputs[2, 0, 31, 31, 2] == 0
+    outputs[2, 0, 31, 31, 2] = step
+    scores[2] *= share
+    golden = dataclasses.replace(golden, outputs=outputs, scores=scores)
+    board.flash(image(dataclasses.replace(board.script.bundle, golden=golden)))
+    assert board.boot().banners[0]["model"] == (model or fallback(board, programs))
+
+
 def test_a_threshold_of_the_site_outlives_a_boot_for_its_detector_only(board: Board) -> None:
     bundle = board.script.bundle
     board.flash(image(bundle))
@@ -255,6 +324,9 @@ def test_another_sensor_than_the_detectors_streams_and_says_why(board: Board) ->
     problem = "#E the detector was made for another sample rate than the sensor's: 200.000 Hz, and it gives 104.000 Hz"
     assert said.words[-1] == problem
     assert said.banners[0]["mode"] == "stream"
+    said = board.boot("calibrate 5", rate_hz="104")  # the answer is a banner all the same
+    assert said.words[-2:] == [problem, problem]
+    assert [b["mode"] for b in said.banners] == ["stream", "stream"]
     said = board.boot(lsb="0.0012")
     problem = "another range or type of sensor: a count of 0.001000000, and it gives one of 0.001200000"
     assert said.words[-1] == f"#E the detector was made for {problem}"
@@ -285,6 +357,51 @@ def test_the_vote_goes_on_where_samples_are_missing(board: Board) -> None:
     assert ["A" in v[6] for v in said.verdicts] == alarms.tolist()
     assert ["E" in v[6] for v in said.verdicts] == vote(alarms, *needed).tolist()
     assert any(vote(alarms, *needed)[gap : gap + needed[0] - 1]), "an event over the gap"
+
+
+def test_a_window_has_no_gap_and_is_of_one_mode(board: Board) -> None:
+    """What there was of the third half is thrown away: by samples that are missing, and by a mode that begins."""
+    board.flash(image(board.script.bundle))
+    halves = {"window": "32", "windows": 5, "play": [0, 1, 2, 4, 5]}  # windows 0 and 2, and half of 1 between them
+    for cut, last in (({"gap": "3"}, 96 + 7 + 63), ({"later": "detect", "later_after": "3"}, 96 + 63)):
+        said = board.boot(**halves, **cut)
+        assert [int(v[2]) for v in said.verdicts] == [63, last]
+        told = [min(score, 9999999) for score in board.script.scores[[0, 2]]]
+        assert [float(v[4]) for v in said.verdicts] == pytest.approx(told, rel=2e-4, abs=6e-4)
+
+
+def test_a_window_whose_model_fails_has_no_verdict(board: Board) -> None:
+    board.flash(image(board.script.bundle))
+    said = board.boot(window="32", windows=4, play=[1, 2, 4, 5])  # the script has no window of these halves
+    assert [line.split(" ")[:3] for line in said.lines if line[0] == "V"] == [["V", "0", "127"]]
+    assert said.words[-1] == "#E the window is none of the script"
+
+
+def test_a_mode_that_begins_anew_begins_the_vote_anew(board: Board) -> None:
+    """Three alarms of five windows are an event; after two there is another `detect`."""
+    board.flash(image(board.script.bundle))
+    alarm = int(np.argmax(board.script.scores))
+    said = board.boot(windows=5, play=[alarm], later="detect", later_after="2")
+    assert ["A" in v[6] for v in said.verdicts] == [True, True, True, True, True]
+    assert ["E" in v[6] for v in said.verdicts] == [False, False, False, False, True]
+
+
+def test_a_score_that_just_reaches_the_threshold_is_an_alarm(board: Board) -> None:
+    """Each view adds a million at the most, and here each does: on the average as much as the threshold."""
+    bundle, golden = board.script.bundle, board.script.bundle.golden
+    assert golden is not None
+    tiny = float(np.float32(1e-30))
+    views = {name: dataclasses.replace(view, center=tiny) for name, view in bundle.calibration.views.items()}
+    calibration = dataclasses.replace(bundle.calibration, **views, threshold=1e6)
+    golden = dataclasses.replace(golden, scores=np.ones(3))
+    board.flash(image(dataclasses.replace(bundle, calibration=calibration, golden=golden)))
+    said = board.boot(windows=3)
+    assert said.banners[0]["model"] == "partition"
+    assert [v[4:7] for v in said.verdicts] == [
+        ["1.000", "1.000", "A"],
+        ["1.000", "1.000", "A"],
+        ["1.000", "1.000", "AE"],
+    ]
 
 
 @pytest.mark.parametrize(("beyond", "votes"), [(0, True), (1, False)])
@@ -338,6 +455,10 @@ def test_windows_that_share_samples_vote_apart(
     assert ["A" in v[6] for v in said.verdicts] == alarms.tolist()
     assert ["E" in v[6] for v in said.verdicts] == firmware.held(alarms, *rule, stride)
     assert firmware.held(alarms, *rule, stride) != firmware.held(alarms, *rule, 1)
+    # A minute is 187 windows that share no samples; of others each `stride`th counts, from the first on.
+    told = board.boot("calibrate 1", windows=20, play=play).lines
+    before = told[: told.index("#I calibration on site: 16 of 187 windows")]
+    assert len([line for line in before if line[0] == "V"]) == 15 * stride + 1
 
 
 def test_a_hop_that_is_too_short_for_the_vote_is_said(
@@ -385,6 +506,47 @@ def test_a_calibration_that_is_too_short_is_refused_at_once(slow: Board) -> None
     assert not any("calibration on site" in word for word in said.words)
     said = slow.boot("calibrate 3", windows=3)
     assert said.words[-1].endswith("as it normally does; windows 37")
+
+
+def test_thirty_windows_are_enough(slow: Board) -> None:
+    """Of 960 samples at 160 Hz, which is 6 s: three minutes."""
+    script = emulated_device.made_up(rate_hz=160)
+    script.write(slow.folder)
+    board = Board(slow.folder, slow.program, script)
+    board.flash(image(script.bundle))
+    refused = "#E too few windows: at least 30 are needed, calibrate for minutes: 3"
+    assert board.boot("calibrate 2").words[-1] == refused
+    begun = "#I calibration on site: keep the machine running as it normally does; windows 30"
+    assert board.boot("calibrate 3").words[-1] == begun
+
+
+def test_a_calibration_that_begins_anew_counts_from_its_beginning_and_forget_ends_it(board: Board) -> None:
+    board.flash(image(board.script.bundle))
+    following = "#I calibration on site: 16 of 187 windows"
+    said = board.boot("calibrate 1", windows=40, later="calibrate 1", later_after="20")
+    order = [line[0] == "V" for line in said.lines if line[0] == "V" or line == following]
+    assert order == [*16 * [True], False, *20 * [True], False, *4 * [True]]
+    said = board.boot("calibrate 1", windows=40, later="forget", later_after="10")
+    assert following not in said.words
+    assert not [word for word in said.words if word.startswith("#E")]
+
+
+def test_where_there_is_no_detector_there_is_nothing_to_forget(
+    tmp_path: Path, programs: dict[bool, Path], script: emulated_device.Script
+) -> None:
+    script.write(tmp_path)
+    said = Board(tmp_path, programs[False], script).boot("forget")
+    assert [(b["model"], b["threshold"]) for b in said.banners] == [("none", 1), ("none", 1)]
+    assert not [word for word in said.words if word.startswith("#E")]
+
+
+def test_a_new_threshold_begins_the_vote_anew(board: Board) -> None:
+    """187 windows that are alarms to the detector are normal here: the next one is neither alarm nor event."""
+    board.flash(image(board.script.bundle))
+    loud = int(np.flatnonzero((board.script.scores > 1) & (board.script.scores < 10))[0])
+    said = board.boot("calibrate 1", windows=188, play=[loud])
+    assert [v[6] for v in said.verdicts][-2:] == ["AE", "-"]
+    assert said.verdicts[187][5] == f"{said.banners[-1]['threshold']:.3f}"
 
 
 def test_a_calibration_that_is_refused_changes_nothing(slow: Board) -> None:

@@ -409,6 +409,60 @@ def test_the_ready_line_is_asked_for_only_where_there_is_one(sensors: Path) -> N
     assert (with_line[0x17], with_line[0x1A]) == (0x10, 0x10)
 
 
+CLOCK = """\
+#include <cstdio>
+#include <cstdlib>
+#include "clock.h"
+using namespace gyrovae;
+// A clock of 100 Hz, 1 for a FIFO; then batches: when it was read, how many samples, how many are left, whether some
+// are lost.
+int main(int count, char **words) {
+  imu::Clock clock;
+  clock.start(100.0, words[1][0] == '1');
+  for (int i = 2; i + 3 < count; i += 4) {
+    const auto number = [&](int k) { return std::atoll(words[i + k]); };
+    const auto many = static_cast<int>(number(1)), left = static_cast<int>(number(2));
+    const unsigned missing = clock.batch(number(0), many, left, number(3) != 0);
+    std::printf("%u:%u@%u ", missing, clock.number(0), clock.t_us(0));
+  }
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def clock(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("clock")
+    (folder / "main.cpp").write_text(CLOCK)
+    include = ["-I", MAIN, "-I", firmware.COMPONENT / "include"]
+    command = [firmware.tool("g++"), "-std=c++17", *firmware.SANITIZED, *include]
+    firmware.checked([*command, folder / "main.cpp", MAIN / "clock.cpp", "-o", folder / "clock"], folder)
+    return folder / "clock"
+
+
+@pytest.mark.parametrize(
+    ("batches", "told"),
+    [
+        ("0 10000 1 0 0 20000 1 0 0", "0:0@10000 0:1@20000"),
+        # One that is 0.79 of a period late is late, one that is 0.81 late is the next one.
+        # The time follows a 32nd of that, and the period a 128th of this: 20000 + 246.9 + 1.9.
+        ("0 10000 1 0 0 27900 1 0 0", "0:0@10000 0:1@20248"),
+        ("0 10000 1 0 0 28100 1 0 0", "0:0@10000 1:2@28100"),
+        # None is of the future; and none goes back by more than half a period: 10000 + 5000 - 39.1.
+        ("0 10000 1 0 0 18000 1 0 0", "0:0@10000 0:1@17984"),
+        ("0 10000 1 0 0 12000 1 0 0", "0:0@10000 0:1@14960"),
+        ("0 4294977296 1 0 0", "0:0@10000"),  # 32 bits of time
+        # What a FIFO has lost the time tells; at least one, and none of those that are left in it.
+        ("1 10000 1 0 0 50000 1 0 1", "0:0@10000 3:4@50000"),
+        ("1 10000 1 0 0 20000 1 0 1", "0:0@10000 1:2@25000"),
+        ("1 10000 1 0 0 50000 1 2 1", "0:0@10000 1:2@30000"),
+        ("1 10000 1 0 0 20000 1 5 1", "0:0@10000 1:2@25000"),
+    ],
+)
+def test_numbers_and_times_by_hand(clock: Path, batches: str, told: str) -> None:
+    """How many are missing, and the number and the time of the first sample of each batch."""
+    assert firmware.checked([clock, *batches.split()], clock.parent).strip() == told
+
+
 # --- the task that reads them -----------------------------------------------------------------------------------
 
 
@@ -479,6 +533,7 @@ def test_another_sensor_on_the_bus_does_not_take_the_place_of_one_that_is_away(s
     told = run(sampling, "QMA7981", seconds=12, other=0x6A, away_after=5, away_ms=3000)
     assert [line[1] for line in told.lines if line[0] == "sensor"] == ["QMA7981"]
     assert {text for _, _, text in notices(told)} == {"I2C: nobody"}
+    assert len(notices(told)) == 4  # at once, and then once a second
     samples = taken(told)
     assert all(counts[1] == -counts[0] - 1 and counts[2] == 1000 for _, *counts in samples)
     gap = max(range(1, len(samples)), key=lambda i: samples[i][0] - samples[i - 1][0])
@@ -542,6 +597,32 @@ def test_what_is_left_in_the_fifo_is_not_missing(sampling: Path, chip: str) -> N
     assert notices(told) == [("E", 1, "I2C: refused")]
     steps = [(b[0] - a[0], b[1] - a[1]) for a, b in itertools.pairwise(taken(told))]
     assert [step for step in steps if step != (1, 1)] == [(2, 1)]
+
+
+@pytest.mark.parametrize("chip", CHIPS)
+def test_a_sensor_that_falls_silent_is_told_once_a_second(sampling: Path, chip: str) -> None:
+    """Its rate falls to nothing within three seconds, from the fifth on; every transfer works."""
+    told = run(sampling, chip, seconds=14, warm=-20)
+    silent = [number for level, number, text in notices(told) if (level, text) == ("E", "the sensor gives no samples")]
+    assert silent in (5 * [1], 6 * [1])
+
+
+def test_samples_that_the_app_has_no_time_for_are_dropped_counted_and_told(sampling: Path) -> None:
+    """Three seconds of it are more than wait for it: 512."""
+    told = run(sampling, "LSM6DS3", seconds=12, hold_after=4, hold_ms=3000)
+    steps = [b[0] - a[0] for a, b in itertools.pairwise(taken(told))]
+    assert {(level, text) for level, _, text in notices(told)} == {
+        ("W", "samples dropped, the model does not keep up:")
+    }
+    assert sum(number for _, number, _ in notices(told)) == sum(steps) - len(steps) > 100
+
+
+def test_an_error_of_a_sensor_without_a_fifo_leaves_out_a_number(sampling: Path) -> None:
+    """Whether it has cost a sample nobody knows; and what an error costs is not told twice."""
+    told = run(sampling, "QMA7981", seconds=8, refuse_at=1, refuse_every=1)
+    steps = [(b[0] - a[0], b[1] - a[1]) for a, b in itertools.pairwise(taken(told))]
+    assert notices(told) == 4 * [("E", 1, "I2C: refused")]
+    assert [step for step in steps if step != (1, 1)] == 4 * [(2, 1)]
 
 
 @pytest.mark.parametrize("chip", CHIPS)

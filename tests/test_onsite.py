@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import portable_firmware as firmware
 import pytest
 from click.testing import CliRunner
 from gyrovae_tf.cli.main import cli
@@ -319,6 +320,94 @@ def test_the_command_tells_complaints_once_and_the_threshold() -> None:
     with Scripted(forgets=banner(mode="stream")).plugged_in() as port:
         done = CliRunner().invoke(cli, ["calibrate", "--port", port, "--forget", "--json"])
     assert json.loads(done.stdout) == {"port": port, "threshold": 1.0, "windows": 0, "spec": "ab" * 32}
+
+
+# --- the arithmetic on the device
+
+SITE = """\
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include "gyrovae/site.h"
+using namespace gyrovae;
+// Either `usable`, mean, spread, threshold and windows; or `fit`, how often, a score, another one, and the reach.
+int main(int, char **words) {
+  const auto number = [words](int i) { return static_cast<float>(std::atof(words[i])); };
+  if (words[1][0] == 'u') {
+    const site::Site site = {number(2), number(3), number(4), static_cast<uint32_t>(std::atoi(words[5]))};
+    return std::puts(site::usable(site) ? "yes" : "no") < 0;
+  }
+  site::Fit fit;
+  fit.start();
+  for (int i = 0; i < std::atoi(words[2]); i++) fit.add(number(3 + i % 2));
+  site::Site site;
+  if (const char *problem = fit.finish(number(5), site)) return std::puts(problem) < 0;
+  std::printf("%.3f %.3f %.3f %u", double(site.mean), double(site.spread), double(site.threshold), site.windows);
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
+    """The firmware's arithmetic of a threshold on site."""
+    folder = tmp_path_factory.mktemp("site")
+    (folder / "main.cpp").write_text(SITE)
+    sources = [folder / "main.cpp", *(firmware.COMPONENT / f"{name}.cpp" for name in ("site", "real"))]
+    command = [firmware.tool("g++"), "-std=c++17", *firmware.SANITIZED, "-I", firmware.COMPONENT / "include", *sources]
+    firmware.checked([*command, "-o", folder / "site"], folder)
+    return lambda *words: firmware.checked([folder / "site", *map(str, words)], folder).strip()
+
+
+@pytest.mark.parametrize(
+    ("windows", "one", "other", "reach", "found"),
+    [
+        # All alike: a twentieth of an octave is the least spread, 2^(2 * 0.05) = 1.072.
+        (30, 1, 1, 2, "0.000 0.000 1.072 30"),
+        (30, 2, 2, 2, "1.000 0.000 2.144 30"),
+        # An octave to either side: the spread is sqrt(30 / 29) = 1.017, and 2^1.017 = 2.024.
+        (30, 0.5, 2, 1, "0.000 1.017 2.024 30"),
+        (300, 0.5, 2, 3, "0.000 1.002 8.028 300"),
+        # The threshold is a quarter at the least, and 16 at the most: 2^(2.95 + 21 * 0.05) is 16 still.
+        (30, 0.125, 0.125, 2, "-3.000 0.000 0.250 30"),
+        (30, 0.3, 0.3, 2, "-1.737 0.000 0.322 30"),
+        (30, 8, 8, 19.8, "3.000 0.000 15.889 30"),
+        (30, 8, 8, 20.2, "normal motion here scores too high or too unsteadily: collect it and train again"),
+        (30, 16, 16, 2, "normal motion here scores too high or too unsteadily: collect it and train again"),
+        # Nothing is quieter than a millionth, 2^-19.932: not even nothing, whose logarithm there is none of.
+        (30, 0, 1e-9, 2, "-19.932 0.000 0.250 30"),
+        (30, 2e-6, 2e-6, 2, "-18.932 0.000 0.250 30"),
+        (29, 1, 1, 2, "too few windows: at least 30 are needed, calibrate for more minutes"),
+    ],
+)
+def test_a_threshold_by_hand(
+    site: Callable[..., str], windows: int, one: float, other: float, reach: float, found: str
+) -> None:
+    """The mean of log2 of the scores and `reach` times their standard deviation, as a power of two."""
+    assert site("fit", windows, one, other, reach) == found
+
+
+@pytest.mark.parametrize(
+    ("mean", "spread", "threshold", "windows", "usable"),
+    [
+        (0.0, 0.5, 1.5, 46, "yes"),
+        (-20.0, 0.0, 0.25, 30, "yes"),
+        (4.0, 99.9, 16.0, 100_000, "yes"),
+        ("nan", 0.5, 1.5, 46, "no"),
+        ("inf", 0.5, 1.5, 46, "no"),
+        (0.0, -0.1, 1.5, 46, "no"),
+        (0.0, 100.0, 1.5, 46, "no"),
+        (0.0, "nan", 1.5, 46, "no"),
+        (0.0, 0.5, 0.249, 46, "no"),
+        (0.0, 0.5, 16.01, 46, "no"),
+        (0.0, 0.5, "nan", 46, "no"),
+        (0.0, 0.5, 1.5, 29, "no"),
+        (0.0, 0.0, 1.0, 0, "no"),
+    ],
+)
+def test_what_was_kept_is_used_where_it_can_have_been_found(
+    site: Callable[..., str], mean: object, spread: object, threshold: object, windows: int, usable: str
+) -> None:
+    assert site("usable", mean, spread, threshold, windows) == usable
 
 
 # --- no device

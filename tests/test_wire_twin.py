@@ -143,6 +143,8 @@ def test_words(program: Path) -> None:
     assert said(program, [long]) == wire.status_line("error", "a line was too long to be sent")
     fits = struct.pack("<ic", 3, b"I") + text("x" * (wire.LONGEST - 8))
     assert len(said(program, [fits])) == wire.LONGEST + 1
+    longer = struct.pack("<ic", 3, b"I") + text("x" * (wire.LONGEST - 7))
+    assert said(program, [longer]) == said(program, [long])
 
 
 def heard(program: Path, words: str) -> list[tuple[str, int]]:
@@ -158,6 +160,8 @@ def test_commands(program: Path) -> None:
     assert heard(program, everything.decode()) == [(name, 5 if name == "calibrate" else 0) for name in wire.COMMANDS]
     assert heard(program, "stream\r\n\r\n\ninfo  \n") == [("stream", 0), ("info", 0)]
     assert heard(program, "calibrate 1440\ncalibrate 1\n") == [("calibrate", 1440), ("calibrate", 1)]
+    most = "info" + 20 * " "  # 24 bytes
+    assert heard(program, f"{most}\n{most} \n") == [("info", 0), ("unknown", 0)]
     odd = [
         "Stream",
         "strea",
@@ -169,7 +173,7 @@ def test_commands(program: Path) -> None:
         "calibrate 1441",
         "info 1",
     ]
-    odd += ["calibrate -1", "calibrate 12345", "calibrate 1x", "x" * 25, "stream" + "x" * 100, " "]
+    odd += ["calibrate -1", "calibrate 12345", "calibrate 00005", "calibrate 1x", "x" * 25, "stream" + "x" * 100, " "]
     assert heard(program, "".join(f"{word}\n" for word in odd)) == [("unknown", 0)] * len(odd)
 
 
