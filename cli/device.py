@@ -325,7 +325,8 @@ def _device(
         motion = Motion(machine, fault=fault, severity=severity, seed=seed)
     detector = None if model is None else _detector(model, protocol)
     protocol = "gyrovae" if protocol == "gyrovae" else "stock"
-    return Device(motion, protocol=protocol, habits=Habits(true_rate_hz, sensor_hz), detector=detector, seed=seed)
+    # Its boots are new ones, whatever the seed: who listens has to know that it was started again.
+    return Device(motion, protocol=protocol, habits=Habits(true_rate_hz, sensor_hz), detector=detector, seed=None)
 
 
 def _detector(model: Path, protocol: str) -> Any:

@@ -401,6 +401,21 @@ def test_a_record_takes_no_recordings_place(start, tmp_path: Path) -> None:
     assert (tmp_path / "mine.csv").read_text() == "x,y,z\n1,2,3\n"
 
 
+def test_started_again_with_the_same_seed_it_is_the_same_machine_after_another_boot(start, tmp_path: Path) -> None:
+    motion, boots = Motion(seed=3), []
+    for number in range(2):
+        process = start("--record", tmp_path / f"{number}.json", "--seed", 3)
+        found, _ = listen(process.stdout.readline().strip(), 1.0)
+        samples = [event for event in found if isinstance(event, Sample)]
+        assert samples
+        expected = motion(np.array([sample.number for sample in samples])).tolist()
+        assert [[sample.x, sample.y, sample.z] for sample in samples] == expected
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=20)
+        boots.append(json.loads((tmp_path / f"{number}.json").read_text())["boots"][0]["boot"])
+    assert boots[0] != boots[1]
+
+
 @pytest.mark.parametrize("option", ["--reboot-after", "--seconds", "--drop"])
 @pytest.mark.parametrize("number", ["nan", "inf"])
 def test_what_is_no_number(start, option: str, number: str) -> None:

@@ -137,7 +137,8 @@ class Device:
     """A device: commands and the passing of time in, lines out.
 
     With a detector for the stock firmware it is that firmware in its detection mode, which prints figures; the
-    undefined quarter of the scalogram's first row is then 0.
+    undefined quarter of the scalogram's first row is then 0. `seed` is that of the numbers by which its boots are told
+    apart; None: no two devices have the same.
     """
 
     def __init__(
@@ -149,7 +150,7 @@ class Device:
         detector: Detector | StockDetector | None = None,
         hop: int | None = None,
         sensor: str = "pretend",
-        seed: int = 0,
+        seed: int | None = 0,
     ) -> None:
         self._console = detector is not None and isinstance(detector.bundle, StockBundle)
         self.motion, self._detector = motion, detector
@@ -160,7 +161,7 @@ class Device:
         for what, value in (("true rate", self.rate_hz), ("sensor's rate", self._sensor_hz or 1.0)):
             if not (math.isfinite(value) and 0 < value <= 1e5):
                 raise GyrovaeError(f"the {what} is not usable", expected="above 0, up to 100000 Hz", received=value)
-        self._boots = np.random.default_rng([seed, 0xB007])
+        self._boots = np.random.default_rng(None if seed is None else [seed, 0xB007])
         self._before = 0  # samples of the boots before
         self.made = 0
         """Samples since boot."""
