@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -96,6 +97,17 @@ def compiled(compiler: str, flags: tuple[str, ...], folder: Path) -> list[Path]:
 
 SANITIZED = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 """Flags of a build that ends where something is read or written out of bounds, or overflows."""
+
+
+def sanitized(target: Path, *sources: Path, include: Iterable[Path] = (), flags: Iterable[str] = ()) -> Path:
+    """C++ sources, or objects built like it, in; a program of this machine, made at `target` with those flags, out.
+
+    It finds the component's headers behind those of the folders in `include`.
+    """
+    folders = [option for path in (*include, COMPONENT / "include") for option in ("-I", path)]
+    command = [tool("g++"), "-std=c++17", *flags, *SANITIZED, *folders, *sources, "-o", target]
+    checked(command, target.parent)
+    return target
 
 
 def on_host(

@@ -77,13 +77,10 @@ def built(
     if script is not None:
         emit_header(script.bundle, folder / "nn_model.h", golden=golden)
     sources = [STUBS / "boot.cpp", *(MAIN / f"{name}.cpp" for name in ("app_main", "detectors", "storage"))]
-    include = [option for path in (folder, *INCLUDE) for option in ("-I", path)]
     component = folder.parent / "boot-component"  # the same with all settings
     component.mkdir(exist_ok=True)
     objects = firmware.compiled("g++", firmware.SANITIZED, component)
-    command = [firmware.tool("g++"), "-std=c++17", *firmware.SANITIZED, *include, *sources, *objects]
-    firmware.checked([*command, "-o", folder / "boot"], folder)
-    return folder / "boot"
+    return firmware.sanitized(folder / "boot", *sources, *objects, include=(folder, *INCLUDE))
 
 
 @pytest.fixture(scope="module")

@@ -268,14 +268,8 @@ class Run:
 
 @pytest.fixture(scope="module")
 def sensors(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("sensors")
-    target = folder / "sensors"
-    include = ["-I", MAIN, "-I", firmware.COMPONENT / "include"]
-    sources = [STUBS / "sensors.cpp", *DRIVERS]
-    firmware.checked(
-        [firmware.tool("g++"), "-std=c++17", *firmware.SANITIZED, *include, *sources, "-o", target], folder
-    )
-    return target
+    target = tmp_path_factory.mktemp("sensors") / "sensors"
+    return firmware.sanitized(target, STUBS / "sensors.cpp", *DRIVERS, include=[MAIN])
 
 
 def run(sensors: Path, chip: str, **settings: float) -> Run:
@@ -433,10 +427,7 @@ int main(int count, char **words) {
 def clock(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("clock")
     (folder / "main.cpp").write_text(CLOCK)
-    include = ["-I", MAIN, "-I", firmware.COMPONENT / "include"]
-    command = [firmware.tool("g++"), "-std=c++17", *firmware.SANITIZED, *include]
-    firmware.checked([*command, folder / "main.cpp", MAIN / "clock.cpp", "-o", folder / "clock"], folder)
-    return folder / "clock"
+    return firmware.sanitized(folder / "clock", folder / "main.cpp", MAIN / "clock.cpp", include=[MAIN])
 
 
 @pytest.mark.parametrize(
@@ -471,11 +462,8 @@ def sampling(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     """With and without a data-ready line."""
     settings = f"CONFIG_GYROVAE_READY_GPIO={request.param}\n"
     folder = sdkconfig(tmp_path_factory.mktemp("sampling"), settings, USB)
-    include = [option for path in (folder, *INCLUDE) for option in ("-I", path)]
     sources = [STUBS / "sampling.cpp", MAIN / "sampling.cpp", *DRIVERS]
-    command = [firmware.tool("g++"), "-std=c++17", *firmware.SANITIZED, *include, *sources]
-    firmware.checked([*command, "-o", folder / "sampling"], folder)
-    return folder / "sampling"
+    return firmware.sanitized(folder / "sampling", *sources, include=(folder, *INCLUDE))
 
 
 LATE = "samples lost, the sensor was read too late:"

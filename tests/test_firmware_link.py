@@ -16,10 +16,8 @@ BAUD = 115200
 @pytest.fixture(scope="module")
 def link(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = sdkconfig(tmp_path_factory.mktemp("link"), "", UART)
-    include = [option for path in (folder, *INCLUDE) for option in ("-I", path)]
-    command = [firmware.tool("g++"), "-std=c++17", *firmware.SANITIZED, *include]
-    firmware.checked([*command, STUBS / "link.cpp", MAIN / "link.cpp", "-o", folder / "link"], folder)
-    return folder / "link"
+    sources = (STUBS / "link.cpp", MAIN / "link.cpp")
+    return firmware.sanitized(folder / "link", *sources, include=(folder, *INCLUDE))
 
 
 def written(link: Path, **settings: float) -> dict[str, float]:
@@ -124,10 +122,9 @@ int main() {
 def by_hand(folder: Path, console: str, usb: bool) -> list[str]:
     sdkconfig(folder, "", console)
     (folder / "main.cpp").write_text(BY_HAND)
-    include = [option for path in (folder, *INCLUDE) for option in ("-I", path)]
-    command = [firmware.tool("g++"), "-std=c++17", f"-DUSB={usb:d}", *firmware.SANITIZED, *include]
-    firmware.checked([*command, folder / "main.cpp", MAIN / "link.cpp", "-o", folder / "by_hand"], folder)
-    return [line.strip() for line in firmware.checked([folder / "by_hand"], folder).splitlines()]
+    sources, flags = (folder / "main.cpp", MAIN / "link.cpp"), [f"-DUSB={usb:d}"]
+    program = firmware.sanitized(folder / "by_hand", *sources, include=(folder, *INCLUDE), flags=flags)
+    return [line.strip() for line in firmware.checked([program], folder).splitlines()]
 
 
 def test_a_uart_by_hand(tmp_path: Path) -> None:

@@ -16,9 +16,7 @@ from gyrovae_tf.calibration import MOST_PHASES, MOST_VOTES
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("vote")
     objects = firmware.compiled("g++", firmware.SANITIZED, folder)
-    command = [firmware.tool("g++"), *firmware.PORTABLE, *firmware.SANITIZED, "-I", firmware.COMPONENT / "include"]
-    firmware.checked([*command, STUBS / "vote.cpp", *objects, "-o", folder / "vote"], folder)
-    return folder / "vote"
+    return firmware.sanitized(folder / "vote", STUBS / "vote.cpp", *objects, flags=firmware.PORTABLE)
 
 
 def votes(program: Path, needed: int, windows: int, stride: int, alarms: str) -> str:

@@ -353,9 +353,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
     folder = tmp_path_factory.mktemp("site")
     (folder / "main.cpp").write_text(SITE)
     sources = [folder / "main.cpp", *(firmware.COMPONENT / f"{name}.cpp" for name in ("site", "real"))]
-    command = [firmware.tool("g++"), "-std=c++17", *firmware.SANITIZED, "-I", firmware.COMPONENT / "include", *sources]
-    firmware.checked([*command, "-o", folder / "site"], folder)
-    return lambda *words: firmware.checked([folder / "site", *map(str, words)], folder).strip()
+    program = firmware.sanitized(folder / "site", *sources)
+    return lambda *words: firmware.checked([program, *map(str, words)], folder).strip()
 
 
 @pytest.mark.parametrize(

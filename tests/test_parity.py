@@ -206,9 +206,7 @@ int main(int count, char **words) {
 def by_hand(tmp_path_factory: pytest.TempPathFactory, objects: dict[str, list[Path]]) -> Path:
     folder = tmp_path_factory.mktemp("reasons")
     (folder / "main.cpp").write_text(REASONS)
-    command = [firmware.tool("g++"), "-std=c++17", *firmware.SANITIZED, "-I", firmware.COMPONENT / "include"]
-    firmware.checked([*command, folder / "main.cpp", *objects["sanitized"], "-o", folder / "by_hand"], folder)
-    return folder / "by_hand"
+    return firmware.sanitized(folder / "by_hand", folder / "main.cpp", *objects["sanitized"])
 
 
 @pytest.mark.parametrize(
@@ -246,12 +244,11 @@ int main(int, char **words) {
 def test_roots_logarithms_and_powers_by_hand(tmp_path: Path) -> None:
     """All the digits that a float32 has: the kernels have no library for them."""
     (tmp_path / "main.cpp").write_text(REAL)
-    command = [firmware.tool("g++"), "-std=c++17", *firmware.SANITIZED, "-I", firmware.COMPONENT / "include"]
-    firmware.checked([*command, tmp_path / "main.cpp", firmware.COMPONENT / "real.cpp", "-o", "real"], tmp_path)
+    real = firmware.sanitized(tmp_path / "real", tmp_path / "main.cpp", firmware.COMPONENT / "real.cpp")
     for which, x, y in (
         *(("s", 2, 1.41421356), ("s", 3, 1.73205081), ("s", 1e12, 1e6), ("s", 1e-36, 1e-18), ("s", 0, 0)),
         *(("s", -1, 0), ("s", "nan", 0), ("l", 8, 3), ("l", 10, 3.32192809), ("l", 1.4, 0.485426827)),
         *(("l", 0.72, -0.473931188), ("l", 1e-6, -19.9315686), ("e", 3, 8), ("e", 0.49, 1.40444487)),
         *(("e", -0.49, 0.712025098), ("e", -20, 9.53674316e-07), ("e", 0, 1)),
     ):
-        assert float(firmware.checked([tmp_path / "real", which, str(x)], tmp_path)) == pytest.approx(y, rel=3e-7)
+        assert float(firmware.checked([real, which, str(x)], tmp_path)) == pytest.approx(y, rel=3e-7)
