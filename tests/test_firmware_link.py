@@ -119,12 +119,12 @@ int main() {
 """
 
 
-def by_hand(folder: Path, console: str, usb: bool) -> list[str]:
+def by_hand(folder: Path, console: str, usb: bool, program: str = BY_HAND, flags: tuple[str, ...] = ()) -> list[str]:
     sdkconfig(folder, "", console)
-    (folder / "main.cpp").write_text(BY_HAND)
-    sources, flags = (folder / "main.cpp", MAIN / "link.cpp"), [f"-DUSB={usb:d}"]
-    program = firmware.sanitized(folder / "by_hand", *sources, include=(folder, *INCLUDE), flags=flags)
-    return [line.strip() for line in firmware.checked([program], folder).splitlines()]
+    (folder / "main.cpp").write_text(program)
+    sources, options = (folder / "main.cpp", MAIN / "link.cpp"), [f"-DUSB={usb:d}", *flags]
+    built = firmware.sanitized(folder / "by_hand", *sources, include=(folder, *INCLUDE), flags=options)
+    return [line.strip() for line in firmware.checked([built], folder).splitlines()]
 
 
 def test_a_uart_by_hand(tmp_path: Path) -> None:
@@ -145,3 +145,15 @@ def test_usb_by_hand(tmp_path: Path) -> None:
         "0:0:1 9:0:1 #:50:1 V:50:1 {:50:1 #:0:1",
         "1:0:0 1:0:0 #:50:1",
     ]
+
+
+NO_BUFFER = 'extern "C" int __wrap_setvbuf(std::FILE *, char *, int, size_t) { return -1; }\n\n'
+
+
+def test_a_port_is_opened_where_words_cannot_be_buffered(tmp_path: Path) -> None:
+    """A C library that refuses: that is said, over a port that works."""
+    goes_on = BY_HAND.replace("return std::puts(problem)", "std::puts(problem)")
+    program = goes_on.replace("static long clock_ms", NO_BUFFER + "static long clock_ms")
+    found = by_hand(tmp_path, USB, usb=True, program=program, flags=("-Wl,--wrap=setvbuf",))
+    assert found[0].startswith("standard output cannot be buffered")
+    assert found[1:4] == by_hand(tmp_path / "buffered", USB, usb=True)[:3]

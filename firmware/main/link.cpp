@@ -104,10 +104,11 @@ int receive(char *bytes, size_t most) {
 
 const char *open() {
   // ESP-IDF's own words go out by whole lines. The model's kernels, when they fail, print to standard error, which is
-  // not buffered; they run in the task that writes here.
+  // not buffered before ESP-IDF 6; they run in the task that writes here.
   static char text[256];
-  if (setvbuf(stdout, text, _IOLBF, sizeof text) != 0) return "standard output cannot be buffered";
-  return open_port();
+  const bool buffered = setvbuf(stdout, text, _IOLBF, sizeof text) == 0;
+  if (const char *const problem = open_port()) return problem;
+  return buffered ? nullptr : "standard output cannot be buffered: its words may stand amid a line of samples";
 }
 
 void write(const char *line, size_t bytes) {
