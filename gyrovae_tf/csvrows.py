@@ -10,7 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gyrovae_tf.clock import Clock, Steps
-from gyrovae_tf.csvtable import LARGEST, LATEST, Clockwork, Floats, Table, fourth_is_dt, parse, refuse_other_than_dt
+from gyrovae_tf.csvtable import (
+    LARGEST,
+    LATEST,
+    Clockwork,
+    Floats,
+    Table,
+    fourth_is_dt,
+    parse,
+    refuse_other_than_dt,
+    refuse_times,
+)
 
 
 @dataclass(frozen=True)
@@ -53,6 +63,8 @@ class Watched:
         self._row = 0
         self._could_be_time = True
         self._latest_first = -np.inf
+        self._rises = np.full(3, layout.names is None and layout.time is None and not layout.flat)
+        self._latest = np.full((1, 3), -np.inf)
         self._all_whole, self._fourth_whole, self._fourth = True, True, [np.inf, -np.inf]
 
     def add(self, table: Table, *, first: bool) -> bool:
@@ -61,7 +73,7 @@ class Watched:
         if layout.flat:
             return not layout.may_hold_dt or self._add_flat(table, first=first)
         if layout.time is None:
-            return True
+            return self._add_rises(table, first=first)
         is_dt = layout.names is None
         found = numbers_of(table, layout, ({0: LARGEST} if is_dt else {}) | {layout.time: LATEST}, first=first)
         if found is None:
@@ -89,6 +101,17 @@ class Watched:
             bounds = [float(rest.min()), float(rest.max()), *self._rest]
             self._rest = [min(bounds), max(bounds)]
 
+    def _add_rises(self, table: Table, *, first: bool) -> bool:
+        if not self._rises.any():  # as it is with motion, after a few rows
+            return True
+        found = numbers_of(table, self._layout, self._layout.limits, first=first)
+        if found is None:
+            return False
+        self._rises &= (np.diff(found[0], axis=0, prepend=self._latest) > 0).all(axis=0)
+        self._latest = found[0][-1:]
+        self._row += len(found[0])
+        return True
+
     def _add_flat(self, table: Table, *, first: bool) -> bool:
         found = numbers_of(table, self._layout, self._layout.limits, first=first)
         if found is None:
@@ -108,6 +131,7 @@ class Watched:
         if layout.may_hold_dt and self._fourth_whole and not self._all_whole and low >= 0 and high >= 2:
             raise fourth_is_dt(self._source)
         if layout.time is None:
+            refuse_times(self._source, self._row, self._rises)
             return None
         if layout.names is None:
             # The same verdict as on the whole columns, from a few values that are like them.

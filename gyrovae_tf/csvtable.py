@@ -52,6 +52,8 @@ _JSON = "It looks like JSON: write its samples as CSV, below a first line such a
 HEAD = 9
 """Rows, with that of the names, that tell what a file holds."""
 _QUOTED = b"\x1f"  # stands for a delimiter in quotes, which parts nothing
+RISES = 10
+"""Rows of which each is above the one before: motion has no so many, unless it is all there is, and a time has."""
 FLATTENED = 15  # values a row; fewer could be an accelerometer beside a gyroscope
 
 
@@ -378,6 +380,8 @@ def columns(table: Table) -> Motion:
     samples = numbers[:, :3]
     breaks = np.zeros(len(samples) - 1, np.bool_) if labels is None else labels[1:] != labels[:-1]
     if time is None:
+        if names is None:
+            refuse_times(source, len(samples), (np.diff(samples, axis=0) > 0).all(axis=0))
         return Motion(samples, breaks, units, factor, clock=clock_is)
     clock = numbers[:, 3]
     if names is None:
@@ -394,6 +398,18 @@ def clockwork(header: Header, names: Sequence[str], first: Sequence[bytes]) -> C
     if header.unread is not None:
         return Clockwork(names[header.unread], repr(first[header.unread].decode()[:40]))
     return None if header.time is None else Clockwork(names[header.time])
+
+
+def refuse_times(source: str, rows: int, rises: npt.NDArray[np.bool_]) -> None:
+    """Three columns without a header are x y z only where none of them [3] rises with every row."""
+    if rows < RISES or not rises.any():
+        return
+    raise GyrovaeError(
+        f"{source}: 3 columns and no header are read as x y z, but column {int(rises.argmax()) + 1} rises with every row, "
+        "as a time does",
+        expected="the three axes of motion",
+        remedy="Record all three. If these are, add a first line that names them: x,y,z",
+    )
 
 
 def refuse_other_than_dt(table: Table, first: Floats, last: Floats) -> None:

@@ -234,6 +234,32 @@ def test_four_other_columns_are_refused(file, rows, reason):
     )
 
 
+@pytest.mark.parametrize(
+    ("row", "column"),
+    [("{i},0.1,9.8", 1), ("0.{i:02},0.1,9.8", 1), ("0.1,9.8,{i}", 3), ("0.1 {i} 9.8", 2)],
+    ids=["first", "seconds", "last", "spaces"],
+)
+def test_three_columns_with_a_time_are_refused(file, row, column):
+    assert refusal(file("\n".join(row.format(i=i) for i in range(10)))) == (
+        f"r.csv: 3 columns and no header are read as x y z, but column {column} rises with every row, as a time does; "
+        "expected the three axes of motion\n"
+        "Record all three. If these are, add a first line that names them: x,y,z"
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\n".join(f"{i},0.1,9.8" for i in range(9)),  # motion that rises for once
+        "\n".join(f"{i},0.1,9.8" for i in [*range(9), 8]),
+        "x,y,z\n" + "\n".join(f"{i},0.1,9.8" for i in range(20)),  # it says what it is
+    ],
+    ids=["few rows", "not with every row", "named"],
+)
+def test_three_columns_that_are_motion(file, text):
+    assert Recording.read(file(text), rate_hz=100).samples[:9, 0].tolist() == list(range(9))
+
+
 # --- SSCMA's read_serial.py
 
 
