@@ -381,7 +381,7 @@ def columns(table: Table) -> Motion:
     breaks = np.zeros(len(samples) - 1, np.bool_) if labels is None else labels[1:] != labels[:-1]
     if time is None:
         if names is None:
-            refuse_times(source, len(samples), (np.diff(samples, axis=0) > 0).all(axis=0))
+            refuse_times(source, len(samples), np.logical_and.reduce(np.diff(samples, axis=0) > 0))
         return Motion(samples, breaks, units, factor, clock=clock_is)
     clock = numbers[:, 3]
     if names is None:
@@ -404,8 +404,9 @@ def refuse_times(source: str, rows: int, rises: npt.NDArray[np.bool_]) -> None:
     """Three columns without a header are x y z only where none of them [3] rises with every row."""
     if rows < RISES or not rises.any():
         return
+    column = int(rises.argmax()) + 1
     raise GyrovaeError(
-        f"{source}: 3 columns and no header are read as x y z, but column {int(rises.argmax()) + 1} rises with every row, "
+        f"{source}: 3 columns and no header are read as x y z, but column {column} rises with every row, "
         "as a time does",
         expected="the three axes of motion",
         remedy="Record all three. If these are, add a first line that names them: x,y,z",

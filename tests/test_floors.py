@@ -17,7 +17,7 @@ FLOORS = (  # from the bottom; a folder stands for the modules in it
         *("temporary", "header", "arguments", "wording", "clock"),
         *("stockspec", "stockbundle"),
         *("litert", "arena", "espnn", "golden_npz", "ctext", "operators", "findings", "patterns", "target", "hazards"),
-        *("npy", "upgrade", "chunks", "csvrows", "csvchunks", "parquetchunks", "ranking", "fleettable"),
+        *("npy", "upgrade", "chunks", "csvrows", "csvchunks", "parquetchunks", "mixed", "ranking", "fleettable"),
     ),
     ("signal",),
     (

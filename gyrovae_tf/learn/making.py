@@ -101,7 +101,22 @@ def notes_on(
             f"{len(faults)} of {len(known)} recordings say that they are of a fault: {some(faults)}. "
             "A detector must learn from normal motion alone."
         )
-    return tuple(notes)
+    return (*notes, *_mixtures(known))
+
+
+def _mixtures(known: Sequence[Surveyed]) -> tuple[str, ...]:
+    """Recordings in, what is to be said of files in which a column tells rows apart, and nobody reads it, out."""
+    mixtures = [(recording.stream.source, recording.mixed) for recording in known if recording.mixed]
+    if not mixtures:
+        return ()
+    columns = {name: values for _, found in reversed(mixtures) for name, values in found.items()}
+    shown = some([f"{name} ({some([value or 'nothing' for value in values])})" for name, values in columns.items()])
+    names = some([source for source, _ in mixtures])
+    return (
+        f"Columns that are not read part the rows of {len(mixtures)} of {len(known)} recordings ({names}): {shown}. "
+        "All rows are taken for normal motion of one machine, seen by one sensor: where such a column tells faults, "
+        "machines or sensors apart, keep only the rows that are normal, in a file for each sensor.",
+    )
 
 
 def _stated(known: Sequence[Surveyed]) -> list[float]:

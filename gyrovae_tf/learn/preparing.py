@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from gyrovae_tf.chunks import Mark
 from gyrovae_tf.errors import GyrovaeError, readable
 from gyrovae_tf.learn.baseline import log_band_energies
+from gyrovae_tf.mixed import mixed
 from gyrovae_tf.recording import Recording
 from gyrovae_tf.signal import frontend
 from gyrovae_tf.spec import Spec
@@ -38,6 +39,8 @@ class Surveyed:
     """Places to begin to read at."""
     starts: list[int]
     """The rows where segments begin."""
+    mixed: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Of its file, columns that are not read and that part its rows, as labels do -> their values: see `mixed`."""
 
     @property
     def segments(self) -> list[tuple[int, int]]:
@@ -60,14 +63,12 @@ def survey(shared: tuple[float | None, bool], source: str | Recording) -> Survey
     `GyrovaeError` when it is no recording.
     """
     rate_hz, kept = shared
-    if not isinstance(source, Recording):
-        with readable(source):
-            if not kept:
-                stream = Stream.open(source, rate_hz=rate_hz)
-                return Surveyed(stream, *stream.survey())
-            source = read(source, rate_hz=rate_hz)
-    stream = Stream.of(source, rate_hz=rate_hz)
-    return Surveyed(stream, *stream.survey())
+    if isinstance(source, Recording):
+        stream = Stream.of(source, rate_hz=rate_hz)
+        return Surveyed(stream, *stream.survey())
+    with readable(source):
+        stream = Stream.of(read(source, rate_hz=rate_hz)) if kept else Stream.open(source, rate_hz=rate_hz)
+        return Surveyed(stream, *stream.survey(), mixed=mixed(source))
 
 
 class Stretch(NamedTuple):
