@@ -62,6 +62,15 @@ def test_every_check_is_there_once() -> None:
     ]
 
 
+def test_what_may_not_be_normal_is_said_first_and_once() -> None:
+    data = dataset(suspect=("One is of a fault.", "Another is of two machines."), notes=("One is of a fault.",))
+    amount, one, other, *_ = checks(data, detector())
+    assert amount.name == "motion to learn from"
+    assert one == Check("recordings", "perhaps not all normal", "look", "One is of a fault.")
+    assert other.meaning == "Another is of two machines."
+    assert doubts(data)[0] == "One is of a fault."
+
+
 def test_without_samples_it_is_said_that_they_were_not_looked_at() -> None:
     found = check("samples", dataset())
     assert (found.value, found.status) == ("not kept", "look")

@@ -112,10 +112,13 @@ def test_whoever_learns_is_told(tmp_path: Path, output: str | None) -> None:
     one = write(tmp_path / "one.csv", "label,x,y,z", *rows(1000, "normal"), *rows(1000, "worn", seed=1))
     two = write(tmp_path / "two.csv", "label,x,y,z", *rows(2000, "normal", seed=2))
     data = gt.preprocess([one, two], output and tmp_path / output, rate_hz=100)
-    assert [note for note in data.notes if "not read" in note] == [
+    assert data.suspect == tuple(note for note in data.notes if "not read" in note)
+    assert list(data.suspect) == [
         "Columns that are not read part the rows of 1 of 2 recordings (one.csv): label (normal, worn). All rows are "
         "taken for normal motion of one machine, seen by one sensor: where such a column tells faults, machines or "
         "sensors apart, keep only the rows that are normal, in a file for each sensor."
     ]
+    data.save(tmp_path / "kept")
+    assert gt.Dataset.load(tmp_path / "kept").suspect == data.suspect
     held = [gt.Recording.read(path, rate_hz=100) for path in (one, two)]
-    assert not any("not read" in note for note in gt.preprocess(held, None).notes)
+    assert gt.preprocess(held, None).suspect == ()

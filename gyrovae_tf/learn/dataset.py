@@ -7,11 +7,11 @@ import dataclasses
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,7 @@ from gyrovae_tf.learn.making import (
     notes_on,
     size_of_count,
     surveyed,
+    suspect_in,
 )
 from gyrovae_tf.learn.making import Progress as Progress
 from gyrovae_tf.learn.preparing import Portion, changed, make, portions
@@ -104,6 +105,8 @@ class Dataset:
     """The folder that it was written to or read from."""
     notes: tuple[str, ...] = ()
     """What was odd about the recordings."""
+    suspect: tuple[str, ...] = ()
+    """Those of the notes by which not all of the recordings may be normal motion of one machine."""
 
     def __repr__(self) -> str:
         spec, number = self.spec, (len(self.train_images), len(self.validation_images))
@@ -202,7 +205,8 @@ class Dataset:
                 if array is not None:
                     files |= write_shards(folder, name, array, SHARD)
             counts = {"train": len(self.train_images), "validation": len(self.validation_images)}
-            write_json(folder / MARKER, _record(self.spec, self.hop, self.sources, self.notes, counts, SHARD, files))
+            about = _About(self.spec, self.hop, self.sources, self.notes, self.suspect)
+            write_json(folder / MARKER, _record(about, counts, SHARD, files))
         return dataclasses.replace(self, path=Path(path))
 
     @classmethod
@@ -218,22 +222,25 @@ class Dataset:
         return _opened(folder, record, checked=False)
 
 
-def _record(
-    spec: Spec,
-    hop: int,
-    sources: Iterable[str],
-    notes: Iterable[str],
-    counts: Mapping[str, int],
-    size: int,
-    files: Mapping[str, str],
-) -> dict[str, Any]:
+class _About(NamedTuple):
+    """What a `Dataset` knows but for its windows."""
+
+    spec: Spec
+    hop: int
+    sources: tuple[str, ...]
+    notes: tuple[str, ...]
+    suspect: tuple[str, ...]
+
+
+def _record(about: _About, counts: Mapping[str, int], size: int, files: Mapping[str, str]) -> dict[str, Any]:
     """What the marker of a dataset says."""
     return {
         "schema_version": SCHEMA_VERSION,
-        "spec": json.loads(spec.to_json()),
-        "hop": hop,
-        "sources": list(sources),
-        "notes": list(notes),
+        "spec": json.loads(about.spec.to_json()),
+        "hop": about.hop,
+        "sources": list(about.sources),
+        "notes": list(about.notes),
+        "suspect": list(about.suspect),
         "train_windows": counts["train"],
         "validation_windows": counts["validation"],
         "shard_windows": size,
@@ -247,7 +254,8 @@ def _opened(folder: Path, record: Mapping[str, Any], *, checked: bool) -> Datase
     try:
         spec = Spec.from_dict(record["spec"])
         hop, hashes = int(record["hop"]), dict(record["files"])
-        sources, notes = (tuple(map(str, names)) for names in (record["sources"], record.get("notes", ())))
+        texts = (record["sources"], record.get("notes", ()), record.get("suspect", ()))
+        about = _About(spec, hop, *(tuple(map(str, one)) for one in texts))
         kept = [name for name in _WINDOWS if _files(record, name)[0] in hashes]
         for name in (*_ARRAYS, *kept):
             found[name] = _rows(folder, record, name, hashes, spec.window, checked=checked)
@@ -261,7 +269,7 @@ def _opened(folder: Path, record: Mapping[str, Any], *, checked: bool) -> Datase
     arrays: dict[str, Any] = {
         name: np.asarray(rows) if held or name.endswith("_origins") else rows for name, rows in found.items()
     }
-    return Dataset(spec=spec, hop=hop, sources=sources, path=folder, notes=notes, **arrays)
+    return Dataset(**about._asdict(), path=folder, **arrays)
 
 
 def _files(record: Mapping[str, Any], name: str) -> list[str]:
@@ -385,11 +393,12 @@ def preprocess(
     spec = None if unfinished is None else unfinished.spec
     if spec is None:
         spec = fitted(known, origins[training], window, lsb, crew, progress)
-    notes = (*told, *notes_on(known, lsb, spec.lsb, given=given))
+    suspect = suspect_in(known)
+    notes = (*told, *notes_on(known, lsb, spec.lsb, given=given), *suspect)
+    about = _About(spec, hop, tuple(recording.stream.source for recording in known), notes, suspect)
     chosen = {"train": training, "validation": held_back}
     tasks = [task for part in chosen for task in portions(part, known, origins, chosen[part], shard_windows)]
     expected = {part: origins[mask] for part, mask in chosen.items()}
-    names = tuple(recording.stream.source for recording in known)
     if unfinished is None:
         made: dict[str, list[Any]] = {}
         shards = _shards(tasks, expected, (spec, hop), crew, progress)
@@ -397,7 +406,7 @@ def preprocess(
             for name, array in arrays.items():
                 made.setdefault(f"{task.part}_{name}", []).append(array)
         whole: dict[str, Any] = {name: np.concatenate(parts) for name, parts in made.items()}
-        return Dataset(spec=spec, hop=hop, sources=names, notes=notes, **whole)
+        return Dataset(**about._asdict(), **whole)
     with unfinished.begun(spec):
         files: dict[str, str] = {}
         missing = []
@@ -408,7 +417,7 @@ def preprocess(
         for task, arrays in _shards(missing, expected, (spec, hop), crew, progress):
             files |= unfinished.keep(task, arrays)
         counts = {part: len(mine) for part, mine in expected.items()}
-        record = _record(spec, hop, names, notes, counts, shard_windows, files)
+        record = _record(about, counts, shard_windows, files)
         unfinished.finish(record)
     return _opened(Path(output or ""), record, checked=True)
 

@@ -47,7 +47,8 @@ def checks(data: Dataset, bundle: Bundle) -> list[Check]:
     Of a large dataset they are on an excerpt.
     """
     amount, data = _amount(data, bundle), data.excerpt()
-    return [amount, *_samples(data), _extremes(data), _drift(data)]
+    suspect = [Check("recordings", "perhaps not all normal", "look", text) for text in data.suspect]
+    return [amount, *suspect, *_samples(data), _extremes(data), _drift(data)]
 
 
 def _samples(data: Dataset) -> list[Check]:

@@ -95,13 +95,17 @@ def notes_on(
             f"The times of {len(late)} of {len(known)} recordings run unevenly, as those of arrival do: "
             f"{some(late)}. Samples are taken for evenly spaced; short gaps are not seen."
         )
+    return tuple(notes)
+
+
+def suspect_in(known: Sequence[Surveyed]) -> tuple[str, ...]:
+    """Recordings in, why not all of them may be normal motion of one machine out."""
     faults = [recording.stream.source for recording in known if recording.stream.facts.metadata.get("fault")]
-    if faults:
-        notes.append(
-            f"{len(faults)} of {len(known)} recordings say that they are of a fault: {some(faults)}. "
-            "A detector must learn from normal motion alone."
-        )
-    return (*notes, *_mixtures(known))
+    told = (
+        f"{len(faults)} of {len(known)} recordings say that they are of a fault: {some(faults)}. "
+        "A detector must learn from normal motion alone."
+    )
+    return (*([told] if faults else []), *_mixtures(known))
 
 
 def _mixtures(known: Sequence[Surveyed]) -> tuple[str, ...]:
