@@ -6,24 +6,29 @@ column says which row is which. The axes alone do not tell, so it is told to who
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from gyrovae_tf.chunks import is_url, open_bytes, optional
+from gyrovae_tf.chunks import is_url, name_of, open_bytes, optional
 from gyrovae_tf.csvtable import HEAD, NUMBER, is_utf16, read_head, read_table, split_rows
+from gyrovae_tf.errors import GyrovaeError, readable
 from gyrovae_tf.header import read_header
+from gyrovae_tf.wording import some
 
 WORDS, NUMBERS = 20, 8
 """A column that parts rows has so many values at the most, as words and where all are numbers."""
 _LEAST = 20  # rows that are looked at
 _FEWEST_CHANGES = 0.05  # of rows that differ from the one before in a column of numbers that parts them in stretches
 _MOST_CHANGES, _BY_TURNS = 0.9, 4  # ... and that of sensors by turns, of which there are so many at the most
+_FILES = 100
 _PARTS, _PART = 64, 4096  # bytes that are looked at, evenly over the file
 _FROM_AFAR = 8  # parts of a file at a URL: each is a request
 _ROWS = 100  # of each part of a Parquet file
 _START = 1 << 20  # bytes that the names of the columns are among
 _SLOW = re.compile(r"temp|batt|volt|humid|press|rssi|date|time|hour|minute|second")  # what changes slowly by nature
+_ROW = re.compile(rb"(?m)^[ \t]*[^#\s]")
 _DATE = re.compile(r"\d{1,4}([-/.:])\d{1,2}\1\d{1,4}")
 
 
@@ -35,6 +40,25 @@ def mixed(path: str) -> dict[str, tuple[str, ...]]:
     """
     columns = _of_parquet(path) if path.lower().endswith(".parquet") else _of_csv(path)
     return {name: found for name, values in columns if (found := parted(name, values))}
+
+
+def mixtures(names: Sequence[str]) -> dict[str, dict[str, tuple[str, ...]]]:
+    """Files of recordings in, those that are `mixed`, of a hundred at the most, evenly chosen, and by what, out."""
+    count = min(len(names), _FILES)
+    chosen = [names[part * (len(names) - 1) // max(count - 1, 1)] for part in range(count)]
+    found = {}
+    for name in chosen:
+        with readable(name):
+            found[name_of(name)] = mixed(name)
+    return {name: columns for name, columns in found.items() if columns}
+
+
+def telling(found: Mapping[str, Mapping[str, Sequence[str]]], total: int) -> str:
+    """Names of mixed files with their columns, as of `mixtures`, and the number of all files in, what to say out."""
+    columns = {name: values for one in reversed(list(found.values())) for name, values in one.items()}
+    shown = some([f"{name} ({some([value or 'nothing' for value in values])})" for name, values in columns.items()])
+    names = some(list(found))
+    return f"Columns that are not read part the rows of {len(found)} of {total} recordings ({names}): {shown}."
 
 
 def parted(name: str, values: Sequence[str]) -> tuple[str, ...]:
@@ -62,6 +86,9 @@ def _of_csv(path: str) -> Iterator[tuple[str, list[str]]]:
         if is_utf16(start):
             return
         text = _plain(start)
+        text = text if size <= _START else text[: text.rfind(b"\n") + 1]
+        if not _ROW.search(text):
+            return
         _, offset, line = read_head(text, path)
         first = b"\n".join(itertools.islice(filter(None, text[offset:].split(b"\n")), HEAD))
         table = read_table(first, line, path)
@@ -97,8 +124,9 @@ def _plain(raw: bytes) -> bytes:
 
 def _of_parquet(path: str) -> Iterator[tuple[str, list[str]]]:
     """As `_of_csv`."""
-    parquet, types = optional("pyarrow.parquet"), optional("pyarrow").types
-    with open_bytes(path) as raw:
+    parquet, arrow = optional("pyarrow.parquet"), optional("pyarrow")
+    types = arrow.types
+    with open_bytes(path) as raw, _undamaged(path, arrow.ArrowException):
         file = parquet.ParquetFile(raw)
         schema = file.schema_arrow
         names = list(schema.names)
@@ -119,6 +147,16 @@ def _of_parquet(path: str) -> Iterator[tuple[str, list[str]]]:
                     values = batch.column(name).slice(0, _ROWS).to_pylist()
                     rest[name] += ["" if value is None else str(value) for value in values]
         yield from rest.items()
+
+
+@contextlib.contextmanager
+def _undamaged(path: str, *problems: type[Exception]) -> Iterator[None]:
+    known: tuple[type[Exception], ...] = (*problems, OSError, ValueError)
+    try:
+        yield
+    except known as error:
+        reason = " ".join(str(error).split())[:120]
+        raise GyrovaeError(f"{name_of(path)}: its other columns cannot be read: {reason}") from None
 
 
 def _is_label(of: object) -> bool:

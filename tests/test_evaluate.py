@@ -70,6 +70,16 @@ def test_auroc_by_hand(normal: list[float], abnormal: list[float], expected: flo
 # --- alarms and events -----------------------------------------------------------------------------------------
 
 
+def test_a_recording_of_several_kinds_of_motion_is_told(tiny: Tiny, tmp_path: Path) -> None:
+    lines = [f"{row // 1000},{x},{y},{z}" for row, (x, y, z) in enumerate(NORMAL.samples[:2000].tolist())]
+    (path := tmp_path / "a.csv").write_text("\n".join(["state,x,y,z", *lines]))
+    found = evaluate(tiny.bundle, normal=[NORMAL, path], rate_hz=NORMAL.rate_hz)
+    (told,) = found.mixed
+    assert told in found.notes
+    assert told.startswith("Columns that are not read part the rows of 1 of 2 recordings (a.csv): state (0, 1). ")
+    assert evaluate(tiny.bundle, normal=[NORMAL]).mixed == ()
+
+
 def still(lengths: list[int]) -> Recording:
     """A recording in segments of these lengths."""
     borders = [0, *itertools.accumulate(lengths)]

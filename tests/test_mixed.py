@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import gyrovae_tf as gt
-from gyrovae_tf.mixed import mixed, parted
+from gyrovae_tf.mixed import mixed, mixtures, parted, telling
 
 FIFTY = ["1"] * 50
 
@@ -79,6 +79,14 @@ def test_columns_without_names(tmp_path: Path, text: str) -> None:
     assert mixed(str(path)) == {}
 
 
+def test_more_notes_than_are_looked_at(tmp_path: Path) -> None:
+    notes = '# {"note": "' + "n" * (2 << 20) + '"}'
+    lines = [notes, "label,x,y,z", *rows(50, "a"), *rows(50, "b")]
+    (path := tmp_path / "r.csv").write_text("\n".join(lines))
+    assert len(gt.Recording.read(path)) == 100
+    assert mixed(str(path)) == {}
+
+
 def test_utf_16_is_not_looked_at(tmp_path: Path) -> None:
     text = "\n".join(["label,x,y,z", *rows(50, "a"), *rows(50, "b")])
     (path := tmp_path / "r.csv").write_text(text, encoding="utf-16")
@@ -105,6 +113,35 @@ def test_a_parquet_file(tmp_path: Path, group: int) -> None:
         "speed": ("1", "2", "", "3"),
         "code": ("a", "b"),
     }
+
+
+def test_a_damaged_column_of_a_parquet_file_is_told(tmp_path: Path) -> None:
+    pa, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    table = pa.table({**{axis: np.zeros(100) for axis in "xyz"}, "label": ["normal", "worn"] * 50})
+    parquet.write_table(table, path := tmp_path / "r.parquet", compression="gzip")
+    content = path.read_bytes()
+    path.write_bytes(content.replace(content[content.rindex(b"\x1f\x8b") :][:40], b"\0" * 40))
+    with pytest.raises(gt.GyrovaeError, match=r"^r\.parquet: its other columns cannot be read: "):
+        mixed(str(path))
+
+
+def test_of_many_files_some_are_looked_at(tmp_path: Path) -> None:
+    paths = []
+    for number in range(201):
+        label = "worn" if number in (0, 1, 200) else "normal"
+        name = str(tmp_path / f"{number}.csv")
+        paths.append(write(Path(name), "label,x,y,z", *rows(20, "normal"), *rows(20, label)))
+    assert mixtures(paths) == {name: {"label": ("normal", "worn")} for name in ("0.csv", "200.csv")}
+    assert mixtures(paths[1:2]) == {"1.csv": {"label": ("normal", "worn")}}
+    assert mixtures([]) == {}
+
+
+def test_what_is_said_of_them() -> None:
+    labels = {"label": ("a", "b", "", "d", "e", "f", "g")}
+    assert telling({"1.csv": labels, "2.csv": {"sensor": ("1", "2")}}, 7) == (
+        "Columns that are not read part the rows of 2 of 7 recordings (1.csv, 2.csv): "
+        "sensor (1, 2), label (a, b, nothing, d, e, ...)."
+    )
 
 
 @pytest.mark.parametrize("output", [None, "dataset"], ids=["in memory", "as files"])

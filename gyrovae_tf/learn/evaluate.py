@@ -24,12 +24,14 @@ from gyrovae_tf.learn.learnt import learnt_by, overlaps
 from gyrovae_tf.learn.measured import Way, measure
 from gyrovae_tf.learn.promise import Promise, promise
 from gyrovae_tf.learn.stock_console import Console, console_of
+from gyrovae_tf.mixed import mixtures, telling
 from gyrovae_tf.recording import Recording, check_rate_hz, odd_pulls
 from gyrovae_tf.scoring import LONG_BYTES, SHARD_ROWS, check_shards
 from gyrovae_tf.shards import Job, detector_of, lent
 from gyrovae_tf.signal.score import stride_of, vote
 from gyrovae_tf.stockbundle import StockBundle, is_stock, load_bundle
 from gyrovae_tf.stockdetector import StockDetector
+from gyrovae_tf.streaming import sources_of
 from gyrovae_tf.workers import check_jobs
 
 Recordings = Sequence[Recording | str | PathLike[str]]
@@ -107,13 +109,18 @@ class Evaluation:
     """Which files of the dataset are tested on, where its meta.json does not say so."""
     odd_units: tuple[str, ...] = ()
     """Why recordings may not be in the m/s^2 that they are taken for."""
+    mixed: tuple[str, ...] = ()
+    """Why recordings may hold more than the kind of motion that they are given for."""
     console: Console | None = None
     """Figures and alarm levels as the stock firmware prints them; None of detectors for ours."""
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What is odd about the test recordings: nothing lists them, they were trained on, or may be in other units."""
-        return (*self.division, *overlaps(self.learnt), *self.odd_units)
+        """What is odd about the test recordings.
+
+        Nothing lists them, they were trained on, or may be in other units or of more than one kind of motion.
+        """
+        return (*self.division, *overlaps(self.learnt), *self.odd_units, *self.mixed)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready values; `auroc` maps each kind to the int8 model's figure, `delay_s` to `Group.delay_s`, the mean
@@ -255,7 +262,18 @@ def evaluate(
             "kinds of motion",
             lsb=bundle.spec.lsb if isinstance(bundle, Bundle) else None,
         ),
+        mixed=_mixed([source for kind in (normal, *anomalies.values()) for source in sources_of(kind)]),
         console=console_of(detector.bundle.calibration, printed) if isinstance(detector, StockDetector) else None,
+    )
+
+
+def _mixed(sources: Sequence[Recording | str]) -> tuple[str, ...]:
+    found = mixtures([source for source in sources if isinstance(source, str)])
+    if not found:
+        return ()
+    return (
+        f"{telling(found, len(sources))} All rows of a recording are taken for one kind of motion: where such a column "
+        "tells faults, machines or sensors apart, give the rows of each in a file of their own.",
     )
 
 

@@ -19,6 +19,7 @@ from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn.preparing import ROWS, Portion, Stretch, Surveyed, look, stretches, survey
 from gyrovae_tf.learn.rows import shard_of, spread
 from gyrovae_tf.learn.stored import MARKER, shard_name, write_npy
+from gyrovae_tf.mixed import telling
 from gyrovae_tf.parts import PLAN, Parts
 from gyrovae_tf.recording import UNEVEN, Recording
 from gyrovae_tf.scoring import stamp
@@ -110,16 +111,13 @@ def suspect_in(known: Sequence[Surveyed]) -> tuple[str, ...]:
 
 def _mixtures(known: Sequence[Surveyed]) -> tuple[str, ...]:
     """Recordings in, what is to be said of files in which a column tells rows apart, and nobody reads it, out."""
-    mixtures = [(recording.stream.source, recording.mixed) for recording in known if recording.mixed]
+    mixtures = {recording.stream.source: recording.mixed for recording in known if recording.mixed}
     if not mixtures:
         return ()
-    columns = {name: values for _, found in reversed(mixtures) for name, values in found.items()}
-    shown = some([f"{name} ({some([value or 'nothing' for value in values])})" for name, values in columns.items()])
-    names = some([source for source, _ in mixtures])
     return (
-        f"Columns that are not read part the rows of {len(mixtures)} of {len(known)} recordings ({names}): {shown}. "
-        "All rows are taken for normal motion of one machine, seen by one sensor: where such a column tells faults, "
-        "machines or sensors apart, keep only the rows that are normal, in a file for each sensor.",
+        f"{telling(mixtures, len(known))} All rows are taken for normal motion of one machine, seen by one sensor: "
+        "where such a column tells faults, machines or sensors apart, keep only the rows that are normal, in a file "
+        "for each sensor.",
     )
 
 
