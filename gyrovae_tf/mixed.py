@@ -15,6 +15,7 @@ from gyrovae_tf.chunks import is_url, name_of, open_bytes, optional
 from gyrovae_tf.csvtable import HEAD, NUMBER, is_utf16, read_head, read_table, split_rows
 from gyrovae_tf.errors import GyrovaeError, readable
 from gyrovae_tf.header import read_header
+from gyrovae_tf.parquetchunks import is_clock
 from gyrovae_tf.wording import some
 
 WORDS, NUMBERS = 20, 8
@@ -64,18 +65,24 @@ def telling(found: Mapping[str, Mapping[str, Sequence[str]]], total: int) -> str
 def parted(name: str, values: Sequence[str]) -> tuple[str, ...]:
     """A column's name and values, row by row, in; its kinds of values where they part the rows, else nothing, out.
 
-    That is a few values, and where all are numbers, each for many rows, or by turns, as of two sensors.
+    That is a few values, and where all are numbers, each for many rows, or by turns, as of two sensors. Numbers may be
+    missing: a slow quantity beside fast ones has no value in most rows.
     """
     kinds = tuple(dict.fromkeys(values))
-    if len(values) < _LEAST or not 2 <= len(kinds) <= WORDS or _SLOW.search(name.lower()):
+    if len(values) < _LEAST or len(kinds) > WORDS or _SLOW.search(name.lower()):
         return ()
-    if not all(NUMBER.fullmatch(kind.encode()) for kind in kinds):
-        return () if any(map(_DATE.search, kinds)) else kinds
-    if len(kinds) > NUMBERS:
+    if not all(map(_is_number, filter(None, kinds))):
+        return () if len(kinds) < 2 or any(map(_DATE.search, kinds)) else kinds
+    kinds, values = tuple(filter(None, kinds)), [value for value in values if value]
+    if not 2 <= len(kinds) <= NUMBERS:
         return ()
     changes = sum(one != other for one, other in itertools.pairwise(values)) / len(values)
     by_turns = changes >= _MOST_CHANGES and len(kinds) <= _BY_TURNS
     return kinds if by_turns or changes <= _FEWEST_CHANGES else ()
+
+
+def _is_number(text: str) -> bool:
+    return text.lower() == "nan" or NUMBER.fullmatch(text.replace(",", ".", 1).encode()) is not None
 
 
 def _of_csv(path: str) -> Iterator[tuple[str, list[str]]]:
@@ -125,12 +132,11 @@ def _plain(raw: bytes) -> bytes:
 def _of_parquet(path: str) -> Iterator[tuple[str, list[str]]]:
     """As `_of_csv`."""
     parquet, arrow = optional("pyarrow.parquet"), optional("pyarrow")
-    types = arrow.types
     with open_bytes(path) as raw, _undamaged(path, arrow.ArrowException):
         file = parquet.ParquetFile(raw)
         schema = file.schema_arrow
         names = list(schema.names)
-        header = read_header(names, lambda index: "text" if types.is_string(schema.field(index).type) else "number")
+        header = read_header(names, lambda index: "number" if is_clock(schema.field(index).type) else "text")
         if header is None:
             return
         rest = {

@@ -19,11 +19,12 @@ FIFTY = ["1"] * 50
         ("wconfid", [*FIFTY, *["2"] * 50], ("1", "2")),
         ("label", [*["normal"] * 10, *["worn"] * 10], ("normal", "worn")),
         ("label", ["", *["worn"] * 19], ("", "worn")),
+        ("speed", ["1,5", ""] * 50 + ["2,5", ""] * 50, ("1,5", "2,5")),
         ("state", [f"s{i}" for i in range(20)], tuple(f"s{i}" for i in range(20))),
         ("sensor", ["7", "9"] * 10, ("7", "9")),  # by turns
         ("sensor", ["a", "b", "b", "a"] * 5, ("a", "b")),
     ],
-    ids=["stretches", "words", "nothing and a word", "twenty words", "numbers by turns", "words"],
+    ids=["stretches", "words", "nothing and a word", "rare", "twenty words", "numbers by turns", "words"],
 )
 def test_what_parts_rows(name: str, values: list[str], kinds: tuple[str, ...]) -> None:
     assert parted(name, values) == kinds
@@ -41,8 +42,14 @@ def test_what_parts_rows(name: str, values: list[str], kinds: tuple[str, ...]) -
         ("temperature", [*FIFTY, *["2"] * 50]),
         ("day", ["2024-05-01"] * 50 + ["2024-05-02"] * 50),
         ("n", [str(i) for i in range(100)]),
+        ("altitude", ["34,5", "", "", "", ""] * 20),  # in German, and once in five rows
+        ("altitude", ["nan"] * 30),
+        ("altitude", [""] * 30),
     ],
-    ids=["one value", "few rows", "many words", "many numbers", "noise", "a counter", "slow", "dates", "all differ"],
+    ids=[
+        *("one value", "few rows", "many words", "many numbers", "noise", "a counter", "slow", "dates", "all differ"),
+        *("rare", "no number", "nothing"),
+    ],
 )
 def test_what_does_not(name: str, values: list[str]) -> None:
     assert parted(name, values) == ()
@@ -110,7 +117,7 @@ def test_a_parquet_file(tmp_path: Path, group: int) -> None:
     assert mixed(str(path)) == {
         "label": ("normal", "worn"),
         "fault": ("False", "True"),
-        "speed": ("1", "2", "", "3"),
+        "speed": ("1", "2", "3"),
         "code": ("a", "b"),
     }
 
