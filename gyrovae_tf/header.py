@@ -17,7 +17,7 @@ TIME = "timestamp"
 _G = 9.80665  # m/s^2, the standard acceleration of free fall
 _ACCELERATIONS = {"g": _G, "mg": _G / 1000, **dict.fromkeys(("m/s^2", "m/s2", "m/s²", "ms2", "mps2"), 1.0)}
 _MILLISECONDS = {
-    **dict.fromkeys(("s", "sec", "secs", "seconds"), 1000.0),
+    **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1000.0),
     **dict.fromkeys(("ms", "msec", "millis", "milliseconds"), 1.0),
     **dict.fromkeys(("us", "µs", "usec", "micros", "microseconds"), 1e-3),
     **dict.fromkeys(("ns", "nsec", "nanos", "nanoseconds"), 1e-6),
@@ -28,7 +28,8 @@ _ACCELERATION = re.compile(
     r"(?:[ _-]?axis)?" + _UNIT.format("|".join(map(re.escape, _ACCELERATIONS)))
 )
 _CLOCK = re.compile(
-    r"(?:(?:time[ _]?stamp|elapsed[ _]time|elapsed|time|t)"
+    r"(?:(?:(?:unix|epoch|utc|host|device|sensor|server|system|relative|up|u)[ _]?)?"
+    r"(?:time[ _]?stamp|elapsed[ _]time|elapsed|time[ _]t|time[ _]since[ _]start(?:[ _]in)?|time|t)"
     + _UNIT.format("|".join(_MILLISECONDS))
     + r"|(?P<bare>millis|milliseconds|micros|microseconds|nanos|nanoseconds|seconds)(?:[ _]elapsed)?)"
 )
@@ -93,12 +94,13 @@ def _time(names: Sequence[str], clocks: Sequence[int], kind: Callable[[int], Kin
 
 def _motion(names: Sequence[str]) -> tuple[tuple[str, str, str], str | None, float] | None:
     """Names in lower case in; those of the axes, their units and a factor to these out."""
+    turned = "w" in names  # x, y, z and w are a quaternion
     for axes, units in ((("x", "y", "z"), None), (("accx", "accy", "accz"), "m/s^2")):
-        if set(axes) <= set(names):
+        if set(axes) <= set(names) and not (units is None and turned):
             return axes, units, 1.0
     for name in names:
         matched = _ACCELERATION.fullmatch(name)
-        if not matched:
+        if not matched or (turned and name in ("x", "y", "z")):
             continue
         before, after = name[: matched.start("axis")], name[matched.end("axis") :]
         axes = (f"{before}x{after}", f"{before}y{after}", f"{before}z{after}")

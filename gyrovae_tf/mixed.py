@@ -28,7 +28,10 @@ _PARTS, _PART = 64, 4096  # bytes that are looked at, evenly over the file
 _FROM_AFAR = 8  # parts of a file at a URL: each is a request
 _ROWS = 100  # of each part of a Parquet file
 _START = 1 << 20  # bytes that the names of the columns are among
-_SLOW = re.compile(r"temp|batt|volt|humid|press|rssi|date|time|hour|minute|second")  # what changes slowly by nature
+_SLOW = re.compile(  # what changes slowly by nature
+    r"temp|batt|volt|humid|press|rssi|date|time|hour|minute|second"
+    r"|location|latit|longit|altit|\b(?:lat|lon|lng|alt)\b|gps|satell|accuracy"
+)
 _ROW = re.compile(rb"(?m)^[ \t]*[^#\s]")
 _DATE = re.compile(r"\d{1,4}([-/.:])\d{1,2}\1\d{1,4}")
 

@@ -46,6 +46,8 @@ def header(names: str, first: Sequence[str] | None = None) -> Header | None:
         ("gyrX,gyrY,gyrZ,ax,ay,az", (3, 4, 5), None, 1.0),  # the accelerometer, where one is there
         ("ax,ay,az,x,y,z", (3, 4, 5), None, 1.0),  # the plain names before others
         ("ax_g,ay,az,acc_x,acc_y,acc_z", (3, 4, 5), None, 1.0),  # of one kind, all three
+        ("x,y,z,w,accX,accY,accZ", (4, 5, 6), "m/s^2", 1.0),  # with w they are a quaternion
+        ("W,X,Y,Z,ax,ay,az", (4, 5, 6), None, 1.0),
     ],
 )
 def test_the_axes(names: str, axes: tuple[int, int, int], units: str | None, factor: float) -> None:
@@ -68,6 +70,8 @@ def test_the_axes(names: str, axes: tuple[int, int, int], units: str | None, fac
         "max,may,maz",
         "x1,y1,z1",
         "Beschl. X,Y,Z",
+        "x,y,z,w",
+        "gx,gy,gz,qx,qy,qz,w,x,y,z",
     ],
 )
 def test_no_motion(names: str) -> None:
@@ -87,6 +91,8 @@ def test_no_motion(names: str) -> None:
             ("seconds_elapsed", 1000.0),
         ),
         *(("timestamp_us", 1e-3), ("micros", 1e-3), ("time (µs)", 1e-3)),
+        *(("unix_timestamp", None), ("relative_time", None), ("utime", None), ("uptime_ms", 1.0)),
+        *(("device_timestamp_ms", 1.0), ("Time t (s)", 1000.0), ("Time since start in ms ", 1.0)),
         *(("time_ns", 1e-6), ("t_ns", 1e-6), ("nanoseconds", 1e-6), ("timestamp [ns]", 1e-6)),
     ],
 )
@@ -94,7 +100,9 @@ def test_the_time(name: str, tick_ms: float | None) -> None:
     assert header(f"x,{name},y,z") == Header((0, 2, 3), None, 1.0, 1, tick_ms, None)
 
 
-@pytest.mark.parametrize("name", ["date", "ts", "times", "time_of_day", "hour", "timer", "temperature", "time_h"])
+@pytest.mark.parametrize(
+    "name", ["date", "ts", "times", "time_of_day", "hour", "timer", "temperature", "time_h", "second", "unix"]
+)
 def test_no_time(name: str) -> None:
     assert header(f"x,{name},y,z") == Header((0, 2, 3), None, 1.0, None, None, None)
 

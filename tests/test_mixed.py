@@ -19,12 +19,13 @@ FIFTY = ["1"] * 50
         ("wconfid", [*FIFTY, *["2"] * 50], ("1", "2")),
         ("label", [*["normal"] * 10, *["worn"] * 10], ("normal", "worn")),
         ("label", ["", *["worn"] * 19], ("", "worn")),
+        ("fault", [*FIFTY, *["2"] * 50], ("1", "2")),  # "alt" is in it
         ("speed", ["1,5", ""] * 50 + ["2,5", ""] * 50, ("1,5", "2,5")),
         ("state", [f"s{i}" for i in range(20)], tuple(f"s{i}" for i in range(20))),
         ("sensor", ["7", "9"] * 10, ("7", "9")),  # by turns
         ("sensor", ["a", "b", "b", "a"] * 5, ("a", "b")),
     ],
-    ids=["stretches", "words", "nothing and a word", "rare", "twenty words", "numbers by turns", "words"],
+    ids=["stretches", "words", "nothing and a word", "fault", "rare", "twenty words", "numbers by turns", "words"],
 )
 def test_what_parts_rows(name: str, values: list[str], kinds: tuple[str, ...]) -> None:
     assert parted(name, values) == kinds
@@ -40,6 +41,7 @@ def test_what_parts_rows(name: str, values: list[str], kinds: tuple[str, ...]) -
         ("gx", ["0", "1", "0", "0", "-1", "0", "0"] * 10),  # a gyroscope that lies still
         ("count", [str(i % 5) for i in range(100)]),
         ("temperature", [*FIFTY, *["2"] * 50]),
+        *((name, [*FIFTY, *["2"] * 50]) for name in ("location Latitude (°)", "Satellites in range", "gps_lat")),
         ("day", ["2024-05-01"] * 50 + ["2024-05-02"] * 50),
         ("n", [str(i) for i in range(100)]),
         ("altitude", ["34,5", "", "", "", ""] * 20),  # in German, and once in five rows
@@ -47,7 +49,20 @@ def test_what_parts_rows(name: str, values: list[str], kinds: tuple[str, ...]) -
         ("altitude", [""] * 30),
     ],
     ids=[
-        *("one value", "few rows", "many words", "many numbers", "noise", "a counter", "slow", "dates", "all differ"),
+        *(
+            "one value",
+            "few rows",
+            "many words",
+            "many numbers",
+            "noise",
+            "a counter",
+            "slow",
+            "place",
+            "sky",
+            "way",
+            "dates",
+            "all differ",
+        ),
         *("rare", "no number", "nothing"),
     ],
 )
