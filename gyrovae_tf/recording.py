@@ -70,7 +70,8 @@ _AT_FAULT = (
     "does not help, remove the column of times, too, or call it what is no time, such as note."
 )
 _FOLDERS = 4  # from the file's own on: dataset/anomaly/kind/session/a.csv
-_LIKE_G = (0.92, 1.08)  # g: what a sensor's offset and scale may be off
+_LIKE_G = (0.85, 1.15)  # g: what a sensor's offset and scale may be off
+_LEFT_OF_G = 0.3  # on average, in a sensor that is turned about; of motion without gravity there is less
 _MOST_PULL = 200.0  # m/s^2 on average: what a shaft's sensor may feel
 _LIKELY = (4, 4000)  # Hz, where nothing says in what times are: what slower and faster ones look like is another unit
 
@@ -353,6 +354,14 @@ def pull_of(means: Floats, count: int, step: float) -> float:
     That is gravity, where nothing else pulls.
     """
     return float(np.linalg.norm(means)) / max(count, 1) * step
+
+
+def turned_pull(pull: float, size: float) -> float:
+    """The magnitude of the mean acceleration and the mean of its magnitudes in, what tells how large gravity is, out.
+
+    That is the first, but in a sensor that is turned about, where the second could be gravity in g.
+    """
+    return size if pull >= _LEFT_OF_G and _LIKE_G[0] < size < _LIKE_G[1] else pull
 
 
 def odd_pulls(

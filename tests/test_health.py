@@ -206,6 +206,26 @@ def test_gravity_is_that_of_each_recording() -> None:
     assert pulled([981, 981, 981, 981], [0, 0, 1, 1]) == ()
 
 
+@pytest.mark.parametrize(
+    ("z", "shown"),
+    [
+        ([86], "0.86"),
+        ([114], "1.14"),
+        ([100, 100, -100], "1.00"),  # turned over: 0.33 on average
+        ([70, 114, 114, -60], "0.90"),
+    ],
+)
+def test_what_could_be_gravity_in_g(z: list[int], shown: str) -> None:
+    (told,) = pulled(z, [0] * len(z))
+    assert told.startswith(f"The mean acceleration is {shown} m/s^2, as gravity is in g.")
+
+
+@pytest.mark.parametrize("z", [[84], [116], [100, -100], [100, 100, -145], [20, 20, 20]])
+def test_what_could_not(z: list[int]) -> None:
+    """Too small or too large; and motion without gravity."""
+    assert pulled(z, [0] * len(z)) == ()
+
+
 def test_gravity_is_the_mean_over_a_recordings_windows() -> None:
     assert pulled([100, 981, 981], [0, 0, 0]) == ()
     (told,) = pulled([0, 200, 100], [0, 0, 0])

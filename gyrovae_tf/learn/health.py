@@ -13,7 +13,7 @@ from gyrovae_tf.learn.dataset import Dataset
 from gyrovae_tf.learn.promise import promise
 from gyrovae_tf.learn.rows import spread
 from gyrovae_tf.learn.trust import TOO_FEW, foreseen
-from gyrovae_tf.recording import odd_pulls, pull_of, sum_of_means
+from gyrovae_tf.recording import odd_pulls, pull_of, sum_of_means, turned_pull
 from gyrovae_tf.spec import AXES, PIXEL
 
 Status = Literal["good", "look", "bad"]
@@ -28,6 +28,7 @@ _CLIPPED = 0.02
 _DRIFTED = 1.0  # standard deviations
 _LOOKED_AT = 256  # windows of a recording: enough for a mean
 _RECORDINGS = 200  # that are looked at
+_APART = 8  # samples of a window of which one is: enough for a mean
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,9 @@ def _units(data: Dataset) -> tuple[str, ...]:
     for index in recordings[spread(len(recordings), _RECORDINGS)].tolist():
         mine = np.flatnonzero(data.train_origins[:, 0] == index)
         windows = data.train_windows[mine[spread(len(mine), _LOOKED_AT)]]
-        pulls.append((data.sources[index], pull_of(sum_of_means(windows), len(windows), data.spec.lsb)))
+        pull = pull_of(sum_of_means(windows), len(windows), data.spec.lsb)
+        size = float(np.linalg.norm(windows[:, ::_APART].astype(float), axis=2).mean()) * data.spec.lsb
+        pulls.append((data.sources[index], turned_pull(pull, size)))
     return odd_pulls(pulls, data.spec.units)
 
 
