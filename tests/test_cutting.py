@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from gyrovae_tf.errors import GyrovaeError
-from gyrovae_tf.learn.cutting import cut, cut_samples, divided, segments_of, stretches_of
+from gyrovae_tf.learn.cutting import cut, cut_samples, divided, lost_to_gaps, segments_of, stretches_of
+from gyrovae_tf.learn.dataset import preprocess
 from gyrovae_tf.recording import Recording
 
 
@@ -54,6 +56,35 @@ def test_samples_stay_in_the_units_of_the_recording() -> None:
 def test_where_no_window_fits_the_longest_stretch_is_told() -> None:
     with pytest.raises(GyrovaeError, match=r"window of 4: gaps cut .* received 3 at the most, of 6 in all"):
         cut([ramp(2, 1), ramp(3, 2, 1)], window=4, hop=1, lsb=1.0)
+
+
+@pytest.mark.parametrize(
+    ("lengths", "said"),
+    [
+        ([90, 9], ""),  # 9.1 %
+        (
+            [81, 9],
+            "10 % of the samples are in no window, as they lie in stretches without a gap of fewer than 10: of 2 ",
+        ),
+        ([10, 9, 1, 20], "25 % of the samples are in no window"),
+        ([10, 10], ""),
+    ],
+)
+def test_what_gaps_leave_out_is_told_from_a_tenth_on(lengths: list[int], said: str) -> None:
+    told = lost_to_gaps([ramp(*lengths)], 10)
+    assert told.startswith(said)
+    assert bool(told) == bool(said)
+
+
+def test_it_is_told_where_too_few_windows_are_left_and_where_enough_are(tmp_path: Path) -> None:
+    with pytest.raises(GyrovaeError, match=r"\n88 % of the samples are in no window, .* Record longer, or choose"):
+        divided([ramp(*[9] * 10, 12)], 10, 1, 0.25)
+    noise = np.random.default_rng(0).normal(size=(2000, 3))
+    borders = [0, *range(1000, 2001, 50)]
+    recording = Recording(noise, 100.0, tuple(itertools.pairwise(borders)), "noise")
+    data = preprocess([recording], tmp_path / "dataset", window=64)
+    assert [note for note in data.notes if "in no window" in note] == [lost_to_gaps([recording], 64)]
+    assert lost_to_gaps([recording], 64).startswith("50 % of the samples are in no window")
 
 
 # --- segments and stretches ------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from gyrovae_tf.signal import frontend
 _BLOCKS = 8  # parts of the timeline, each with its own training and validation stretch
 _LEAST_BLOCK = 24  # windows
 _LEAST_TRAIN, _LEAST_VALIDATION = 16, 4
+_LOST = 0.1  # of the samples: so many are told
 
 
 class Segmented(Protocol):
@@ -39,13 +40,28 @@ def divided(
     held_back, training = _split(origins, segments_of(origins, recordings), window, validation_share)
     if training.sum() < _LEAST_TRAIN or held_back.sum() < _LEAST_VALIDATION:
         total = sum(len(recording) for recording in recordings)
+        why = lost_to_gaps(recordings, window)
         raise GyrovaeError(
             f"too few samples: {total} give {int(training.sum())} windows of {window} to train on and "
             f"{int(held_back.sum())} to hold back",
             expected=f"at least {_LEAST_TRAIN} and {_LEAST_VALIDATION}",
-            remedy=f"Record longer, or choose a smaller --window or --hop (now {window} and {hop}).",
+            remedy=f"{why} " * bool(why)
+            + f"Record longer, or choose a smaller --window or --hop (now {window} and {hop}).",
         )
     return origins, held_back, training
+
+
+def lost_to_gaps(recordings: Sequence[Segmented], window: int) -> str:
+    """Recordings in, what is to be said where many of their samples are in no window, as these span no gap, out."""
+    lengths = np.array([stop - start for recording in recordings for start, stop in recording.segments])
+    share = float(lengths[lengths < window].sum() / max(lengths.sum(), 1))
+    if share < _LOST:
+        return ""
+    return (
+        f"{100 * share:.0f} % of the samples are in no window, as they lie in stretches without a gap of fewer than "
+        f"{window}: of {len(lengths)} stretches the longest has {int(lengths.max())}. Gaps are where times repeat, go "
+        "back or jump, where segments change, and between files."
+    )
 
 
 def cut(

@@ -20,7 +20,7 @@ from gyrovae_tf import arguments
 from gyrovae_tf.bundle import POWER, check_frontend, check_schema, replacing_folder, write_json
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn.cutting import cut as cut
-from gyrovae_tf.learn.cutting import divided
+from gyrovae_tf.learn.cutting import divided, lost_to_gaps
 from gyrovae_tf.learn.layout import check_normal, division, training_part
 from gyrovae_tf.learn.making import (
     Crew,
@@ -394,7 +394,8 @@ def preprocess(
     if spec is None:
         spec = fitted(known, origins[training], window, lsb, crew, progress)
     suspect = suspect_in(known)
-    notes = (*told, *notes_on(known, lsb, spec.lsb, given=given), *suspect)
+    lost = lost_to_gaps(known, window)
+    notes = (*told, *notes_on(known, lsb, spec.lsb, given=given), *([lost] if lost else []), *suspect)
     about = _About(spec, hop, tuple(recording.stream.source for recording in known), notes, suspect)
     chosen = {"train": training, "validation": held_back}
     tasks = [task for part in chosen for task in portions(part, known, origins, chosen[part], shard_windows)]
