@@ -21,6 +21,8 @@ _MADE_UP = 0.25  # of what long steps have too much: that short ones have too li
 _ALL_MADE_UP = 0.8
 _RARE = 1e-3  # of all steps: nothing is lost by taking so few for what they look like
 _MANY = 0.01  # of all steps: from so many short ones on an even clock gives another rate
+_HALF, _NEARLY_ALL = 0.5, 0.95  # of the mean step: shorter ones are too short, if samples were late, and if all jitter
+_NEAR_WHOLE = 0.2  # steps
 _REACH = 4  # of a late clock's typical step, by time: what is longer is a gap, but where that is usual
 
 
@@ -77,12 +79,20 @@ class Steps:
         number = int(self._counts[kept].sum())
         return math.fsum(self._sums[kept]) / number, number / int(self._counts.sum())
 
-    def late(self, back: float, pause: float, slowest: float, longest: float) -> Clock | None:
+    def whole(self, step: float, longest: float) -> bool:
+        """Whether most of those above `longest` are near a whole number of so long steps, as behind lost samples."""
+        above = self._values > longest
+        turns = self._values[above] / step
+        near = np.abs(turns - turns.round()) <= _NEAR_WHOLE
+        return bool(self._counts[above][near].sum() > self._counts[above].sum() / 2)
+
+    def late(self, back: float, pause: float, slowest: float, longest: float, short_of: float = _HALF) -> Clock | None:
         """The clock that these give if samples were stamped as they arrived; None: they were not.
 
         Steps back by `back` and more, and those longer than `pause`, are not looked at; the mean of the others is at
-        most `slowest`. None up to `longest` is a gap. Samples that are stamped as they arrive, or by a coarse clock,
-        come in steps too long that others make up for, which are too short; what is lost is not made up for.
+        most `slowest`. Those below `short_of` means are too short. None up to `longest` is a gap. Samples that are
+        stamped as they arrive, or by a coarse clock, come in steps too long that others make up for, which are too
+        short; what is lost is not made up for.
         """
         kept = (self._values > -back) & (self._values <= pause)
         values, counts = self._values[kept], self._counts[kept]
@@ -93,7 +103,7 @@ class Steps:
         mean = math.fsum(total) / number
         if not 0 < mean <= slowest:
             return None
-        short, long = values < mean / 2, values > 1.5 * mean
+        short, long = values < short_of * mean, values > 1.5 * mean
         missing = math.fsum((mean - values[short]) * counts[short])
         excess = math.fsum((values[long] - mean) * counts[long])
         behind = float(counts[short].sum() / number)
@@ -129,6 +139,10 @@ class Clock(NamedTuple):
     """The same times, if samples were stamped somewhat late."""
     bursts: Clock | None = None
     """The same times, if samples were stamped as they arrived, many at once: what they look like is another rate."""
+    jitter: Clock | None = None
+    """The same times, if most steps are a little too short and others too long, as of a loop that waits by turns."""
+    whole: bool = True
+    """Whether what is too long are mostly whole numbers of steps: then samples may be lost instead."""
 
     @classmethod
     def of(cls, steps: Steps, *, fractional: bool, is_dt: bool) -> Clock:
@@ -145,6 +159,8 @@ class Clock(NamedTuple):
             return even
         return even._replace(
             late=steps.late(median, _PAUSE * median, _SKEWED * median, longest),
+            jitter=steps.late(median, _PAUSE * median, _SKEWED * median, longest, _NEARLY_ALL),
+            whole=steps.whole(mean, longest),
             bursts=steps.late(median, _PAUSE_OF_BURSTS * steps.usual(), math.inf, longest),
         )
 

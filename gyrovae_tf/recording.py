@@ -546,17 +546,19 @@ def uneven(times: Clock | None, tick_ms: float | None, rate: float | None) -> di
 def _fitting(times: Clock | None, tick_ms: float | None, rate: float | None) -> tuple[Clock | None, float | None]:
     """Times, and what they are in, in; what of them fits a rate, if anything does, and the rate that it gives out.
 
-    Whether samples were late, or some were lost or came twice, is told by which of the two fits better.
+    Whether samples were late, or some were lost or came twice, is told by which of the two fits better. Steps that
+    could be of lost samples are taken for those of a loop that jitters only where nothing else fits.
     """
     if times is None or not times.measured_hz:
         return times, None
+    whole = times.whole
     known = [
         (clock, hz)
-        for clock in (times.late, times, times.bursts)
+        for clock in (times.late, times, times.jitter, times.bursts)
         if clock and clock.measured_hz and (hz := _measured(clock.measured_hz, tick_ms, rate, clock.slack_ms))
     ]
     fits = [(clock, hz) for clock, hz in known if rate and _fits(hz, rate, clock.slack_ms)]
-    sure = [(clock, hz) for clock, hz in fits if clock is not times.bursts]
+    sure = [(clock, hz) for clock, hz in fits if clock is not times.bursts and (clock is not times.jitter or not whole)]
     if rate and (sure or fits):
         return min(sure or fits, key=lambda found: abs(math.log(found[1] / rate)))
     return times, _measured(times.measured_hz, tick_ms, rate, times.slack_ms)

@@ -620,6 +620,25 @@ def test_a_clock_by_hand():
     assert late.gaps(np.array([-10.5, -10, -9.5, 0, 40, 40.5])).tolist() == [True, True, False, False, False, True]
 
 
+@pytest.mark.parametrize(
+    ("steps", "rate_hz", "segments"),
+    [
+        (((0.76, 650), (1.27, 350)), 1060, 1),  # a loop that waits by turns: no whole numbers of steps
+        (((0.76, 650), (1.27, 350)), None, 351),
+        (((10, 875), (20, 125)), 89, 1),  # a coarse clock, if the rate is 89 Hz
+        (((10, 875), (20, 125)), 100, 126),  # losses, if it is 100
+        (((10, 930), (20, 70)), 96, 71),  # losses also where the whole, 93.46 Hz, fits better
+    ],
+)
+def test_a_loop_that_jitters_and_samples_that_are_lost(file, steps, rate_hz, segments):
+    order = np.random.default_rng(0).permutation(np.repeat([step for step, _ in steps], [count for _, count in steps]))
+    times = np.concatenate([[0], np.cumsum(order)])
+    text = "\n".join(["time_ms,x,y,z", *(f"{time:.2f},0,0,{row % 7}" for row, time in enumerate(times))])
+    found = Recording.read(file(text), rate_hz=rate_hz)
+    assert len(found.segments) == segments
+    assert ("uneven_times" in found.metadata) == (segments == 1)
+
+
 @pytest.mark.parametrize(("even", "found"), [(27, None), (28, 100.0)])
 def test_of_fewer_than_32_steps_it_is_not_told_how_they_differ(even, found):
     late = clock_of((even, 10), (2, 2), (2, 18)).late
