@@ -63,6 +63,10 @@ class Steps:
             return None
         return float(values[np.searchsorted(passed, [(passed[-1] - 1) // 2, passed[-1] // 2], "right")].mean())
 
+    def are_all(self, step: float) -> bool:
+        """Whether there are some, each of them this one."""
+        return self._values.tolist() == [step]
+
     def usual(self) -> float:
         """The longest of those above 0, but for one in 200."""
         values, passed = self._above()
@@ -141,6 +145,8 @@ class Clock(NamedTuple):
     """The same times, if samples were stamped as they arrived, many at once: what they look like is another rate."""
     jitter: Clock | None = None
     """The same times, if most steps are a little too short and others too long, as of a loop that waits by turns."""
+    counts: bool = False
+    """Whether every step is 1: then it may count samples, and be no time."""
     whole: bool = True
     """Whether what is too long are mostly whole numbers of steps: then samples may be lost instead."""
 
@@ -154,7 +160,7 @@ class Clock(NamedTuple):
         if is_dt:  # cut to whole ms at each sample, which does not average out
             return cls(0.0, longest, 1000 / median, 1.0)
         mean, share = steps.up_to(longest)
-        even = cls(0.0, longest, 1000 / mean)
+        even = cls(0.0, longest, 1000 / mean, counts=steps.are_all(1.0))
         if 1 - share < _RARE:
             return even
         return even._replace(

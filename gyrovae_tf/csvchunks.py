@@ -44,7 +44,7 @@ from gyrovae_tf.csvtable import (
     whole_lines,
 )
 from gyrovae_tf.errors import GyrovaeError
-from gyrovae_tf.recording import RESERVED, settled, stated_by, uneven
+from gyrovae_tf.recording import RESERVED, guessed, settled, stated_by, uneven
 
 CHUNK = 4 << 20
 """Bytes that are read at a time."""
@@ -95,7 +95,7 @@ class CsvChunks:
         rest = {key: value for key, value in metadata.items() if key not in RESERVED}
         if layout.skipped:
             rest["skipped_values"] = layout.skipped
-        rest |= uneven(self._clock, layout.tick_ms, rate)
+        rest |= uneven(self._clock, layout.tick_ms, rate) | guessed(self._clock, layout.tick_ms, given or stated, rate)
         self.facts = Facts(rows, rate, units, lsb, rest)
         """What is known before samples are read."""
 

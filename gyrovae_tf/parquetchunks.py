@@ -28,7 +28,7 @@ from gyrovae_tf.clock import Clock, Steps
 from gyrovae_tf.csvtable import LARGEST, LATEST, Clockwork, Floats, json_object, positive, wrong_columns
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.header import read_header
-from gyrovae_tf.recording import RESERVED, settled, stated_by, uneven
+from gyrovae_tf.recording import RESERVED, guessed, settled, stated_by, uneven
 
 METADATA = b"gyrovae"
 """The key of a recording's metadata in its file."""
@@ -93,7 +93,7 @@ class ParquetChunks:
             units=units,
         )
         rest = {key: value for key, value in metadata.items() if key not in RESERVED}
-        rest |= uneven(self._clock, tick_ms, rate)
+        rest |= uneven(self._clock, tick_ms, rate) | guessed(self._clock, tick_ms, given or stated, rate)
         self.facts = Facts(total, rate, units, lsb, rest)
         """What is known before samples are read."""
 

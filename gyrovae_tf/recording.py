@@ -59,6 +59,8 @@ from gyrovae_tf.spec import RATE_TOLERANCE
 from gyrovae_tf.wording import some
 
 RESERVED = ("rate_hz", "units", "lsb")
+GUESSED = "guessed_rate_hz"
+"""The key in the metadata of a recording whose rate rests on a guess of what its times are in."""
 UNEVEN = "uneven_times"
 """The key in the metadata of a recording whose times are uneven, as those of arrival are."""
 _LARGEST_META = 16 << 20  # bytes
@@ -73,6 +75,7 @@ _FOLDERS = 4  # from the file's own on: dataset/anomaly/kind/session/a.csv
 _LIKE_G = (0.85, 1.15)  # g: what a sensor's offset and scale may be off
 _LEFT_OF_G = 0.3  # on average, in a sensor that is turned about; of motion without gravity there is less
 _MOST_PULL = 200.0  # m/s^2 on average: what a shaft's sensor may feel
+_SURE = 500  # Hz: what is slower in one unit is too slow in the next larger one
 _LIKELY = (4, 4000)  # Hz, where nothing says in what times are: what slower and faster ones look like is another unit
 
 
@@ -180,7 +183,7 @@ class Recording:
             path=path,
             units=units or motion.units,
         )
-        rest |= uneven(times, motion.tick_ms, rate)
+        rest |= uneven(times, motion.tick_ms, rate) | guessed(times, motion.tick_ms, given or stated, rate)
         breaks = motion.breaks
         if times is not None and motion.steps is not None:
             breaks = breaks | times.gaps(motion.steps)
@@ -490,6 +493,8 @@ def settled(
         if found and other and gives and (clocks.unsure or other is clocks.bursts):
             known, whose, times, measured = found, f"stated in {file}", other, gives
     rate = known or measured
+    if times and times.counts and tick_ms is None and known and measured and not _fits(measured, known, 0.0):
+        measured = None  # it counts samples
     if given and stated:
         _check_rate(source, given, stated)
     if times and rate and measured and not _fits(measured, rate, times.slack_ms):
@@ -541,6 +546,17 @@ def uneven(times: Clock | None, tick_ms: float | None, rate: float | None) -> di
     hz = _measured(times.measured_hz, tick_ms, rate, times.slack_ms)
     steps = times.longest * times.measured_hz / 1000
     return {UNEVEN: {"rate_hz": round(hz, 3), "gap_s": round(steps / hz, 4)}}
+
+
+def guessed(times: Clock | None, tick_ms: float | None, known: float | None, rate: float | None) -> dict[str, Any]:
+    """Times, what they are in, a rate that is given or stated, and the rate in; what metadata say of a guess out.
+
+    Under "guessed_rate_hz" that rate, where times say it in a unit that nothing says, and it is so high that a larger
+    unit could be meant: seconds for milliseconds, or no time but a count of samples.
+    """
+    if times is None or tick_ms is not None or known or not times.measured_hz or rate is None or rate < _SURE:
+        return {}
+    return {GUESSED: round(rate, 3)} if rate == _measured(times.measured_hz, None, None, times.slack_ms) else {}
 
 
 def _fitting(times: Clock | None, tick_ms: float | None, rate: float | None) -> tuple[Clock | None, float | None]:

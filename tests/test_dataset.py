@@ -219,6 +219,18 @@ def test_times_that_run_unevenly_are_told() -> None:
     )
 
 
+def test_a_guessed_rate_is_told(tmp_path: Path) -> None:
+    lines = [f"{row},{x},{y},{z}" for row, (x, y, z) in enumerate(noise([2000]).samples.tolist())]
+    (path := tmp_path / "a.csv").write_text("\n".join(["t,x,y,z", *lines]))
+    told, *_ = (note for note in preprocess([path], window=64).notes if "guess" in note)
+    assert told == (
+        "Nothing says what the times of 1 of 1 recordings are in (a.csv): by a guess they give 1,000 Hz. If that is "
+        "not the rate, say what they are in by the column's name (time_s, time_ms, time_us); if they count samples, give "
+        "--rate-hz (rate_hz in Python)."
+    )
+    assert not any("guess" in note for note in preprocess([path], window=64, rate_hz=100).notes)
+
+
 def test_recordings_of_a_fault_are_told() -> None:
     fault = noise([4000], lsb=0.0048, metadata={"fault": "imbalance"}, source="odd.csv")
     made = preprocess([fault, noise([4000], lsb=0.0048, metadata={"fault": None})], window=64)

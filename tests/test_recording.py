@@ -620,6 +620,45 @@ def test_a_clock_by_hand():
     assert late.gaps(np.array([-10.5, -10, -9.5, 0, 40, 40.5])).tolist() == [True, True, False, False, False, True]
 
 
+def counted(name: str, rows: int = 40, missing: int = -1) -> str:
+    lines = [f"{row},{row % 7},0,9.8" for row in range(rows) if row != missing]
+    return "\n".join([f"{name},x,y,z", *lines])
+
+
+@pytest.mark.parametrize("name", ["time", "timestamp"])
+def test_a_column_that_counts_samples_is_no_time_where_the_rate_is_another(file, name):
+    path = file(counted(name))
+    found = Recording.read(path, rate_hz=100)
+    assert (found.rate_hz, found.segments, found.metadata) == (100, ((0, 40),), {})
+    assert Recording.read(path, rate_hz=1000).metadata == {}  # milliseconds
+    found = Recording.read(path)
+    assert (found.rate_hz, found.metadata) == (1000, {"guessed_rate_hz": 1000})
+
+
+def test_it_is_a_time_where_it_says_so_or_a_number_is_missing(file):
+    assert "received 1000 Hz (measured by its timestamps)" in refusal(file(counted("time_ms")), rate_hz=100)
+    assert "received 974.36 Hz (measured by its timestamps)" in refusal(file(counted("time", missing=9)), rate_hz=100)
+    assert Recording.read(file(counted("time_ms"))).metadata == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "step", "rate_hz", "metadata"),
+    [
+        ("time", 0.5, 2000, {"guessed_rate_hz": 2000}),  # or half seconds
+        ("time", 2, 500, {"guessed_rate_hz": 500}),
+        ("time", 2.5, 400, {}),
+        ("time", 510, 1960.784, {"guessed_rate_hz": 1960.784}),  # microseconds, or milliseconds of 1.96 Hz
+        ("time_us", 510, 1960.784, {}),
+        ("time", 0.1, 10, {}),  # seconds: 10 kHz is less likely
+    ],
+)
+def test_a_guess_of_what_times_are_in_is_on_record_where_another_could_be_meant(file, name, step, rate_hz, metadata):
+    text = "\n".join([f"{name},x,y,z", *(f"{round(step * row, 3):g},{row % 7},0,9.8" for row in range(40))])
+    found = Recording.read(file(text))
+    assert found.rate_hz == pytest.approx(rate_hz, rel=1e-6)
+    assert found.metadata == metadata
+
+
 @pytest.mark.parametrize(
     ("steps", "rate_hz", "segments"),
     [

@@ -21,7 +21,7 @@ from gyrovae_tf.learn.rows import shard_of, spread
 from gyrovae_tf.learn.stored import MARKER, shard_name, write_npy
 from gyrovae_tf.mixed import telling
 from gyrovae_tf.parts import PLAN, Parts
-from gyrovae_tf.recording import UNEVEN, Recording
+from gyrovae_tf.recording import GUESSED, UNEVEN, Recording
 from gyrovae_tf.scoring import stamp
 from gyrovae_tf.signal import frontend
 from gyrovae_tf.spec import LSB_TOLERANCE, Spec
@@ -89,6 +89,15 @@ def notes_on(
         notes.append(
             f"One count is {given:g} {units}, as given, though recordings say {sizes} {units}: a device that measures "
             "in those counts refuses the detector."
+        )
+    guesses = [recording.stream for recording in known if GUESSED in recording.stream.facts.metadata]
+    if guesses:
+        rate = guesses[0].facts.metadata[GUESSED]
+        notes.append(
+            f"Nothing says what the times of {len(guesses)} of {len(known)} recordings are in "
+            f"({some([stream.source for stream in guesses])}): by a guess they give {rate:,g} Hz. If that is not the "
+            "rate, say what they are in by the column's name (time_s, time_ms, time_us); if they count samples, give "
+            "--rate-hz (rate_hz in Python)."
         )
     late = [recording.stream.source for recording in known if UNEVEN in recording.stream.facts.metadata]
     if late:
