@@ -174,7 +174,7 @@ class CsvChunks:
         table = read_table(text[start : ends[:HEAD][-1] if ends else None], line, self._source)
         if table.names is None and table.fields[-1] >= FLATTENED:
             return metadata, line, self._flat(table)
-        motion, names = columns(table.rows(0, 1)), table.names
+        motion, names = columns(table.rows(0, 1), whole=False), table.names
         found = Layout(
             table.delimiter, names, int(table.fields[0]), units=motion.units, factor=motion.factor, clock=motion.clock
         )

@@ -75,7 +75,7 @@ class Watched:
         if layout.time is None:
             return self._add_rises(table, first=first)
         is_dt = layout.names is None
-        found = numbers_of(table, layout, ({0: LARGEST} if is_dt else {}) | {layout.time: LATEST}, first=first)
+        found = numbers_of(table, layout, ({0: LATEST} if is_dt else {}) | {layout.time: LATEST}, first=first)
         if found is None:
             return False
         clock = found[0][:, -1]

@@ -357,8 +357,8 @@ def split_rows(body: bytes, line: int, source: str, delimiter: bytes) -> Table:
     return Table(source, body, delimiter, None, starts, ends, kept + line, fields)
 
 
-def columns(table: Table) -> Motion:
-    """A table with one sample a row: named columns, or x y z, or x y z dt."""
+def columns(table: Table, *, whole: bool = True) -> Motion:
+    """A table with one sample a row: named columns, or x y z, or x y z dt; `whole`: whether it has all of its rows."""
     source, names = table.source, table.names
     header = table.header or Header((0, 1, 2), None, 1.0, None, 1.0, None)
     axes, units, factor, time, tick_ms, segment, _, _ = header
@@ -369,11 +369,14 @@ def columns(table: Table) -> Motion:
         raise GyrovaeError(
             f"{source}: {table.fields[0]} columns and no header, so what they are is not plain",
             expected="3 (x y z), 4 (x y z dt), or rows of 15 and more (x y z x y z ...)",
-            remedy=f"{_ABOVE} Where there are no names, add them as a first line, such as: timestamp,x,y,z",
+            remedy=f"{_ABOVE} Where there are no names, add a first line with one for each column: x, y, z, timestamp "
+            "for a time, and any other for what is to be left out.",
         )
     limits = dict.fromkeys(axes, LARGEST) | ({} if time is None else {time: LATEST})
+    # The first of four columns without names may be a time: then that is what is said of it, not how large it is.
+    wide = limits | ({0: LATEST} if names is None and time is not None else {})
     written = time if header.written else None
-    parsed = parse(table.body, table.delimiter, len(table.lines), limits, segment, written)
+    parsed = parse(table.body, table.delimiter, len(table.lines), wide, segment, written)
     if parsed is None:
         raise offence(table, limits, written=written)
     numbers, labels = parsed
@@ -386,6 +389,8 @@ def columns(table: Table) -> Motion:
     clock = numbers[:, 3]
     if names is None:
         refuse_other_than_dt(table, samples[:, 0], clock)
+        if whole and np.abs(samples[:, 0]).max() > LARGEST:
+            raise offence(table, limits)
     steps = np.diff(clock) if names is not None else clock[1:]
     found = Steps()
     found.add(steps)

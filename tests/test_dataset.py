@@ -225,8 +225,8 @@ def test_a_guessed_rate_is_told(tmp_path: Path) -> None:
     told, *_ = (note for note in preprocess([path], window=64).notes if "guess" in note)
     assert told == (
         "Nothing says what the times of 1 of 1 recordings are in (a.csv): by a guess they give 1,000 Hz. If that is "
-        "not the rate, say what they are in by the column's name (time_s, time_ms, time_us); if they count samples, give "
-        "--rate-hz (rate_hz in Python)."
+        "not the rate, say what they are in by the column's name (time_s, time_ms, time_us); if they count samples, "
+        "give --rate-hz (rate_hz in Python)."
     )
     assert not any("guess" in note for note in preprocess([path], window=64, rate_hz=100).notes)
 

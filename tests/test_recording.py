@@ -220,11 +220,13 @@ def test_dt_is_cut_to_whole_ms_so_a_given_rate_may_be_slower_by_one_ms(file):
     ("rows", "reason"),
     [
         (["0,1.5,2,3", "10,1,2,9", "20,1,2,9"], "the first column looks like a time"),
+        (["1713836417,1,2,9", "1713836418,1,2,9", "1713836419,1,2,9"], "the first column looks like a time"),
+        (["1713836417.63,1,2,-9", "1713836417.73,1,2,-8"], "the last column is no dt in whole milliseconds"),
         (["1,2,3,0.5", "1,2,3,5"], "the last column is no dt in whole milliseconds"),
         (["1,2,3,5", "1,2,3,-5"], "the last column is no dt in whole milliseconds"),
         (["1,2,3,0", "1,2,3,1", "1,2,3,1"], "the last column is no dt in whole milliseconds"),
     ],
-    ids=["time first", "fraction", "negative", "label"],
+    ids=["time first", "seconds since 1970", "with a part", "fraction", "negative", "label"],
 )
 def test_four_other_columns_are_refused(file, rows, reason):
     message = refusal(file("\n".join(rows)))
@@ -232,6 +234,11 @@ def test_four_other_columns_are_refused(file, rows, reason):
         f"r.csv: 4 columns and no header are read as x y z dt, but {reason}\n"
         "Add a first line that names the columns, such as: timestamp,x,y,z"
     )
+
+
+def test_a_first_of_four_columns_that_is_too_large(file):
+    text = "\n".join(f"{x},0,0,5" for x in (1, 2000000, 1))
+    assert refusal(file(text)).startswith("r.csv, row 2, column 1; expected at most 1e+06 in size, received 2000000")
 
 
 @pytest.mark.parametrize(
@@ -329,7 +336,8 @@ def test_other_widths_without_a_header_are_refused(file, width):
     assert message.startswith(f"r.csv: {width} columns and no header, so what they are is not plain")
     assert message.endswith(
         "\nWhere lines stand above the names of the columns, remove those lines. "
-        "Where there are no names, add them as a first line, such as: timestamp,x,y,z"
+        "Where there are no names, add a first line with one for each column: x, y, z, timestamp for a time, and any "
+        "other for what is to be left out."
     )
 
 
