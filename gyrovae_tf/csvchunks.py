@@ -171,6 +171,7 @@ class CsvChunks:
             if len(ends) >= HEAD or (len(ends) > 1 and len(text) > _LONGEST_HEAD):
                 break
         metadata, start, line = read_head(text, self._source)
+        self._commented = text[start - 1 : start] == b"#"  # the line of the names
         table = read_table(text[start : ends[:HEAD][-1] if ends else None], line, self._source)
         if table.names is None and table.fields[-1] >= FLATTENED:
             return metadata, line, self._flat(table)
@@ -195,7 +196,7 @@ class CsvChunks:
     def _tables(self, mark: Mark | None = None) -> Iterator[tuple[_Chunk, Table, bool]]:
         """Chunks from a mark on, their rows, and whether the first of these is the file's first."""
         begins = mark is None or mark.row == 0
-        headed = begins and self._layout.names is not None
+        headed = begins and self._layout.names is not None and not self._commented
         for chunk in self._lines(None if begins else mark):
             table = split_rows(chunk.text, chunk.line, self._source, self._layout.delimiter)
             if headed and len(table.lines):

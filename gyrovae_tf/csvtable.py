@@ -183,22 +183,40 @@ def binary(source: str) -> GyrovaeError:
 
 
 def read_head(text: bytes, source: str) -> tuple[dict[str, Any], int, int]:
-    """What the JSON object in the leading `#` lines says, and where the table begins: offset and line number."""
+    """What the JSON object in the leading `#` lines says, and where the table begins: offset and line number.
+
+    Where the last of these lines has the names of the columns, the table begins behind its `#`.
+    """
     metadata: dict[str, Any] | None = None
     position, line = 0, 1
+    above, named = b"", (0, 0)  # the last line that begins with #, and where what follows that begins
     while position < len(text):
         end = text.find(b"\n", position)
         end = len(text) if end < 0 else end
         content = text[position:end].strip()
         comment = content.lstrip(b"#").strip()
         if content and not content.startswith(b"#"):
-            return metadata or {}, position, line
+            return (metadata or {}, *(named if _are_names(above, content) else (position, line)))
+        if content:
+            above, named = comment, (end - len(text[position:end].lstrip().lstrip(b"#")), line)
         if comment.startswith(b"{"):
             if metadata is not None:
                 raise GyrovaeError(f"{source}, row {line}: a second metadata line", expected="one JSON object")
             metadata = json_object(comment, f"{source}, row {line}: the metadata line")
         position, line = end + 1, line + 1
     raise _no_samples(source)
+
+
+def _are_names(comment: bytes, row: bytes) -> bool:
+    """Whether what stands behind # names the columns of the row below, as Klipper and numpy write them."""
+    mark = next((mark for mark in (b";", b"\t", b",", b" ") if mark in comment), b",")
+    names, fields = ([text.strip() for text in line.split(mark)] for line in (comment, row))
+    if len(names) != len(fields) or not any(map(NUMBER.fullmatch, fields)):
+        return False
+    try:
+        return read_header([name.decode().lower() for name in names], lambda _: "number") is not None
+    except ValueError:  # one is there twice: a comment, then
+        return False
 
 
 def read_notes(text: bytes, line: int, source: str) -> dict[str, Any]:

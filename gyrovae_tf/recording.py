@@ -393,8 +393,8 @@ def odd_pulls(
         (
             *(_MOST_PULL, math.inf),
             "where gravity is 9.8",
-            "If these are thousandths of g (mg) or counts of the sensor, multiply them by what one is in m/s^2: that "
-            "is what the device measures in.",
+            "If these are thousandths of g (mg), mm/s^2 or counts of the sensor, multiply them by what one is in "
+            "m/s^2: that is what the device measures in.",
         ),
     ):
         odd = [(name, pull) for name, pull in pulls if units == "m/s^2" and low < pull < min(high, end)]

@@ -39,6 +39,7 @@ def header(names: str, first: Sequence[str] | None = None) -> Header | None:
         ("ax[mg],ay[mg],az[mg]", (0, 1, 2), "m/s^2", G / 1000),
         ("accel_x (m/s^2),accel_y (m/s^2),accel_z (m/s^2)", (0, 1, 2), "m/s^2", 1.0),
         ("acc_x_ms2,acc_y_ms2,acc_z_ms2", (0, 1, 2), "m/s^2", 1.0),
+        ("x (mm/s^2),y (mm/s^2),z (mm/s^2)", (0, 1, 2), "m/s^2", 1e-3),
         ("X-axis,Y-axis,Z-axis", (0, 1, 2), None, 1.0),
         ("x axis (g),y axis (g),z axis (g)", (0, 1, 2), "m/s^2", G),
         ("axis_x,axis_y,axis_z", (0, 1, 2), None, 1.0),

@@ -82,7 +82,9 @@ def write(path: Path, head: str, *lines: str) -> str:
 
 @pytest.mark.parametrize("count", [100, 20_000], ids=["small", "looked at in parts"])
 @pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
-@pytest.mark.parametrize("head", ["Label,x,y,z", '# {"rate_hz": 100}\nLabel,x,y,z'], ids=["names", "notes"])
+@pytest.mark.parametrize(
+    "head", ["Label,x,y,z", '# {"rate_hz": 100}\nLabel,x,y,z', "#Label,x,y,z"], ids=["names", "notes", "comment"]
+)
 def test_a_csv_file(tmp_path: Path, count: int, newline: str, head: str) -> None:
     lines = [head, *rows(count, "normal"), "# a remark", *rows(count, '"worn, badly"')]
     (path := tmp_path / "r.csv").write_bytes(newline.join(lines).replace("\n", newline).encode())

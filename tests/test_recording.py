@@ -192,6 +192,35 @@ def test_units_in_the_metadata_line_are_the_units_of_the_columns(file):
     assert (recording.samples.tolist(), recording.units) == ([[180.0, 0.0, 0.0]], "deg/s")
 
 
+@pytest.mark.parametrize(
+    ("head", "row"),
+    [
+        ("#time_s,accel_x,accel_y,accel_z", "{t},{i},0,9.8"),  # Klipper
+        ("  ## time_s;  accel_x;accel_y;accel_z", "{t};{i};0;9.8"),
+        ("# x y z time_s", "{i} 0 9.8 {t}"),  # numpy.savetxt
+        ('# {"label": "a"}\n\n# made today\n# time_s,x,y,z', "{t},{i},0,9.8"),
+    ],
+    ids=["comma", "semicolon", "space", "after others"],
+)
+def test_names_of_columns_in_a_comment(file, head, row):
+    rows = [row.format(t=f"{i / 100:.2f}", i=i % 7) for i in range(30)]
+    found = Recording.read(file("\n".join([head, *rows[:20], "# a remark", *rows[20:]])))
+    assert found.samples.tolist() == [[i % 7, 0, 9.8] for i in range(30)]
+    assert (found.rate_hz, found.segments) == (pytest.approx(100), ((0, 30),))
+
+
+@pytest.mark.parametrize(
+    "comment", ["# x,y", "# a,b,c", "# x,x,y", "# x y z", "# x,y,z\n# and a remark", "# x,y,z,t", "#"]
+)
+def test_comments_that_name_no_columns(file, comment):
+    found = Recording.read(file(comment + "\n" + "1,2,3\n" * 3))
+    assert found.samples.tolist() == [[1, 2, 3]] * 3
+
+
+def test_names_in_a_comment_above_names(file):
+    assert Recording.read(file("# z,y,x\nx,y,z\n1,2,3\n")).samples.tolist() == [[1, 2, 3]]
+
+
 # --- the stock firmware's x y z dt
 
 
