@@ -219,6 +219,21 @@ def test_times_that_run_unevenly_are_told() -> None:
     )
 
 
+def test_names_of_other_sensors_are_told() -> None:
+    sources = ("Gyroscope.csv", "Accelerometer.csv", "pump_gyro_off.csv")
+    made = preprocess([noise([4000], lsb=0.0048, source=source) for source in sources], window=64)
+    assert (
+        made.notes
+        == made.suspect
+        == (
+            "By their names 1 of 3 recordings (Gyroscope.csv) are of another sensor than an accelerometer; what they hold is "
+            "taken for m/s^2.",
+        )
+    )
+    turning = noise([4000], lsb=0.0048, source="Gyroscope.csv", units="rad/s")
+    assert preprocess([turning], window=64).notes == ()
+
+
 def test_a_guessed_rate_is_told(tmp_path: Path) -> None:
     lines = [f"{row},{x},{y},{z}" for row, (x, y, z) in enumerate(noise([2000]).samples.tolist())]
     (path := tmp_path / "a.csv").write_text("\n".join(["t,x,y,z", *lines]))

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
@@ -66,6 +67,9 @@ def size_of_count(known: Sequence[Surveyed]) -> float | None:
     return stated[0] if alike else None
 
 
+_OTHER_SENSOR = re.compile(r"gyro|magnet|gravity|orientation|barometer|rotation")  # files of an app for phones
+
+
 def notes_on(
     known: Sequence[Surveyed], found: float | None, lsb: float, *, given: float | None = None
 ) -> tuple[str, ...]:
@@ -115,7 +119,19 @@ def suspect_in(known: Sequence[Surveyed]) -> tuple[str, ...]:
         f"{len(faults)} of {len(known)} recordings say that they are of a fault: {some(faults)}. "
         "A detector must learn from normal motion alone."
     )
-    return (*([told] if faults else []), *_mixtures(known))
+    return (*([told] if faults else []), *_other_sensors(known), *_mixtures(known))
+
+
+def _other_sensors(known: Sequence[Surveyed]) -> tuple[str, ...]:
+    """Recordings in, what is to be said of those whose names are of sensors that measure no acceleration, out."""
+    streams = [recording.stream for recording in known]
+    odd = [one.source for one in streams if one.facts.units == "m/s^2" and _OTHER_SENSOR.match(one.source.lower())]
+    if not odd:
+        return ()
+    return (
+        f"By their names {len(odd)} of {len(known)} recordings ({some(odd)}) are of another sensor than an "
+        "accelerometer; what they hold is taken for m/s^2.",
+    )
 
 
 def _mixtures(known: Sequence[Surveyed]) -> tuple[str, ...]:
