@@ -222,14 +222,11 @@ def test_times_that_run_unevenly_are_told() -> None:
 def test_names_of_other_sensors_are_told() -> None:
     sources = ("Gyroscope.csv", "Accelerometer.csv", "pump_gyro_off.csv")
     made = preprocess([noise([4000], lsb=0.0048, source=source) for source in sources], window=64)
-    assert (
-        made.notes
-        == made.suspect
-        == (
-            "By their names 1 of 3 recordings (Gyroscope.csv) are of another sensor than an accelerometer; what they hold is "
-            "taken for m/s^2.",
-        )
+    told = (
+        "By their names 1 of 3 recordings (Gyroscope.csv) are of another sensor than an accelerometer; what they hold "
+        "is taken for m/s^2."
     )
+    assert made.notes == made.suspect == (told,)
     turning = noise([4000], lsb=0.0048, source="Gyroscope.csv", units="rad/s")
     assert preprocess([turning], window=64).notes == ()
 
