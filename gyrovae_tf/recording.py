@@ -75,6 +75,7 @@ _FOLDERS = 4  # from the file's own on: dataset/anomaly/kind/session/a.csv
 _LIKE_G = (0.85, 1.15)  # g: what a sensor's offset and scale may be off
 _LEFT_OF_G = 0.3  # on average, in a sensor that is turned about; of motion without gravity there is less
 _MOST_PULL = 200.0  # m/s^2 on average: what a shaft's sensor may feel
+_IN_NS = 1e-5  # samples in a millisecond of what the times count, by samples a second: nothing else counts so fast
 _SURE = 500  # Hz: what is slower in one unit is too slow in the next larger one
 _LIKELY = (4, 4000)  # Hz, where nothing says in what times are: what slower and faster ones look like is another unit
 
@@ -514,7 +515,7 @@ def settled(
             remedy="If they are of one sensor, and were stamped as they arrived or by a coarse clock, give --rate-hz "
             "(rate_hz in Python). If they are of several sensors, or written twice, make a file of one of each.",
         )
-    if measured and rate == measured and not _SLOWEST <= measured <= _FASTEST:
+    if measured and rate == measured and not 0.99 * _SLOWEST <= measured <= 1.01 * _FASTEST:
         raise GyrovaeError(
             f"{source}: its timestamps give {measured:.5g} Hz",
             expected=f"{_SLOWEST} to {_FASTEST} Hz",
@@ -556,7 +557,9 @@ def guessed(times: Clock | None, tick_ms: float | None, known: float | None, rat
     """
     if times is None or tick_ms is not None or known or not times.measured_hz or rate is None or rate < _SURE:
         return {}
-    return {GUESSED: round(rate, 3)} if rate == _measured(times.measured_hz, None, None, times.slack_ms) else {}
+    if times.measured_hz < _IN_NS * rate or rate != _measured(times.measured_hz, None, None, times.slack_ms):
+        return {}
+    return {GUESSED: round(rate, 3)}
 
 
 def _fitting(times: Clock | None, tick_ms: float | None, rate: float | None) -> tuple[Clock | None, float | None]:

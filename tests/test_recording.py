@@ -686,6 +686,9 @@ def test_it_is_a_time_where_it_says_so_or_a_number_is_missing(file):
         ("time", 2.5, 400, {}),
         ("time", 510, 1960.784, {"guessed_rate_hz": 1960.784}),  # microseconds, or milliseconds of 1.96 Hz
         ("time_us", 510, 1960.784, {}),
+        ("time", 1_000_000, 1000, {}),  # nothing but nanoseconds
+        ("time", 502, 1992.032, {"guessed_rate_hz": 1992.032}),
+        ("time_ms", 502, 1.992032, {}),  # 2 Hz, as clocks go
         ("time", 0.1, 10, {}),  # seconds: 10 kHz is less likely
     ],
 )
