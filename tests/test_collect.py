@@ -370,10 +370,11 @@ def server(talk: Callable[[socket.socket], None]) -> Iterator[str]:
     [
         (b"", "and nothing else is said there\nCheck that it is the right port"),
         (b"Hello, world!\n" * 50, "what comes is other text; received 'Hello, world!'\nFlash gyrovae-tf's firmware"),
+        (b"0.1,-0.3,9.8\n" * 50, "have the board print each sample as that does: x y z in m/s^2 with five decimals"),
         (bytes(range(128, 256)) * 50 + b"\n\xff\n" * 20, "what comes is no text\nGive the firmware's baud rate"),
         (b"0" * 100_000, "what comes is no text\nGive the firmware's baud rate"),
     ],
-    ids=["silence", "text", "noise", "no newlines"],
+    ids=["silence", "text", "another format", "noise", "no newlines"],
 )
 def test_what_is_no_device_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: bytes, says: str) -> None:
     monkeypatch.setattr("gyrovae_tf.device.collect._ANSWER_S", 4.0)
