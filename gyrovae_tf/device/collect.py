@@ -273,8 +273,8 @@ class _Run:
             f"{problem}; what comes is other text",
             received=repr(shown),
             remedy="Flash gyrovae-tf's firmware, or Seeed's with its sampling mode switched on; or have the board "
-            "print each sample as that does: x y z in m/s^2 with five decimals, and the whole milliseconds since the one "
-            "before, such as 0.12000 -0.31000 9.79000 5",
+            "print each sample as that does: x y z in m/s^2 with five decimals, and the whole milliseconds since the "
+            "one before, such as 0.12000 -0.31000 9.79000 5",
         )
 
 
