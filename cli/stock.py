@@ -95,6 +95,7 @@ def preprocess(
                 "margin": made.margin,
                 "spec_digest": spec.digest,
                 "edits": lines,
+                "notes": list(made.notes),
             }
         )
         return
@@ -103,6 +104,8 @@ def preprocess(
         f"Seeed's stock firmware;\nthe model's input is in steps of {spec.input_scale:g}: "
         f"int8 holds {made.margin:.1f} times the largest pixel of these windows"
     )
+    for text in made.notes:
+        click.echo(f"note: {text}")
     _edits(lines)
     say(f"next: {command('train', output, '-o', 'run')}")
 

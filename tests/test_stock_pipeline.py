@@ -64,6 +64,22 @@ def test_dataset_and_bundle_show_themselves_in_a_line(made: Made) -> None:
     assert len(repr(made.bundle)) < 700
 
 
+def test_what_is_odd_about_the_recordings_is_told_and_kept(made: Made, tmp_path: Path) -> None:
+    known = recording(seconds=30)
+    lines = [f"{int(row > 3000)},{x},{y},{z}" for row, (x, y, z) in enumerate((known.samples / 9.80665).tolist())]
+    (path := tmp_path / "a.csv").write_text("\n".join(["state,x,y,z", *lines]))
+    told = CliRunner().invoke(
+        cli, ["preprocess", str(path), "-o", str(tmp_path / "d"), "--frontend", "stock", "--rate-hz", "200", "--json"]
+    )
+    mixed, units = json.loads(told.stdout)["notes"]
+    assert mixed.startswith(
+        "Columns that are not read part the rows of 1 of 1 recordings (a.csv): state (0, 1). All rows"
+    )
+    assert units.startswith("The mean acceleration is 1.0")
+    assert StockDataset.load(tmp_path / "d").notes == (mixed, units)
+    assert made.dataset.notes == ()
+
+
 def test_windows_are_the_recordings_samples(made: Made) -> None:
     samples = recording().samples.astype(np.float32)
     place = made.dataset.train_origins[5, 1]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from gyrovae_tf.bundle import Bundle
 from gyrovae_tf.learn.dataset import Dataset
 from gyrovae_tf.learn.promise import promise
-from gyrovae_tf.learn.rows import spread
+from gyrovae_tf.learn.rows import Rows, spread
 from gyrovae_tf.learn.trust import TOO_FEW, foreseen
 from gyrovae_tf.recording import odd_pulls, pull_of, sum_of_means, turned_pull
 from gyrovae_tf.spec import AXES, PIXEL
@@ -77,18 +78,27 @@ def oddities(data: Dataset) -> tuple[str, ...]:
 
 
 def _units(data: Dataset) -> tuple[str, ...]:
-    """Why recordings may not be in the m/s^2 that they are taken for, by what gravity is in them."""
     if data.train_windows is None:
         return ()
+    return odd_units(data.train_windows, data.train_origins, data.sources, data.spec.lsb, data.spec.units)
+
+
+def odd_units(
+    windows: NDArray[Any] | Rows, origins: NDArray[np.int64], sources: Sequence[str], step: float, units: str
+) -> tuple[str, ...]:
+    """Why recordings may not be in the m/s^2 that they are taken for, by what gravity is in them.
+
+    Windows [k, N, 3], their origins [k, 2], the recordings' names, and what one is in them in; what is to be said out.
+    """
     pulls = []
-    recordings = np.unique(data.train_origins[:, 0])
+    recordings = np.unique(origins[:, 0])
     for index in recordings[spread(len(recordings), _RECORDINGS)].tolist():
-        mine = np.flatnonzero(data.train_origins[:, 0] == index)
-        windows = data.train_windows[mine[spread(len(mine), _LOOKED_AT)]]
-        pull = pull_of(sum_of_means(windows), len(windows), data.spec.lsb)
-        size = float(np.linalg.norm(windows[:, ::_APART].astype(float), axis=2).mean()) * data.spec.lsb
-        pulls.append((data.sources[index], turned_pull(pull, size)))
-    return odd_pulls(pulls, data.spec.units)
+        mine = np.flatnonzero(origins[:, 0] == index)
+        some = windows[mine[spread(len(mine), _LOOKED_AT)]]
+        pull = pull_of(sum_of_means(some), len(some), step)
+        size = float(np.linalg.norm(some[:, ::_APART].astype(float), axis=2).mean()) * step
+        pulls.append((sources[index], turned_pull(pull, size)))
+    return odd_pulls(pulls, units)
 
 
 def _amount(data: Dataset, bundle: Bundle) -> Check:

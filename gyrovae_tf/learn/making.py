@@ -136,11 +136,15 @@ def _other_sensors(known: Sequence[Surveyed]) -> tuple[str, ...]:
 
 def _mixtures(known: Sequence[Surveyed]) -> tuple[str, ...]:
     """Recordings in, what is to be said of files in which a column tells rows apart, and nobody reads it, out."""
-    mixtures = {recording.stream.source: recording.mixed for recording in known if recording.mixed}
-    if not mixtures:
+    return mixture_notes({one.stream.source: one.mixed for one in known if one.mixed}, len(known))
+
+
+def mixture_notes(found: Mapping[str, Mapping[str, Sequence[str]]], total: int) -> tuple[str, ...]:
+    """Mixed recordings, as of `mixed.mixtures`, and the number of all in, what to say to who learns from them out."""
+    if not found:
         return ()
     return (
-        f"{telling(mixtures, len(known))} All rows are taken for normal motion of one machine, seen by one sensor: "
+        f"{telling(found, total)} All rows are taken for normal motion of one machine, seen by one sensor: "
         "where such a column tells faults, machines or sensors apart, keep only the rows that are normal, in a file "
         "for each sensor.",
     )

@@ -18,18 +18,21 @@ from numpy.typing import NDArray
 from gyrovae_tf.bundle import STOCK, check_frontend, check_schema
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn.baseline import log_band_energies
-from gyrovae_tf.learn.cutting import cut_samples, divided
+from gyrovae_tf.learn.cutting import cut_samples, divided, lost_to_gaps
 from gyrovae_tf.learn.dataset import Progress, check_hop, check_share
+from gyrovae_tf.learn.health import odd_units
 from gyrovae_tf.learn.layout import check_normal, training_part
+from gyrovae_tf.learn.making import mixture_notes
 from gyrovae_tf.learn.rows import spread
 from gyrovae_tf.learn.stored import MARKER, load_npy, read_record, write_dataset
+from gyrovae_tf.mixed import mixtures
 from gyrovae_tf.recording import Recording, listed
 from gyrovae_tf.signal.frontend import to_counts
 from gyrovae_tf.signal.perturb import PERTURBATIONS
 from gyrovae_tf.signal.stock import stock_images, to_int8
 from gyrovae_tf.spec import RATE_TOLERANCE
 from gyrovae_tf.stockspec import DEFAULTS, RATE_HZ, UNITS, WINDOW, StockConstants, StockSpec
-from gyrovae_tf.streaming import read_all
+from gyrovae_tf.streaming import read_all, sources_of
 
 SCHEMA_VERSION = 1
 LSB = 0.0025
@@ -68,6 +71,8 @@ class StockDataset:
     """The same of held-back windows with a built-in change (louder, blows, tones ...)."""
     path: Path | None = None
     """The folder that it was written to or read from."""
+    notes: tuple[str, ...] = ()
+    """What was odd about the recordings."""
 
     def __repr__(self) -> str:
         number = (len(self.train_windows), len(self.validation_windows))
@@ -104,6 +109,7 @@ class StockDataset:
             "validation_windows": len(self.validation_windows),
             "largest": self.largest,
             "largest_changed": self.largest_changed,
+            "notes": list(self.notes),
         }
         write_dataset(path, {name: getattr(self, name) for name in _ARRAYS}, record)
         return dataclasses.replace(self, path=Path(path))
@@ -118,6 +124,7 @@ class StockDataset:
             spec = StockSpec.from_dict(record["spec"])
             hop, sources, hashes = int(record["hop"]), tuple(map(str, record["sources"])), dict(record["files"])
             largest, changed = float(record["largest"]), float(record["largest_changed"])
+            notes = tuple(map(str, record.get("notes", ())))
             arrays = {name: load_npy(folder / f"{name}.npy", hashes[f"{name}.npy"]) for name in _ARRAYS}
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise GyrovaeError(f"{folder / MARKER} is malformed: {error!r}") from None
@@ -134,6 +141,7 @@ class StockDataset:
             largest=largest,
             largest_changed=changed,
             path=folder,
+            notes=notes,
             **arrays,
         )
 
@@ -165,7 +173,9 @@ def stock_preprocess(
     hop, validation_share = check_hop(hop), check_share(validation_share)
     recordings = listed(recordings)
     check_normal(recordings)
-    known = read_all(recordings, rate_hz=rate_hz)
+    sources = sources_of(recordings)
+    files = [source for source in sources if isinstance(source, str)]
+    known = read_all(sources, rate_hz=rate_hz)
     _check_like_the_firmware(known)
     origins, held_back, training = divided(known, WINDOW, hop, validation_share)
     windows, _ = cut_samples(known, window=WINDOW, hop=hop)
@@ -196,8 +206,18 @@ def stock_preprocess(
         sources=tuple(recording.source for recording in known),
         largest=largest,
         largest_changed=changed,
+        notes=_notes(known, files, to_train, origins[training]),
     )
     return made if output is None else made.save(output)
+
+
+def _notes(
+    known: Sequence[Recording], files: Sequence[str], windows: NDArray[np.float32], origins: NDArray[np.int64]
+) -> tuple[str, ...]:
+    """Recordings, the files of some, and the windows to train on with their origins in; what is odd about them out."""
+    lost = lost_to_gaps(known, WINDOW)
+    units = odd_units(windows, origins, [recording.source for recording in known], 1.0, UNITS)
+    return (*([lost] if lost else []), *mixture_notes(mixtures(files), len(known)), *units)
 
 
 def fit_constants(windows: NDArray[np.float32]) -> StockConstants:
