@@ -30,12 +30,14 @@ RULES: dict[str, Rule] = {
     # The contract of the firmware.
     "interface": Rule(
         "error",
-        "The firmware checks input and outputs when it starts and refuses any others.",
+        "Gyrovae's firmware checks input and outputs when it starts and refuses any others; a program of your own may "
+        "take them.",
         "Use a model that gyrovae-tf quantize made.",
     ),
     "operator": Rule(
         "error",
-        "The firmware does not register this operator, so that the interpreter refuses the model.",
+        "Gyrovae's firmware does not register this operator, so that the interpreter refuses the model; a program of "
+        "your own may register it, where TensorFlow Lite Micro has it.",
         _REBUILD,
     ),
     "float": Rule(
@@ -50,8 +52,19 @@ RULES: dict[str, Rule] = {
     ),
     "dynamic-shape": Rule(
         "error",
-        "TensorFlow Lite Micro places every tensor before the first run; it cannot resize one.",
+        "TensorFlow Lite Micro places every tensor before the first run; it cannot resize one, and takes what is open "
+        "for 1.",
         "Convert a concrete function with every dimension fixed, the batch too.",
+    ),
+    "uint8": Rule(
+        "error",
+        "TensorFlow Lite Micro's kernel of this operator takes int8, not uint8, and refuses the model.",
+        "Convert again to int8 (inference_input_type=tf.int8); what TensorFlow 1 quantised has to be quantised anew.",
+    ),
+    "float16": Rule(
+        "error",
+        "TensorFlow Lite Micro dequantises integers only, and refuses the model.",
+        "Convert again, with weights in int8 (or float32) instead of float16.",
     ),
     "constant-size": Rule(
         "error", "A kernel would read beyond the end of the constant, or too little of it.", "Export the model again."

@@ -23,6 +23,8 @@ from gyrovae_tf.tflite import Model, Operator, Tensor
 
 _ALIGNED = 16  # bytes: TFLM's own alignment, and what a vector register of the ESP32-S3 holds
 _NEEDS_OPTIONS = WITH_OPTIONS - {"ADD", "SUB", "MUL", "DIV", "CONCATENATION", "FULLY_CONNECTED"}
+_NO_UINT8 = ("CONV_2D", "DEPTHWISE_CONV_2D", "CONCATENATION")
+"""What refuses uint8, as seen when such models were run."""
 _WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV")
 
 
@@ -254,6 +256,11 @@ def _operators(model: Model) -> Iterator[Finding]:
             elif min(*options.stride, *options.dilation) < 1:
                 stride, dilation = options.stride, options.dilation
                 yield found("options", f"stride {stride}, dilation {dilation}: less than 1", operator, tensors)
+        first = tensors[operator.inputs[0]].dtype if operator.inputs and operator.inputs[0] >= 0 else ""
+        if operator.name in _NO_UINT8 and first == "uint8":
+            yield found("uint8", "its input is uint8", operator, tensors)
+        if operator.name == "DEQUANTIZE" and first == "float16":
+            yield found("float16", "its input is float16", operator, tensors)
         if operator.name not in _WEIGHTED or len(operator.inputs) < 2 or min(operator.inputs[:2]) < 0:
             continue
         weights = tensors[operator.inputs[1]]

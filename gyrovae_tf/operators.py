@@ -102,6 +102,8 @@ def multiply_accumulates(name: str, inputs: Sequence[Shape], outputs: Sequence[S
       FULLY_CONNECTED    output elements * input width
       TRANSPOSE_CONV     input elements * kh * kw * output channels
       BATCH_MATMUL       output elements * inner dimension
+      UNIDIRECTIONAL_SEQUENCE_LSTM   input elements / input width * 4 * units * (input width + units)
+      SVDF               rows of the input * filters * (input width + memory)
     and 0 for all others. Products with padding count, additions of a bias do not. IndexError or ValueError where
     shapes are missing or of other ranks.
     """
@@ -120,4 +122,10 @@ def multiply_accumulates(name: str, inputs: Sequence[Shape], outputs: Sequence[S
     if name == "BATCH_MATMUL":  # [.., m, k] or, adjoint, [.., k, m], times [.., k, n], gives [.., m, n]
         m = outputs[0][-2]
         return math.prod(outputs[0]) * (inputs[0][-1] * inputs[0][-2] // m) if m else 0
+    if name == "UNIDIRECTIONAL_SEQUENCE_LSTM":  # input [batch, time, width]; the forget gate's weights [units, width]
+        units, width = inputs[2]
+        return math.prod(inputs[0][:-1]) * 4 * units * (width + units)
+    if name == "SVDF":  # input [batch, width], weights of features [filters, width] and of time [filters, memory]
+        (filters, width), (_, memory) = inputs[1], inputs[2]
+        return math.prod(inputs[0][:-1]) * filters * (width + memory)
     return 0

@@ -215,6 +215,10 @@ def _kind(content: bytes) -> str:
     """What a file is that is no model."""
     if content.startswith(b"PK\x03\x04"):
         return "a zip archive (as .keras files are)"
+    if content.startswith(b"\x89HDF"):
+        return "a Keras file (.h5)"
+    if content.startswith(b"version https://git-lfs"):
+        return "a pointer of Git LFS (git lfs pull brings the file)"
     try:
         text = codecs.getincrementaldecoder("utf-8")().decode(content[:4096])
     except UnicodeDecodeError:

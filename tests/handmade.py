@@ -14,8 +14,10 @@ _TYPES = {
     "int32": schema.TensorType.INT32,
     "int16": schema.TensorType.INT16,
     "float32": schema.TensorType.FLOAT32,
+    "float16": schema.TensorType.FLOAT16,
+    "uint8": schema.TensorType.UINT8,
 }
-_BYTES = {"int8": 1, "int16": 2, "int32": 4, "float32": 4}
+_BYTES = {"int8": 1, "int16": 2, "int32": 4, "float32": 4, "float16": 2, "uint8": 1}
 OPTIONS = {
     "CONV_2D": "Conv2DOptions",
     "DEPTHWISE_CONV_2D": "DepthwiseConv2DOptions",

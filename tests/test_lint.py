@@ -116,6 +116,27 @@ def test_integer_weights_on_float_activations() -> None:
     assert ("error", "hybrid", 0) in found(made.build(3))
 
 
+@pytest.mark.parametrize(
+    ("name", "dtype", "rule"),
+    [
+        ("CONV_2D", "uint8", "uint8"),
+        ("DEPTHWISE_CONV_2D", "uint8", "uint8"),
+        ("CONCATENATION", "uint8", "uint8"),
+        ("RESHAPE", "uint8", None),  # it is copied
+        ("CONV_2D", "int8", None),
+        ("DEQUANTIZE", "float16", "float16"),
+        ("DEQUANTIZE", "uint8", None),
+        ("CONCATENATION", "float16", None),
+    ],
+)
+def test_what_tflm_refuses_by_the_type_of_an_input(name: str, dtype: str, rule: str | None) -> None:
+    made, image = source([1, 4, 4, 8], dtype)
+    inputs = [image, made.tensor([8, 1, 1, 8], constant=True), made.tensor([8], "int32", constant=True)]
+    made.op(name, inputs if "CONV" in name else inputs[:1], [result := made.tensor([1, 4, 4, 8])])
+    told = {f[1]: f for f in found(made.build(result)) if f[1] in ("uint8", "float16")}
+    assert told == ({} if rule is None else {rule: ("error", rule, 0)})
+
+
 def test_open_dimensions() -> None:
     made, image = source([1, 4, 4, 8])
     made.tensors[image].shapeSignature = [-1, 4, 4, 8]

@@ -366,6 +366,8 @@ def handmade(builtin: int, inputs: list[list[int]], output: list[int], custom: s
         ("TRANSPOSE_CONV", [[4], [8, 2, 2, 5], [1, 6, 6, 5]], [1, 12, 12, 8], 6 * 6 * 5 * 4 * 8),
         ("BATCH_MATMUL", [[2, 3, 4], [2, 4, 5]], [2, 3, 5], 2 * 3 * 5 * 4),
         ("BATCH_MATMUL", [[2, 4, 3], [2, 4, 5]], [2, 3, 5], 2 * 3 * 5 * 4),  # first factor adjoint
+        ("UNIDIRECTIONAL_SEQUENCE_LSTM", [[2, 9, 5], [7, 5], [7, 5]], [2, 9, 7], 2 * 9 * 4 * 7 * (5 + 7)),
+        ("SVDF", [[3, 6], [8, 6], [8, 10]], [3, 8], 3 * 8 * (6 + 10)),
         ("ADD", [[2, 3], [2, 3]], [2, 3], 0),
         ("GELU", [[2, 3]], [2, 3], 0),  # number 150: only the newer of the two code fields holds it
     ],
