@@ -65,7 +65,7 @@ class Steps:
 
     def are_all(self, step: float) -> bool:
         """Whether there are some, each of them this one."""
-        return self._values.tolist() == [step]
+        return len(self._values) == 1 and self._values[0] == step
 
     def usual(self) -> float:
         """The longest of those above 0, but for one in 200."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 import codecs
 import contextlib
 import itertools
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -25,8 +24,10 @@ from gyrovae_tf.csvtable import (
     FLATTENED,
     HEAD,
     LATEST,
+    ROW,
     Floats,
     Table,
+    bare_newlines,
     binary,
     columns,
     flat_shape,
@@ -44,13 +45,12 @@ from gyrovae_tf.csvtable import (
     whole_lines,
 )
 from gyrovae_tf.errors import GyrovaeError
-from gyrovae_tf.recording import RESERVED, guessed, settled, stated_by, uneven
+from gyrovae_tf.recording import RESERVED, settled, stated_by, told_of_times
 
 CHUNK = 4 << 20
 """Bytes that are read at a time."""
 _LONGEST_LINE = 256 << 20  # bytes
 _LONGEST_HEAD = 1 << 20
-_ROW = re.compile(rb"(?m)^[ \t]*[^#\s].*$")
 
 
 class _Chunk(NamedTuple):
@@ -95,7 +95,7 @@ class CsvChunks:
         rest = {key: value for key, value in metadata.items() if key not in RESERVED}
         if layout.skipped:
             rest["skipped_values"] = layout.skipped
-        rest |= uneven(self._clock, layout.tick_ms, rate) | guessed(self._clock, layout.tick_ms, given or stated, rate)
+        rest |= told_of_times(self._clock, layout.tick_ms, given or stated, rate)
         self.facts = Facts(rows, rate, units, lsb, rest)
         """What is known before samples are read."""
 
@@ -151,7 +151,7 @@ class CsvChunks:
         if b"\0" in raw:
             raise binary(self._source)
         raw = raw.removeprefix(codecs.BOM_UTF8) if first else raw
-        return raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in raw else raw
+        return bare_newlines(raw)
 
     @contextlib.contextmanager
     def _readable(self) -> Iterator[None]:
@@ -166,7 +166,7 @@ class CsvChunks:
         """Metadata, the line where the table begins, and the layout that its first rows tell."""
         text, ends = b"", list[int]()
         for chunk in self._lines():
-            ends += [len(text) + found.end() for found in itertools.islice(_ROW.finditer(chunk.text), HEAD)]
+            ends += [len(text) + found.end() for found in itertools.islice(ROW.finditer(chunk.text), HEAD)]
             text += chunk.text
             if len(ends) >= HEAD or (len(ends) > 1 and len(text) > _LONGEST_HEAD):
                 break

@@ -32,6 +32,8 @@ LARGEST = 1e6
 LATEST = 1e19
 """No time is larger, in any unit: nanoseconds since 1970 are 1.8e18."""
 
+ROW = re.compile(rb"(?m)^[ \t]*[^#\s].*$")
+"""A line that is no comment and not empty."""
 NUMBER = re.compile(rb"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 JOURNAL = b'# {"journal": 1, '
 """How a file begins that `device.journal` writes, line by line as samples come: its last line may be cut."""
@@ -143,7 +145,12 @@ def read_text(path: Path) -> bytes:
         raise not_text(path.name) from error
     if b"\0" in raw:
         raise binary(path.name)
-    return raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    return bare_newlines(raw)
+
+
+def bare_newlines(raw: bytes) -> bytes:
+    """Text in, the same with newlines alone at the ends of its lines out."""
+    return raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in raw else raw
 
 
 def is_utf16(start: bytes) -> bool:
@@ -207,10 +214,13 @@ def read_head(text: bytes, source: str) -> tuple[dict[str, Any], int, int]:
     raise _no_samples(source)
 
 
+def _delimiter(line: bytes) -> bytes:
+    return next((mark for mark in (b";", b"\t", b",") if mark in line), b" ")
+
+
 def _are_names(comment: bytes, row: bytes) -> bool:
     """Whether what stands behind # names the columns of the row below, as Klipper and numpy write them."""
-    mark = next((mark for mark in (b";", b"\t", b",", b" ") if mark in comment), b",")
-    names, fields = ([text.strip() for text in line.split(mark)] for line in (comment, row))
+    names, fields = ([text.strip() for text in line.split(_delimiter(comment))] for line in (comment, row))
     if len(names) != len(fields) or not any(map(NUMBER.fullmatch, fields)):
         return False
     try:
@@ -253,7 +263,7 @@ def json_object(text: bytes, what: str) -> dict[str, Any]:
 def read_table(body: bytes, line: int, source: str) -> Table:
     """Find delimiter, header and rows of `body`, whose first line is line `line` of the file; refuse ragged rows."""
     first = re.sub(rb'"[^"\n]*"', b"", body[: (body + b"\n").index(b"\n")]).strip()
-    delimiter = next((mark for mark in (b";", b"\t", b",") if mark in first), b" ")
+    delimiter = _delimiter(first)
     table = split_rows(body, line, source, delimiter)
     if not len(table.lines):
         raise _no_samples(source)

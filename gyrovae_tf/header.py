@@ -15,8 +15,11 @@ EXPECTED = "columns x,y,z or accX,accY,accZ (or ax, acc_x, accel_x ...) or gyrX,
 SEGMENT = "segment"
 TIME = "timestamp"
 _G = 9.80665  # m/s^2, the standard acceleration of free fall
-_ACCELERATIONS = {"g": _G, "mg": _G / 1000, **dict.fromkeys(("m/s^2", "m/s2", "m/s²", "ms2", "mps2"), 1.0)}
-_ACCELERATIONS |= dict.fromkeys(("mm/s^2", "mm/s2", "mm/s²"), 1e-3)
+_ACCELERATIONS = {
+    **{"g": _G, "mg": _G / 1000},
+    **dict.fromkeys(("m/s^2", "m/s2", "m/s²", "ms2", "mps2"), 1.0),
+    **dict.fromkeys(("mm/s^2", "mm/s2", "mm/s²"), 1e-3),
+}
 _MILLISECONDS = {
     **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1000.0),
     **dict.fromkeys(("ms", "msec", "millis", "milliseconds"), 1.0),

@@ -6,16 +6,17 @@ column says which row is which. The axes alone do not tell, so it is told to who
 
 from __future__ import annotations
 
-import contextlib
+import codecs
 import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from gyrovae_tf.chunks import is_url, name_of, open_bytes, optional
-from gyrovae_tf.csvtable import HEAD, NUMBER, is_utf16, read_head, read_table, split_rows
-from gyrovae_tf.errors import GyrovaeError, readable
-from gyrovae_tf.header import read_header
-from gyrovae_tf.parquetchunks import is_clock
+from gyrovae_tf.csvtable import HEAD, NUMBER, ROW, bare_newlines, is_utf16, read_head, read_table, split_rows
+from gyrovae_tf.errors import readable
+from gyrovae_tf.parquetchunks import arrow_readable, header_of
+from gyrovae_tf.recording import Recording
 from gyrovae_tf.wording import some
 
 WORDS, NUMBERS = 20, 8
@@ -32,7 +33,6 @@ _SLOW = re.compile(  # what changes slowly by nature
     r"temp|batt|volt|humid|press|rssi|date|time|hour|minute|second"
     r"|location|latit|longit|altit|\b(?:lat|lon|lng|alt)\b|gps|satell|accuracy"
 )
-_ROW = re.compile(rb"(?m)^[ \t]*[^#\s]")
 _DATE = re.compile(r"\d{1,4}([-/.:])\d{1,2}\1\d{1,4}")
 
 
@@ -46,8 +46,9 @@ def mixed(path: str) -> dict[str, tuple[str, ...]]:
     return {name: found for name, values in columns if (found := parted(name, values))}
 
 
-def mixtures(names: Sequence[str]) -> dict[str, dict[str, tuple[str, ...]]]:
-    """Files of recordings in, those that are `mixed`, of a hundred at the most, evenly chosen, and by what, out."""
+def mixtures(sources: Sequence[Recording | str]) -> dict[str, dict[str, tuple[str, ...]]]:
+    """Recordings in; their files that are `mixed`, of a hundred at the most, evenly chosen, and by what, out."""
+    names = [source for source in sources if isinstance(source, str)]
     count = min(len(names), _FILES)
     chosen = [names[part * (len(names) - 1) // max(count - 1, 1)] for part in range(count)]
     found = {}
@@ -97,11 +98,11 @@ def _of_csv(path: str) -> Iterator[tuple[str, list[str]]]:
             return
         text = _plain(start)
         text = text if size <= _START else text[: text.rfind(b"\n") + 1]
-        if not _ROW.search(text):
+        ends = [found.end() for found in itertools.islice(ROW.finditer(text), HEAD)]
+        if not ends:
             return
         _, offset, line = read_head(text, path)
-        first = b"\n".join(itertools.islice(filter(None, text[offset:].split(b"\n")), HEAD))
-        table = read_table(first, line, path)
+        table = read_table(text[offset : ends[-1]], line, path)
         if table.names is None or table.header is None:
             return
         header = table.header
@@ -129,22 +130,21 @@ def _places(size: int, parts: int) -> list[tuple[int, int]]:
 
 
 def _plain(raw: bytes) -> bytes:
-    return raw.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    return bare_newlines(raw.removeprefix(codecs.BOM_UTF8))
 
 
 def _of_parquet(path: str) -> Iterator[tuple[str, list[str]]]:
     """As `_of_csv`."""
-    parquet, arrow = optional("pyarrow.parquet"), optional("pyarrow")
-    with open_bytes(path) as raw, _undamaged(path, arrow.ArrowException):
+    parquet = optional("pyarrow.parquet")
+    with open_bytes(path) as raw, arrow_readable(f"{name_of(path)}: its other columns cannot be read"):
         file = parquet.ParquetFile(raw)
         schema = file.schema_arrow
-        names = list(schema.names)
-        header = read_header(names, lambda index: "number" if is_clock(schema.field(index).type) else "text")
+        header = header_of(schema)
         if header is None:
             return
         rest = {
-            names[index]: list[str]()
-            for index in range(len(names))
+            name: list[str]()
+            for index, name in enumerate(schema.names)
             if index not in {*header.axes, header.time, header.segment} and _is_label(schema.field(index).type)
         }
         groups = file.metadata.num_row_groups
@@ -158,19 +158,8 @@ def _of_parquet(path: str) -> Iterator[tuple[str, list[str]]]:
         yield from rest.items()
 
 
-@contextlib.contextmanager
-def _undamaged(path: str, *problems: type[Exception]) -> Iterator[None]:
-    known: tuple[type[Exception], ...] = (*problems, OSError, ValueError)
-    try:
-        yield
-    except known as error:
-        reason = " ".join(str(error).split())[:120]
-        raise GyrovaeError(f"{name_of(path)}: its other columns cannot be read: {reason}") from None
-
-
-def _is_label(of: object) -> bool:
-    """Whether a column of this type of Parquet can be one of labels."""
+def _is_label(of: Any) -> bool:
+    """Whether a column of this type of Parquet can be one of labels: text, coded or not, whole numbers, yes or no."""
     types = optional("pyarrow").types
-    if types.is_dictionary(of):
-        return bool(types.is_string(of.value_type) or types.is_large_string(of.value_type))  # type: ignore[attr-defined]
-    return bool(types.is_string(of) or types.is_large_string(of) or types.is_integer(of) or types.is_boolean(of))
+    text = of.value_type if types.is_dictionary(of) else of
+    return bool(types.is_string(text) or types.is_large_string(text) or types.is_integer(of) or types.is_boolean(of))

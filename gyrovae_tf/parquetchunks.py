@@ -27,8 +27,8 @@ from gyrovae_tf.chunks import (
 from gyrovae_tf.clock import Clock, Steps
 from gyrovae_tf.csvtable import LARGEST, LATEST, Clockwork, Floats, json_object, positive, wrong_columns
 from gyrovae_tf.errors import GyrovaeError
-from gyrovae_tf.header import read_header
-from gyrovae_tf.recording import RESERVED, guessed, settled, stated_by, uneven
+from gyrovae_tf.header import Header, read_header
+from gyrovae_tf.recording import RESERVED, settled, stated_by, told_of_times
 
 METADATA = b"gyrovae"
 """The key of a recording's metadata in its file."""
@@ -43,6 +43,21 @@ def is_clock(of: Any) -> bool:
     """Whether a column of this type could hold times: numbers, or Parquet's own type for them."""
     types = optional("pyarrow").types
     return bool(types.is_floating(of) or types.is_integer(of) or types.is_timestamp(of))
+
+
+def header_of(schema: Any) -> Header | None:
+    """What the columns of a file with this schema are: see `header.read_header`."""
+    return read_header(list(schema.names), lambda index: "number" if is_clock(schema.field(index).type) else "text")
+
+
+@contextlib.contextmanager
+def arrow_readable(problem: str) -> Iterator[None]:
+    """What pyarrow complains of inside becomes `GyrovaeError`: the problem, and the reason."""
+    try:
+        yield
+    except (optional("pyarrow").ArrowException, OSError, ValueError) as error:
+        reason = " ".join(str(error).split())[:120]
+        raise GyrovaeError(f"{problem}: {reason}") from None
 
 
 class ParquetChunks:
@@ -61,7 +76,7 @@ class ParquetChunks:
             self._check_groups(file.metadata)
         metadata = {} if raw is None else json_object(raw, f"{self._source}: its metadata {METADATA.decode()}")
         try:
-            found = read_header(names, lambda index: "number" if is_clock(schema.field(index).type) else "text")
+            found = header_of(schema)
         except ValueError as error:
             raise GyrovaeError(f"{self._source}: {error}") from None
         if found is None:
@@ -93,7 +108,7 @@ class ParquetChunks:
             units=units,
         )
         rest = {key: value for key, value in metadata.items() if key not in RESERVED}
-        rest |= uneven(self._clock, tick_ms, rate) | guessed(self._clock, tick_ms, given or stated, rate)
+        rest |= told_of_times(self._clock, tick_ms, given or stated, rate)
         self.facts = Facts(total, rate, units, lsb, rest)
         """What is known before samples are read."""
 
@@ -127,14 +142,9 @@ class ParquetChunks:
             # A long label in a hundred thousand rows is one in the file, and so it is here.
             yield parquet.ParquetFile(raw, read_dictionary=[self._label] if self._label else None)
 
-    @contextlib.contextmanager
-    def _readable(self) -> Iterator[None]:
+    def _readable(self) -> contextlib.AbstractContextManager[None]:
         """What pyarrow complains of inside becomes ours: as it reads, and as labels are looked at."""
-        try:
-            yield
-        except (optional("pyarrow").ArrowException, OSError, ValueError) as error:
-            reason = " ".join(str(error).split())[:120]
-            raise GyrovaeError(f"{self._source}: no Parquet file that can be read: {reason}") from None
+        return arrow_readable(f"{self._source}: no Parquet file that can be read")
 
     def _check_groups(self, metadata: Any) -> None:
         for group in range(metadata.num_row_groups):

@@ -154,7 +154,7 @@ class Recording:
         Measured is the mean step within segments (of dt the median). A segment starts where a step is not positive or
         over 1.5 medians (whole ms: also over median + 1, so that 1.25 ms written as 1, 1, 1, 2 is no gap). Of a clock
         that runs unevenly, as of arrival or a coarse one, only long steps are gaps, and `metadata` says from where on
-        (`uneven`); where that is so of one step in a hundred and more, the rate must be known.
+        (`UNEVEN`); where that is so of one step in a hundred and more, the rate must be known.
         """
         path = Path(path)
         source = path.name
@@ -184,7 +184,7 @@ class Recording:
             path=path,
             units=units or motion.units,
         )
-        rest |= uneven(times, motion.tick_ms, rate) | guessed(times, motion.tick_ms, given or stated, rate)
+        rest |= told_of_times(times, motion.tick_ms, given or stated, rate)
         breaks = motion.breaks
         if times is not None and motion.steps is not None:
             breaks = breaks | times.gaps(motion.steps)
@@ -536,7 +536,14 @@ def settled(
     return rate, units or "m/s^2", times
 
 
-def uneven(times: Clock | None, tick_ms: float | None, rate: float | None) -> dict[str, Any]:
+def told_of_times(
+    times: Clock | None, tick_ms: float | None, known: float | None, rate: float | None
+) -> dict[str, Any]:
+    """Times, what they are in, a rate that is given or stated, and the rate in; what metadata say of them out."""
+    return _uneven(times, tick_ms, rate) | _guessed(times, tick_ms, known, rate)
+
+
+def _uneven(times: Clock | None, tick_ms: float | None, rate: float | None) -> dict[str, Any]:
     """Times, what they are in, and a rate in; what a recording's metadata say of times that run unevenly out.
 
     Under "uneven_times": `rate_hz`, the samples a second on the whole, and `gap_s`, the longest step in seconds that is
@@ -549,7 +556,7 @@ def uneven(times: Clock | None, tick_ms: float | None, rate: float | None) -> di
     return {UNEVEN: {"rate_hz": round(hz, 3), "gap_s": round(steps / hz, 4)}}
 
 
-def guessed(times: Clock | None, tick_ms: float | None, known: float | None, rate: float | None) -> dict[str, Any]:
+def _guessed(times: Clock | None, tick_ms: float | None, known: float | None, rate: float | None) -> dict[str, Any]:
     """Times, what they are in, a rate that is given or stated, and the rate in; what metadata say of a guess out.
 
     Under "guessed_rate_hz" that rate, where times say it in a unit that nothing says, and it is so high that a larger
@@ -570,14 +577,14 @@ def _fitting(times: Clock | None, tick_ms: float | None, rate: float | None) -> 
     """
     if times is None or not times.measured_hz:
         return times, None
-    whole = times.whole
+    last_resorts = (times.bursts, times.jitter) if times.whole else (times.bursts,)
     known = [
         (clock, hz)
         for clock in (times.late, times, times.jitter, times.bursts)
         if clock and clock.measured_hz and (hz := _measured(clock.measured_hz, tick_ms, rate, clock.slack_ms))
     ]
     fits = [(clock, hz) for clock, hz in known if rate and _fits(hz, rate, clock.slack_ms)]
-    sure = [(clock, hz) for clock, hz in fits if clock is not times.bursts and (clock is not times.jitter or not whole)]
+    sure = [(clock, hz) for clock, hz in fits if not any(clock is one for one in last_resorts)]
     if rate and (sure or fits):
         return min(sure or fits, key=lambda found: abs(math.log(found[1] / rate)))
     return times, _measured(times.measured_hz, tick_ms, rate, times.slack_ms)

@@ -264,9 +264,13 @@ def read_all(recordings: Iterable[Source] | Source, *, rate_hz: float | None = N
     `rate_hz` is for those that do not state a rate. Raises `GyrovaeError` when there are none, a file is bad, two
     disagree (in rate by more than 1 %), or nothing says a rate.
     """
+    return read_sources(sources_of(recordings), rate_hz=rate_hz)
+
+
+def read_sources(sources: Iterable[Recording | str], *, rate_hz: float | None = None) -> list[Recording]:
+    """What `sources_of` gives in, all of it out: see `read_all`."""
     known = [
-        rated(source, rate_hz) if isinstance(source, Recording) else read(source, rate_hz=rate_hz)
-        for source in sources_of(recordings)
+        rated(source, rate_hz) if isinstance(source, Recording) else read(source, rate_hz=rate_hz) for source in sources
     ]
     check_alike(known)
     return known

@@ -31,6 +31,7 @@ from gyrovae_tf.learn.measured import Way, measure
 from gyrovae_tf.recording import Recording
 from gyrovae_tf.runtime import Detector
 from gyrovae_tf.shards import Job
+from gyrovae_tf.streaming import sources_of
 
 HOP = 16
 SHARDS: dict[str, Any] = {"shard_rows": 400, "long_bytes": 1000, "hop": HOP}
@@ -87,7 +88,8 @@ def test_every_window_has_the_detectors_score_and_the_baselines_distance(
     detector, classical = Detector(tiny.bundle), load_baseline(tiny.run)
     assert classical is not None
     job = Job(tiny.bundle, detector.model.kernels, HOP, None)
-    found = measure(job, files, classical, Way(shard_rows=400, long_bytes=1000), None)
+    sources = {kind: sources_of(mine) for kind, mine in files.items()}
+    found = measure(job, sources, classical, Way(shard_rows=400, long_bytes=1000), None)
     for kind, recordings in KINDS.items():
         windows, origins = cut(recordings, window=TINY_WINDOW, hop=HOP, lsb=tiny.bundle.spec.lsb)
         assert np.array_equal(found[kind].score, detector.score_windows(windows).score)

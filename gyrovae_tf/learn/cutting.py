@@ -40,19 +40,21 @@ def divided(
     held_back, training = _split(origins, segments_of(origins, recordings), window, validation_share)
     if training.sum() < _LEAST_TRAIN or held_back.sum() < _LEAST_VALIDATION:
         total = sum(len(recording) for recording in recordings)
-        why = lost_to_gaps(recordings, window)
+        longer = f"Record longer, or choose a smaller --window or --hop (now {window} and {hop})."
         raise GyrovaeError(
             f"too few samples: {total} give {int(training.sum())} windows of {window} to train on and "
             f"{int(held_back.sum())} to hold back",
             expected=f"at least {_LEAST_TRAIN} and {_LEAST_VALIDATION}",
-            remedy=f"{why} " * bool(why)
-            + f"Record longer, or choose a smaller --window or --hop (now {window} and {hop}).",
+            remedy=" ".join(filter(None, (lost_to_gaps(recordings, window), longer))),
         )
     return origins, held_back, training
 
 
 def lost_to_gaps(recordings: Sequence[Segmented], window: int) -> str:
-    """Recordings in, what is to be said where many of their samples are in no window, as these span no gap, out."""
+    """Recordings in, what is to be said where many of their samples are in no window, as these span no gap, out.
+
+    Empty where they are few.
+    """
     lengths = np.array([stop - start for recording in recordings for start, stop in recording.segments])
     share = float(lengths[lengths < window].sum() / max(lengths.sum(), 1))
     if share < _LOST:

@@ -394,9 +394,9 @@ def preprocess(
     if spec is None:
         spec = fitted(known, origins[training], window, lsb, crew, progress)
     suspect = suspect_in(known)
-    lost = lost_to_gaps(known, window)
-    notes = (*told, *notes_on(known, lsb, spec.lsb, given=given), *([lost] if lost else []), *suspect)
-    about = _About(spec, hop, tuple(recording.stream.source for recording in known), notes, suspect)
+    notes = (*told, *notes_on(known, lsb, spec.lsb, given=given), lost_to_gaps(known, window), *suspect)
+    names = tuple(recording.stream.source for recording in known)
+    about = _About(spec, hop, names, tuple(filter(None, notes)), suspect)
     chosen = {"train": training, "validation": held_back}
     tasks = [task for part in chosen for task in portions(part, known, origins, chosen[part], shard_windows)]
     expected = {part: origins[mask] for part, mask in chosen.items()}

@@ -220,10 +220,11 @@ def evaluate(
     known = None if isinstance(run, Bundle | StockBundle) else Path(run)
     classical, learnt = (None, None) if known is None else (load_baseline(known), learnt_by(known))
     job = Job(bundle, detector.model.kernels, hop, rate_hz, content)
+    sources = {kind: sources_of(recordings) for kind, recordings in {"normal": normal, **anomalies}.items()}
     with lent(job, detector):
         found = measure(
             job,
-            {"normal": normal, **anomalies},
+            sources,
             classical,
             Way(jobs, scheduler, parts, shard_rows, long_bytes),
             progress,
@@ -262,13 +263,13 @@ def evaluate(
             "kinds of motion",
             lsb=bundle.spec.lsb if isinstance(bundle, Bundle) else None,
         ),
-        mixed=_mixed([source for kind in (normal, *anomalies.values()) for source in sources_of(kind)]),
+        mixed=_mixed([source for mine in sources.values() for source in mine]),
         console=console_of(detector.bundle.calibration, printed) if isinstance(detector, StockDetector) else None,
     )
 
 
 def _mixed(sources: Sequence[Recording | str]) -> tuple[str, ...]:
-    found = mixtures([source for source in sources if isinstance(source, str)])
+    found = mixtures(sources)
     if not found:
         return ()
     return (

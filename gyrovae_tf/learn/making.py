@@ -35,6 +35,7 @@ SPEC = "spec.json"
 _NAMED = 5  # recordings
 _LEAST_MOVES = 4  # counts from the lowest to the highest sample of a window that moves: noise alone is more
 _OUTLIER = 100  # times the largest sample of the middle one: a sensor of 16 g has 16 times gravity at the most
+_OTHER_SENSOR = re.compile(r"gyro|magnet|gravity|orientation|barometer|rotation")  # files of an app for phones
 _WORTH = 32 << 20  # bytes of files that other processes are started for, and that are not kept in memory
 Progress = Callable[[int, int, str], None]
 """Called with (done, total, what): for a progress bar."""
@@ -65,9 +66,6 @@ def size_of_count(known: Sequence[Surveyed]) -> float | None:
     stated = _stated(known)
     alike = bool(stated) and max(stated) <= (1 + LSB_TOLERANCE) * min(stated)
     return stated[0] if alike else None
-
-
-_OTHER_SENSOR = re.compile(r"gyro|magnet|gravity|orientation|barometer|rotation")  # files of an app for phones
 
 
 def notes_on(
@@ -114,29 +112,21 @@ def notes_on(
 
 def suspect_in(known: Sequence[Surveyed]) -> tuple[str, ...]:
     """Recordings in, why not all of them may be normal motion of one machine out."""
+    notes = []
     faults = [recording.stream.source for recording in known if recording.stream.facts.metadata.get("fault")]
-    told = (
-        f"{len(faults)} of {len(known)} recordings say that they are of a fault: {some(faults)}. "
-        "A detector must learn from normal motion alone."
-    )
-    return (*([told] if faults else []), *_other_sensors(known), *_mixtures(known))
-
-
-def _other_sensors(known: Sequence[Surveyed]) -> tuple[str, ...]:
-    """Recordings in, what is to be said of those whose names are of sensors that measure no acceleration, out."""
+    if faults:
+        notes.append(
+            f"{len(faults)} of {len(known)} recordings say that they are of a fault: {some(faults)}. "
+            "A detector must learn from normal motion alone."
+        )
     streams = [recording.stream for recording in known]
     odd = [one.source for one in streams if one.facts.units == "m/s^2" and _OTHER_SENSOR.match(one.source.lower())]
-    if not odd:
-        return ()
-    return (
-        f"By their names {len(odd)} of {len(known)} recordings ({some(odd)}) are of another sensor than an "
-        "accelerometer; what they hold is taken for m/s^2.",
-    )
-
-
-def _mixtures(known: Sequence[Surveyed]) -> tuple[str, ...]:
-    """Recordings in, what is to be said of files in which a column tells rows apart, and nobody reads it, out."""
-    return mixture_notes({one.stream.source: one.mixed for one in known if one.mixed}, len(known))
+    if odd:
+        notes.append(
+            f"By their names {len(odd)} of {len(known)} recordings ({some(odd)}) are of another sensor than an "
+            "accelerometer; what they hold is taken for m/s^2."
+        )
+    return (*notes, *mixture_notes({one.stream.source: one.mixed for one in known if one.mixed}, len(known)))
 
 
 def mixture_notes(found: Mapping[str, Mapping[str, Sequence[str]]], total: int) -> tuple[str, ...]:

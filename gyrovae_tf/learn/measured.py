@@ -23,11 +23,11 @@ from gyrovae_tf.learn.dataset import Progress
 from gyrovae_tf.learn.learnt import Learnt, share_of
 from gyrovae_tf.learn.stock_data import counts_of
 from gyrovae_tf.parts import Part, Parts, completed
-from gyrovae_tf.recording import Recording, Source, check_alike, check_fits, pull_of, sum_of_means, too_short
+from gyrovae_tf.recording import Recording, check_alike, check_fits, pull_of, sum_of_means, too_short
 from gyrovae_tf.scoring import LONG_BYTES, SHARD_ROWS, stamp
 from gyrovae_tf.shards import Job, Shard, detector_for, divide, identity, step_of, windows_of
 from gyrovae_tf.stockdetector import StockScores
-from gyrovae_tf.streaming import BATCH, Stream, sources_of
+from gyrovae_tf.streaming import BATCH, Stream
 from gyrovae_tf.temporary import releasing
 from gyrovae_tf.workers import check_jobs, cores, results
 
@@ -95,14 +95,14 @@ class Measured:
 @releasing()
 def measure(
     job: Job,
-    kinds: Mapping[str, Sequence[Source]],
+    sources: Mapping[str, Sequence[Recording | str]],
     classical: Mahalanobis | None,
     way: Way,
     progress: Progress | None,
     *,
     learnt: Learnt | None = None,
 ) -> dict[str, Measured]:
-    """A detector's job, recordings (or paths, folders, patterns, URLs) of each kind and a baseline in; `Measured` out.
+    """A detector's job, recordings (or files, as of `sources_of`) of each kind and a baseline in; `Measured` out.
 
     `learnt` is what is known of what the detector learnt.
     `GyrovaeError`, which names the kind, when recordings are of another rate or other units than the detector or each
@@ -110,7 +110,6 @@ def measure(
     """
     if way.jobs is not None:
         check_jobs(way.jobs)
-    sources = {kind: sources_of(recordings) for kind, recordings in kinds.items()}
     parts = _parts(job, sources, classical, learnt, way)
     bunches = {kind: _bunches(shards, way) for kind, shards in _divided(job, sources, way, progress).items()}
     every = [(kind, bunch) for kind, mine in bunches.items() for bunch in mine]

@@ -32,7 +32,7 @@ from gyrovae_tf.signal.perturb import PERTURBATIONS
 from gyrovae_tf.signal.stock import stock_images, to_int8
 from gyrovae_tf.spec import RATE_TOLERANCE
 from gyrovae_tf.stockspec import DEFAULTS, RATE_HZ, UNITS, WINDOW, StockConstants, StockSpec
-from gyrovae_tf.streaming import read_all, sources_of
+from gyrovae_tf.streaming import read_sources, sources_of
 
 SCHEMA_VERSION = 1
 LSB = 0.0025
@@ -174,8 +174,7 @@ def stock_preprocess(
     recordings = listed(recordings)
     check_normal(recordings)
     sources = sources_of(recordings)
-    files = [source for source in sources if isinstance(source, str)]
-    known = read_all(sources, rate_hz=rate_hz)
+    known = read_sources(sources, rate_hz=rate_hz)
     _check_like_the_firmware(known)
     origins, held_back, training = divided(known, WINDOW, hop, validation_share)
     windows, _ = cut_samples(known, window=WINDOW, hop=hop)
@@ -206,18 +205,21 @@ def stock_preprocess(
         sources=tuple(recording.source for recording in known),
         largest=largest,
         largest_changed=changed,
-        notes=_notes(known, files, to_train, origins[training]),
+        notes=_notes(known, sources, to_train, origins[training]),
     )
     return made if output is None else made.save(output)
 
 
 def _notes(
-    known: Sequence[Recording], files: Sequence[str], windows: NDArray[np.float32], origins: NDArray[np.int64]
+    known: Sequence[Recording],
+    sources: Sequence[Recording | str],
+    windows: NDArray[np.float32],
+    origins: NDArray[np.int64],
 ) -> tuple[str, ...]:
-    """Recordings, the files of some, and the windows to train on with their origins in; what is odd about them out."""
-    lost = lost_to_gaps(known, WINDOW)
+    """Recordings, where they are from, and windows to train on with their origins in; what is odd about them out."""
     units = odd_units(windows, origins, [recording.source for recording in known], 1.0, UNITS)
-    return (*([lost] if lost else []), *mixture_notes(mixtures(files), len(known)), *units)
+    notes = (lost_to_gaps(known, WINDOW), *mixture_notes(mixtures(sources), len(known)), *units)
+    return tuple(filter(None, notes))
 
 
 def fit_constants(windows: NDArray[np.float32]) -> StockConstants:
