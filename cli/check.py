@@ -77,9 +77,22 @@ def _text(result: Check) -> Iterator[str]:
             yield f"  and {len(places) - _PLACES} more places (--json lists all)"
         yield from _indented(f"why: {places[0].why}", "    ")
         yield from _indented(f"do: {places[0].remedy}", "    ")
+    yield from _elsewhere(result)
     counts = [len(result.of(severity)) for severity in ("error", "warning", "note")]
     yield ""
     yield ", ".join(many(count, name) for count, name in zip(counts, ("error", "warning", "note"), strict=True))
+
+
+def _elsewhere(result: Check) -> Iterator[str]:
+    """What the errors are for those who have a program of their own."""
+    if len(result.obstacles) == len({finding.rule for finding in result.of("error")}):
+        return
+    own = "a program of your own with TensorFlow Lite Micro"
+    if result.obstacles:
+        told = f"Of these errors, {own} meets {', '.join(result.obstacles)}; the others are about Gyrovae's firmware."
+    else:
+        told = f"These errors are about Gyrovae's firmware: nothing is known here that keeps {own} from the model."
+    yield from ("", *textwrap.wrap(told, WIDTH))
 
 
 def _indented(text: str, indent: str) -> list[str]:

@@ -151,7 +151,7 @@ def _output_violations(model: Model, dtype: str) -> list[str]:
 
 def _unwritten(model: Model) -> list[str]:
     """Labels of tensors that an operator or the caller reads and nothing has written before."""
-    written = {t.index for t in model.tensors if t.is_constant or t.elements == 0} | set(model.inputs)
+    written = {t.index for t in model.tensors if t.is_constant or t.is_variable or t.elements == 0} | set(model.inputs)
     missing: dict[int, None] = {}
     for operator in model.operators:
         missing.update((i, None) for i in operator.inputs if i >= 0 and i not in written)

@@ -21,6 +21,8 @@ class Rule:
     """Why it matters."""
     remedy: str
     """What to do."""
+    ours: bool = False
+    """Whether it is about Gyrovae's firmware alone, so that a program of one's own may run the model all the same."""
 
 
 _SYMMETRIC = "Choose sizes whose padding is symmetric: SAME of 4x4 with stride 2 on even sizes, or VALID."
@@ -33,17 +35,26 @@ RULES: dict[str, Rule] = {
         "Gyrovae's firmware checks input and outputs when it starts and refuses any others; a program of your own may "
         "take them.",
         "Use a model that gyrovae-tf quantize made.",
+        ours=True,
     ),
     "operator": Rule(
         "error",
         "Gyrovae's firmware does not register this operator, so that the interpreter refuses the model; a program of "
-        "your own may register it, where TensorFlow Lite Micro has it.",
+        "your own may register it: TensorFlow Lite Micro has it.",
+        _REBUILD,
+        ours=True,
+    ),
+    "unknown-operator": Rule(
+        "error",
+        "The target's TensorFlow Lite Micro has no kernel for this operator, so that no firmware can register it (but "
+        "one that brings a custom operator's kernel along).",
         _REBUILD,
     ),
     "float": Rule(
         "error",
         "The firmware is int8 throughout; floats run on slow reference kernels, between DEQUANTIZE and QUANTIZE.",
         "Export as int8 (gyrovae-tf quantize RUN/), without layers that have no int8 kernel (exp, for example).",
+        ours=True,
     ),
     "hybrid": Rule(
         "error",
@@ -55,6 +66,7 @@ RULES: dict[str, Rule] = {
         "TensorFlow Lite Micro places every tensor before the first run; it cannot resize one, and takes what is open "
         "for 1.",
         "Convert a concrete function with every dimension fixed, the batch too.",
+        ours=True,
     ),
     "uint8": Rule(
         "error",

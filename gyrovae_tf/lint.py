@@ -14,7 +14,7 @@ from gyrovae_tf.arena import Arena
 from gyrovae_tf.arguments import told
 from gyrovae_tf.bundle import Bundle
 from gyrovae_tf.errors import GyrovaeError
-from gyrovae_tf.findings import SEVERITIES, Finding, Severity, found, shown
+from gyrovae_tf.findings import RULES, SEVERITIES, Finding, Severity, found, shown
 from gyrovae_tf.operators import WITH_OPTIONS
 from gyrovae_tf.patterns import unfolded
 from gyrovae_tf.stockbundle import StockBundle, load_bundle
@@ -104,11 +104,20 @@ class Check:
         """Whether there is no error."""
         return not self.of("error")
 
+    @property
+    def obstacles(self) -> tuple[str, ...]:
+        """The rules of those errors that are not about Gyrovae's firmware alone, each once.
+
+        Where there are none, a program of one's own with TensorFlow Lite Micro may run the model on the target.
+        """
+        return tuple(dict.fromkeys(f.rule for f in self.of("error") if not RULES[f.rule].ours))
+
     def to_dict(self) -> dict[str, Any]:
         """Everything as JSON-ready values."""
         return {
             "target": {"name": self.target, "title": self.title},
             "ok": self.ok,
+            "obstacles": list(self.obstacles),
             "findings": [finding.to_dict() for finding in self.findings],
             "layers": [{**asdict(layer), "shape": list(layer.shape)} for layer in self.layers],
             "totals": {
@@ -156,7 +165,7 @@ def check(source: bytes | Bundle | StockBundle | str | PathLike[str], target: st
     model = tflite.describe(content)
     ways = [chosen.way(operator, model.tensors) for operator in model.operators]
     findings = [
-        *_contract(model, bundle.spec.input_scale if isinstance(bundle, StockBundle) else contract.INPUT_SCALE),
+        *_contract(model, bundle.spec.input_scale if isinstance(bundle, StockBundle) else contract.INPUT_SCALE, chosen),
         *_operators(model),
         *_constants(model),
         *(f for operator in model.operators for f in chosen.hazards(operator, model.tensors)),
@@ -220,7 +229,7 @@ def _layer(operator: Operator, way: Way, model: Model, target: Target) -> Layer:
     )
 
 
-def _contract(model: Model, input_scale: float) -> Iterator[Finding]:
+def _contract(model: Model, input_scale: float, target: Target) -> Iterator[Finding]:
     """The contract's reasons. Operators, floats and shapes are told one by one, with their places."""
     reasons = contract.violations_by_kind(model, input_scale)
     for kind, rule in (("interface", "interface"), ("constants", "constant-size"), ("order", "order")):
@@ -228,7 +237,8 @@ def _contract(model: Model, input_scale: float) -> Iterator[Finding]:
     unknown = {name for name in model.op_names if name not in contract.OPS}
     for operator in model.operators:
         if operator.name in unknown:
-            yield found("operator", f"{operator.name} is not registered", operator, model.tensors)
+            rule = "operator" if operator.name in target.registrable else "unknown-operator"
+            yield found(rule, f"{operator.name} is not registered", operator, model.tensors)
     touched: set[int] = set()
     for operator in model.operators:
         floats = {i for i in (*operator.inputs, *operator.outputs) if i >= 0 and model.tensors[i].is_float}

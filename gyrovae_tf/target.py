@@ -15,6 +15,7 @@ from gyrovae_tf.espnn import ESP_NN, scratch_bytes
 from gyrovae_tf.findings import Finding
 from gyrovae_tf.operators import Options, padding
 from gyrovae_tf.tflite import Model, Operator, Tensor
+from gyrovae_tf.tflmops import REGISTRABLE
 
 Basis = Literal["published", "derived", "assumed"]
 
@@ -49,6 +50,8 @@ class Target:
     """An operator and its model's tensors in, how it is run out."""
     hazards: Callable[[Operator, Sequence[Tensor]], Iterator[Finding]]
     """The same in, what its kernels are known to compute wrongly out."""
+    registrable: frozenset[str]
+    """The operators that its TensorFlow Lite Micro has kernels for, spelt as `Operator.name`."""
     scratch_bytes: Callable[[Operator, Sequence[Tensor]], int]
     """The same in, the bytes of scratch that its kernel asks for out."""
 
@@ -240,6 +243,7 @@ TARGETS: dict[str, Target] = {
         ),
         way=_esp32s3,
         hazards=hazards.esp_nn,
+        registrable=REGISTRABLE,
         scratch_bytes=scratch_bytes,
     )
 }

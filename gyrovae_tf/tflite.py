@@ -57,6 +57,8 @@ class Tensor:
     bytes: int
     is_constant: bool
     offset: int | None = None
+    is_variable: bool = False
+    """Whether it keeps its values from one inference to the next (the state of an LSTM), from zeros on."""
 
     @property
     def elements(self) -> int:
@@ -346,6 +348,7 @@ def _tensor(
         bytes=size,
         is_constant=size > 0,
         offset=start if size else None,
+        is_variable=bool(table.IsVariable()),
     )
 
 

@@ -120,6 +120,21 @@ def test_text(broken: Path) -> None:
     assert lines[place + 2].startswith("    why: It is an operator and a tensor more than needed")
     assert lines[place + 4].startswith("    do: Give the layer before it the activation.")
     assert lines[-1] == "4 errors, 5 warnings, 8 notes"
+    assert (
+        "These errors are about Gyrovae's firmware: nothing is known here that keeps a program of your own with "
+        "TensorFlow Lite Micro from the model."
+    ) in " ".join(lines)
+
+
+def test_what_a_program_of_ones_own_meets(tmp_path: Path) -> None:
+    made, image = source([1, 4])
+    (tmp_path / "m").write_bytes(made.build(made.then("GELU", made.then("TANH", image))))
+    assert (
+        "Of these errors, a program of your own with TensorFlow Lite Micro meets unknown-operator; the others are "
+        "about Gyrovae's firmware."
+    ) in " ".join(run(tmp_path / "m").stdout.splitlines())
+    (tmp_path / "kept").write_bytes(contracted().build(*contracted().outputs))
+    assert "program of your own" not in run(tmp_path / "kept").stdout
 
 
 def test_many_places_of_one_rule_are_counted(tmp_path: Path) -> None:
@@ -134,7 +149,7 @@ def test_many_places_of_one_rule_are_counted(tmp_path: Path) -> None:
 
 def test_one_json_object(broken: Path) -> None:
     record = json.loads(run(broken, "--json").stdout)
-    assert list(record) == ["target", "ok", "findings", "layers", "totals", "estimate", "arena", "golden"]
+    assert list(record) == ["target", "ok", "obstacles", "findings", "layers", "totals", "estimate", "arena", "golden"]
     assert (record["ok"], record["arena"], record["golden"], record["target"]["name"]) == (False, None, None, "esp32s3")
     assert record == json.loads(json.dumps(check(broken).to_dict()))
     (finding,) = (f for f in record["findings"] if f["rule"] == "unfused-relu")

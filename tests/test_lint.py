@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from itertools import chain
 from typing import Any
@@ -21,6 +22,7 @@ from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.findings import RULES
 from gyrovae_tf.lint import Layer, check
 from gyrovae_tf.target import TARGETS
+from gyrovae_tf.tflmops import REGISTRABLE
 
 RELU = schema.ActivationFunctionType.RELU
 
@@ -89,6 +91,58 @@ def test_operators_that_the_firmware_lacks() -> None:
     assert found(content)[0] == ("error", "operator", 1)
     finding = next(f for f in check(content).findings if f.rule == "operator")
     assert (finding.where, finding.what) == ("operator 1 TANH (t2)", "TANH is not registered")
+    assert "may register it: TensorFlow Lite Micro has it" in finding.why
+
+
+def test_operators_that_tensorflow_lite_micro_lacks() -> None:
+    made, image = source([1, 8, 8, 8])
+    content = made.build(made.then("GELU", image))
+    assert found(content)[0] == ("error", "unknown-operator", 0)
+    assert check(content).obstacles == ("unknown-operator",)
+
+
+def test_the_kernels_here_take_what_is_no_obstacle_and_refuse_what_is_one() -> None:
+    """TensorFlow Lite Micro for a PC has the target's operators, and lacks what the target lacks."""
+    if not os.environ.get("CI"):
+        pytest.importorskip("tflite_micro", reason="tflite-micro is for Linux on x86-64")
+    from tflite_micro import runtime
+
+    for name in ("TANH", "ABS", "RELU6", "GELU", "SELECT", "TOPK_V2"):
+        made, image = source([1, 8, 8, 8])
+        content = made.build(made.then(name, image))
+        if check(content).obstacles:
+            assert name in ("GELU", "SELECT", "TOPK_V2")
+            with pytest.raises(RuntimeError):
+                runtime.Interpreter.from_bytes(content, arena_size=1 << 16)
+        else:
+            runtime.Interpreter.from_bytes(content, arena_size=1 << 16).invoke()
+
+
+def test_registrable_operators_are_of_the_schema() -> None:
+    builtins = {name for name in REGISTRABLE if not name.startswith("CUSTOM:")}
+    assert builtins < set(vars(schema.BuiltinOperator))
+    assert set(OPS) < builtins
+    assert "CUSTOM:SignalWindow" in REGISTRABLE
+
+
+def test_errors_about_our_firmware_alone_are_no_obstacles() -> None:
+    """A network for something else: other inputs, an operator and floats that our firmware does not take."""
+    made, image = source([1, 4])
+    real = made.tensor([1, 4], "float32", signature=[-1, 4])
+    made.op("DEQUANTIZE", [image], [real])
+    result = check(made.build(made.then("LOGISTIC", real)))
+    assert {f.rule for f in result.of("error")} == {"interface", "operator", "float", "dynamic-shape"}
+    assert result.obstacles == ()
+    assert result.to_dict()["obstacles"] == []
+
+
+def test_what_keeps_its_values_between_inferences_is_written() -> None:
+    made, image = source([1, 8])
+    state, result = made.tensor([1, 8]), made.tensor([1, 8])
+    made.op("ADD", [image, state], [result])
+    assert "order" in {rule for _, rule, _ in found(made.build(result))}
+    made.tensors[state].isVariable = True
+    assert "order" not in {rule for _, rule, _ in found(made.build(result))}
 
 
 def test_float_tensors_are_told_by_operator() -> None:
