@@ -46,7 +46,7 @@ def contract_violations(model: Model, input_scale: float = INPUT_SCALE) -> tuple
     The contract: one input, int8 [2, 32, 32, 3], scale exactly 1/32 (or another
     `input_scale`: the stock firmware takes any), zero point 0; two outputs, int8
     [1, 32, 32, 3] with one scale; only operators of `OPS`; no float tensor; every shape fixed; every constant
-    as long as its shape says; every tensor written before it is read.
+    as long as its shape says; every tensor written before it is read; one subgraph.
     """
     return tuple(itertools.chain.from_iterable(violations_by_kind(model, input_scale).values()))
 
@@ -55,7 +55,7 @@ def violations_by_kind(model: Model, input_scale: float = INPUT_SCALE) -> dict[s
     """Take a description, give the reasons of `contract_violations` under what they are about.
 
     "interface" (input and outputs), "operators", "floats", "shapes" (not fixed), "constants" (of another size than
-    their shape), "order" (read before written).
+    their shape), "order" (read before written), "subgraphs" (several).
     """
     unknown = [name for name in model.op_names if name not in OPS]
     floats = [_label(t) for t in model.tensors if t.is_float]
@@ -111,6 +111,7 @@ def _structure_violations(model: Model) -> dict[str, tuple[str, ...]]:
         "shapes": _listed("tensors without a fixed shape", unfixed),
         "constants": _listed("constants whose bytes do not fit their shape", misfits),
         "order": _listed("tensors that are read before they are written", _unwritten(model)),
+        "subgraphs": (f"{model.subgraphs} subgraphs instead of 1",) if model.subgraphs > 1 else (),
     }
 
 

@@ -68,6 +68,13 @@ RULES: dict[str, Rule] = {
         "Convert a concrete function with every dimension fixed, the batch too.",
         ours=True,
     ),
+    "subgraphs": Rule(
+        "error",
+        "Gyrovae's firmware takes one. The first was looked at; what control flow and variables (CALL_ONCE, IF, WHILE) "
+        "do in the others is in no figure here.",
+        "Convert one function without control flow (if, while) and without variables.",
+        ours=True,
+    ),
     "uint8": Rule(
         "error",
         "TensorFlow Lite Micro's kernel of this operator takes int8, not uint8, and refuses the model.",

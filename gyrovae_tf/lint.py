@@ -232,7 +232,8 @@ def _layer(operator: Operator, way: Way, model: Model, target: Target) -> Layer:
 def _contract(model: Model, input_scale: float, target: Target) -> Iterator[Finding]:
     """The contract's reasons. Operators, floats and shapes are told one by one, with their places."""
     reasons = contract.violations_by_kind(model, input_scale)
-    for kind, rule in (("interface", "interface"), ("constants", "constant-size"), ("order", "order")):
+    rules = {"interface": "interface", "subgraphs": "subgraphs", "constants": "constant-size", "order": "order"}
+    for kind, rule in rules.items():
         yield from (found(rule, reason) for reason in reasons[kind])
     unknown = {name for name in model.op_names if name not in contract.OPS}
     for operator in model.operators:

@@ -97,7 +97,11 @@ class Operator:
 
 @dataclass(frozen=True)
 class Model:
-    """The one subgraph of a .tflite. `inputs` and `outputs` index `tensors`; `buffers` are sizes in bytes."""
+    """The first subgraph of a .tflite, which is what an interpreter runs.
+
+    `inputs` and `outputs` index `tensors`; `buffers` are sizes in bytes. `subgraphs` counts all of them: what control
+    flow (CALL_ONCE, IF, WHILE) runs in the others is in none of the figures.
+    """
 
     size_bytes: int
     sha256: str
@@ -107,6 +111,7 @@ class Model:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     buffers: tuple[int, ...]
+    subgraphs: int = 1
 
     @property
     def macs(self) -> int:
@@ -231,7 +236,7 @@ def _kind(content: bytes) -> str:
 def describe(model: bytes) -> Model:
     """Take the bytes of a .tflite, give its tensors, operators, inputs and outputs.
 
-    Raises `GyrovaeError` when the bytes are no .tflite, are damaged, or do not hold exactly one subgraph.
+    Raises `GyrovaeError` when the bytes are no .tflite, or are damaged. Of several subgraphs the first is described.
     """
     if not isinstance(model, bytes | bytearray | memoryview):
         raise GyrovaeError(
@@ -262,15 +267,10 @@ def _describe(data: bytes, schema: Any) -> Model:
     root = schema.Model.GetRootAs(data, 0)
     if root.Version() != _SCHEMA_VERSION:
         raise ValueError(f"schema version {root.Version()} instead of {_SCHEMA_VERSION}")
-    subgraphs = root.SubgraphsLength()
-    if subgraphs != 1:
-        raise GyrovaeError(
-            "the .tflite model has no single subgraph",
-            expected="1 subgraph",
-            received=subgraphs,
-            remedy="Convert one function without control flow (if, while) and without variables.",
-        )
-    graph = root.Subgraphs(0)
+    subgraphs = reader.tables(root, "Subgraphs")
+    if not subgraphs:
+        raise ValueError("it has no subgraph")
+    graph = subgraphs[0]
     places = tuple(_buffer(buffer, reader) for buffer in reader.tables(root, "Buffers"))
     dtypes, builtins = _enum(schema.TensorType), _enum(schema.BuiltinOperator)
     codes = [_op_code(code, builtins, reader) for code in reader.tables(root, "OperatorCodes")]
@@ -289,6 +289,7 @@ def _describe(data: bytes, schema: Any) -> Model:
         inputs=_indices(reader.numbers(graph, "Inputs", 4), len(tensors), "an input of the model"),
         outputs=_indices(reader.numbers(graph, "Outputs", 4), len(tensors), "an output of the model"),
         buffers=tuple(size for _, size in places),
+        subgraphs=len(subgraphs),
     )
 
 

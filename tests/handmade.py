@@ -41,6 +41,8 @@ class Handmade:
     data: list[bytes] = field(default_factory=lambda: [b""])
     inputs: list[int] = field(default_factory=list)
     outputs: list[int] = field(default_factory=list)
+    subgraphs: int = 1
+    """Those behind the first are empty."""
 
     def tensor(
         self,
@@ -132,6 +134,7 @@ class Handmade:
         model, graph = schema.ModelT(), schema.SubGraphT()
         model.version, model.description = 3, "by hand"
         model.operatorCodes, model.subgraphs = self.codes, [graph]
+        model.subgraphs += [schema.SubGraphT() for _ in range(1, self.subgraphs)]
         graph.tensors, graph.operators = self.tensors, self.operators
         graph.inputs, graph.outputs = self.inputs, list(outputs)
         model.buffers = [schema.BufferT() for _ in self.data]

@@ -136,6 +136,16 @@ def test_errors_about_our_firmware_alone_are_no_obstacles() -> None:
     assert result.to_dict()["obstacles"] == []
 
 
+def test_of_several_subgraphs_the_first_is_looked_at() -> None:
+    """As of models that keep state in variables, which one of their subgraphs sets at the start."""
+    made, image = source([1, 8, 8, 8])
+    made.subgraphs = 3
+    result = check(made.build(made.conv(image, (1, 1), 16)))
+    assert next(f.what for f in result.findings if f.rule == "subgraphs") == "3 subgraphs instead of 1"
+    assert result.macs == 8 * 8 * 8 * 16
+    assert result.obstacles == ()
+
+
 def test_what_keeps_its_values_between_inferences_is_written() -> None:
     made, image = source([1, 8])
     state, result = made.tensor([1, 8]), made.tensor([1, 8])
