@@ -10,7 +10,7 @@ from __future__ import annotations
 import codecs
 import contextlib
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -125,17 +125,17 @@ class CsvChunks:
                 cut = raw.rfind(b"\n") + 1 or raw[:-1].rfind(b"\r") + 1
                 carry = raw[cut:]
                 if cut:
-                    text = self._text(raw[:cut], first=offset == 0)
+                    text = self._text(raw[:cut], line, first=offset == 0)
                     yield _Chunk(offset, line, text)
                     offset, line = offset + cut, line + text.count(b"\n")
                 elif b"\0" in block and not self._journal:  # it may go on for ever
-                    self._text(carry, first=offset == 0)
+                    self._text(carry, line, first=offset == 0)
                 elif len(carry) > _LONGEST_LINE:
                     raise GyrovaeError(f"{self._source}, row {line}: a line of more than {_LONGEST_LINE >> 20} MB")
         if self._journal:
             carry = carry[: whole_lines(carry)]  # the last one may be cut, or be the zeros that a power failure leaves
         if carry:
-            yield _Chunk(offset, line, self._text(carry, first=offset == 0))
+            yield _Chunk(offset, line, self._text(carry, line, first=offset == 0))
 
     def _decoded(self, file: IO[bytes]) -> Iterator[bytes]:
         """A file in UTF-16 as pieces of UTF-8."""
@@ -145,11 +145,11 @@ class CsvChunks:
                 yield decoder.decode(block).encode()
             yield decoder.decode(b"", final=True).encode()
 
-    def _text(self, raw: bytes, *, first: bool) -> bytes:
+    def _text(self, raw: bytes, line: int, *, first: bool) -> bytes:
         with self._readable():
             raw.decode("utf-8")
         if b"\0" in raw:
-            raise binary(self._source)
+            raise binary(self._source, raw, line)
         raw = raw.removeprefix(codecs.BOM_UTF8) if first else raw
         return bare_newlines(raw)
 
@@ -164,15 +164,16 @@ class CsvChunks:
 
     def _head(self) -> tuple[dict[str, Any], int, Layout]:
         """Metadata, the line where the table begins, and the layout that its first rows tell."""
-        text, ends = b"", list[int]()
+        text, ends, whole = b"", list[int](), True
         for chunk in self._lines():
             ends += [len(text) + found.end() for found in itertools.islice(ROW.finditer(chunk.text), HEAD)]
             text += chunk.text
             if len(ends) >= HEAD or (len(ends) > 1 and len(text) > _LONGEST_HEAD):
+                whole = False
                 break
         metadata, start, line = read_head(text, self._source)
         self._commented = text[start - 1 : start] == b"#"  # the line of the names
-        table = read_table(text[start : ends[:HEAD][-1] if ends else None], line, self._source)
+        table = read_table(text[start : ends[:HEAD][-1] if ends else None], line, self._source, whole=whole)
         if table.names is None and table.fields[-1] >= FLATTENED:
             return metadata, line, self._flat(table)
         motion, names = columns(table.rows(0, 1), whole=False), table.names
@@ -208,20 +209,22 @@ class CsvChunks:
     def _survey(self) -> tuple[int, dict[str, Any], Clock | None]:
         """The number of samples, what a journal notes on its way, and the clock. Refuses rows of other widths."""
         layout, notes, watched = self._layout, dict[str, Any](), Watched(self._source, self._layout)
-        widths: dict[int, int] = {}  # number of fields -> the first line that has so many
+        widths: dict[int, tuple[int, int]] = {}  # number of fields -> the first line with so many; how many have them
         rows = last = 0
         for _, table, first in self._tables():
             counted = table.fields[1:] if first and layout.flat else table.fields
             lines = table.lines[len(table.lines) - len(counted) :]
-            for width, place in zip(*np.unique(counted, return_index=True), strict=True):
-                widths.setdefault(int(width), int(lines[place]))
+            for width, place, number in zip(*np.unique(counted, return_index=True, return_counts=True), strict=True):
+                line, before = widths.get(int(width), (int(lines[place]), 0))
+                widths[int(width)] = line, before + int(number)
             rows, last = rows + len(table.lines), int(table.fields[-1])
             if set(widths) <= {layout.width} and not watched.add(table, first=first):
                 self._refuse_number()
         width = layout.width if layout.names is not None or last < FLATTENED else last
-        if others := {line: found for found, line in widths.items() if found != width}:
+        if others := {line: found for found, (line, _) in widths.items() if found != width}:
             decimals = layout.delimiter == b"," and layout.names is not None
-            raise other_width(self._source, min(others), width, others[min(others)], decimals=decimals)
+            more = sum(number for found, (_, number) in widths.items() if found != width) - 1
+            raise other_width(self._source, min(others), width, others[min(others)], decimals=decimals, more=more)
         if self._journal:
             for chunk in self._lines():
                 before = max(self._table_line - chunk.line, 0)
@@ -230,9 +233,16 @@ class CsvChunks:
         return (layout.kept + (rows - 1) * layout.width) // 3 if layout.flat else rows, notes, watched.clock()
 
     def _refuse_number(self) -> None:
-        """Raise for the first value of the file that is no number."""
-        for _, table, first in self._tables():
-            self._numbers(table, self._layout.limits, first=first)
+        """Raise for the first value of the file that is no number, and tell how many rows are like it."""
+        tables = self._tables()
+        for _, table, first in tables:
+            if numbers_of(table, self._layout, self._layout.limits, first=first) is None:
+                raise self._offence(table, first=first, behind=(other for _, other, _ in tables))
+
+    def _offence(self, table: Table, *, first: bool, behind: Iterable[Table] = ()) -> GyrovaeError:
+        layout = self._layout
+        written = layout.time if layout.written else None
+        return offence(table, layout.limits, layout.skipped if first else 0, written=written, behind=behind)
 
     # --- rows to samples
 
@@ -241,9 +251,8 @@ class CsvChunks:
     ) -> tuple[Floats, NDArray[np.object_] | None]:
         found = numbers_of(table, self._layout, limits, first=first)
         if found is None:
-            layout = self._layout
-            written = layout.time if layout.written else None
-            raise offence(table, layout.limits, layout.skipped if first else 0, written=written)
+            self._refuse_number()
+            raise self._offence(table, first=first)
         return found
 
     def _read(self, mark: Mark | None, *, samples: bool) -> Iterator[tuple[Mark, Piece]]:

@@ -10,10 +10,11 @@ import csv
 import datetime
 import functools
 import io
+import itertools
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -42,6 +43,7 @@ _WRITTEN = re.compile(
     r"((?:\d{4}-\d\d-\d\d[T ])?\d\d?:\d\d:\d\d)(?:[.,](?P<part>\d{1,9}))?( ?(?:Z|UTC|[+-]\d\d:?\d\d))?",
     re.ASCII,
 )
+_PRINTED = re.compile(rb"[\0\t-\r -~\x80-\xff]*")  # what text consists of, and zeros
 _ARCHIVES = {
     b"PK\x03\x04": "a spreadsheet or an archive",
     b"\xd0\xcf\x11\xe0": "a spreadsheet",
@@ -56,6 +58,7 @@ HEAD = 9
 _QUOTED = b"\x1f"  # stands for a delimiter in quotes, which parts nothing
 RISES = 10
 """Rows of which each is above the one before: motion has no so many, unless it is all there is, and a time has."""
+_COUNTED = 100_000  # rows behind a faulty one that are looked at for more like it
 FLATTENED = 15  # values a row; fewer could be an accelerometer beside a gyroscope
 
 
@@ -144,7 +147,7 @@ def read_text(path: Path) -> bytes:
     except UnicodeError as error:
         raise not_text(path.name) from error
     if b"\0" in raw:
-        raise binary(path.name)
+        raise binary(path.name, raw)
     return bare_newlines(raw)
 
 
@@ -184,8 +187,15 @@ def not_text(source: str) -> GyrovaeError:
     return GyrovaeError(f"{source}: its text is not UTF-8", expected="CSV in UTF-8", remedy=_SAVE)
 
 
-def binary(source: str) -> GyrovaeError:
-    """What to say of bytes among which is a zero."""
+def binary(source: str, raw: bytes, line: int = 1) -> GyrovaeError:
+    """What to say of bytes among which is a zero, and the first of which are of line `line`."""
+    if _PRINTED.fullmatch(raw) and (line > 1 or raw.strip(b"\0")):
+        row = line + bare_newlines(raw[: raw.index(b"\0")]).count(b"\n")
+        return GyrovaeError(
+            f"{source}, row {row}: bytes of zero in its text",
+            expected="CSV in UTF-8",
+            remedy="A logger whose power fails leaves some. Take them out: tr -d '\\000' < that file > another.csv",
+        )
     return GyrovaeError(f"{source}: a binary file", expected="CSV in UTF-8", remedy=_SAVE)
 
 
@@ -260,8 +270,11 @@ def json_object(text: bytes, what: str) -> dict[str, Any]:
     return value
 
 
-def read_table(body: bytes, line: int, source: str) -> Table:
-    """Find delimiter, header and rows of `body`, whose first line is line `line` of the file; refuse ragged rows."""
+def read_table(body: bytes, line: int, source: str, *, whole: bool = True) -> Table:
+    """Find delimiter, header and rows of `body`, whose first line is line `line` of the file; refuse ragged rows.
+
+    `whole`: whether they are all that the file has.
+    """
     first = re.sub(rb'"[^"\n]*"', b"", body[: (body + b"\n").index(b"\n")]).strip()
     delimiter = _delimiter(first)
     table = split_rows(body, line, source, delimiter)
@@ -290,7 +303,8 @@ def read_table(body: bytes, line: int, source: str) -> Table:
     ragged = ragged[ragged > 0] if table.names is None and width >= FLATTENED else ragged
     if ragged.size:
         line, received = int(table.lines[ragged[0]]), int(table.fields[ragged[0]])
-        raise other_width(source, line, width, received, decimals=delimiter == b"," and header is not None)
+        decimals, more = delimiter == b"," and header is not None, len(ragged) - 1
+        raise other_width(source, line, width, received, decimals=decimals, more=more, least=not whole)
     return table
 
 
@@ -306,18 +320,31 @@ def wrong_columns(source: str, names: Sequence[str]) -> GyrovaeError:
     )
 
 
-def other_width(source: str, line: int, expected: int, received: int, *, decimals: bool) -> GyrovaeError:
-    """What to say of a row of another width; `decimals`: whether commas part the columns that a header names."""
+def other_width(
+    source: str, line: int, expected: int, received: int, *, decimals: bool, more: int = 0, least: bool = False
+) -> GyrovaeError:
+    """What to say of a row of another width, and of more like it, or `least` of so many.
+
+    `decimals`: whether commas part the columns that a header names.
+    """
     if decimals and expected < received <= 2 * expected:
         remedy = (
             "Where decimals are written with commas, write them with points. Where each row ends with a comma, end the "
-            "names with one, too. Else remove that row."
+            f"names with one, too. Else remove {'those rows' if more else 'that row'}."
         )
     else:
-        remedy = f"Remove that row if it is cut. {_ABOVE}"
+        remedy = f"Remove {'those rows if they are' if more else 'that row if it is'} cut. {_ABOVE}"
     return GyrovaeError(
-        f"{source}, row {line}: the number of columns changes", expected=expected, received=received, remedy=remedy
+        f"{source}, {_row(line, more, least=least)}: the number of columns changes",
+        expected=expected,
+        received=received,
+        remedy=remedy,
     )
+
+
+def _row(line: int, more: int, *, least: bool = False) -> str:
+    """The number of the first of some rows, and how many more there are, or at least."""
+    return f"row {line}" + (f" and {'at least ' if least else ''}{more:,} more" if more else "")
 
 
 def kind_of(values: Sequence[bytes]) -> Kind:
@@ -541,35 +568,73 @@ def parse(
     return numbers, None if segment is None else frame[segment].to_numpy(object)
 
 
-def offence(table: Table, limits: Mapping[int, float], skipped: int = 0, *, written: int | None = None) -> GyrovaeError:
-    """The first value that is no number or beyond its column's limit, by row and column as a person counts."""
+def _goes_on(rows: Iterator[object]) -> bool:
+    return any(True for _ in rows)
+
+
+class _Fault(NamedTuple):
+    """The first value of a row that cannot be."""
+
+    line: int
+    row: list[bytes]
+    column: int
+
+
+def offence(
+    table: Table,
+    limits: Mapping[int, float],
+    skipped: int = 0,
+    *,
+    written: int | None = None,
+    behind: Iterable[Table] = (),
+) -> GyrovaeError:
+    """The first value that is no number or beyond its column's limit, by row and column as a person counts.
+
+    How many more rows are like it is told, too: of the table and of those `behind` it, as far as they are looked at.
+    """
+    rows = _faults(table, limits, skipped, written)
+    fault = next(filter(None, rows), None)
+    if fault is None:
+        return GyrovaeError(f"{table.source}: not a table of numbers")
+    following = itertools.chain(
+        rows, itertools.chain.from_iterable(_faults(other, limits, 0, written) for other in behind)
+    )
+    more = sum(found is not None for found in itertools.islice(following, _COUNTED))
+    name = table.names[fault.column] if table.names else fault.column + 1
+    where = f"{table.source}, {_row(fault.line, more, least=_goes_on(following))}, column {name}"
+    which = "those rows" if more else "that row"
+    text = fault.row[fault.column].strip()
+    shown = text.decode()[:40]
+    if fault.column == written:
+        remedy = f"Remove {which}, or write a time there."
+        return GyrovaeError(where, expected="a time such as 12:00:00.005", received=repr(shown), remedy=remedy)
+    if NUMBER.fullmatch(text):
+        remedy = f"Remove {which}, or write a number there that can be."
+        return GyrovaeError(where, expected=f"at most {limits[fault.column]:g} in size", received=shown, remedy=remedy)
+    if re.fullmatch(rb"[+-]?\d+,\d+", text):
+        remedy = "Write decimals with a point."
+    elif any(NUMBER.fullmatch(fault.row[other].strip()) for other in limits if other < len(fault.row)):
+        remedy = f"Remove {which}, or write a number there."
+    else:
+        remedy = f"Remove {which}: {'they hold' if more else 'it holds'} no sample."
+    return GyrovaeError(where, expected="a number", received=repr(shown), remedy=remedy)
+
+
+def _faults(table: Table, limits: Mapping[int, float], skipped: int, written: int | None) -> Iterator[_Fault | None]:
+    """The first fault of each row, or None for one that has none."""
     bounds = zip(table.lines.tolist(), table.starts.tolist(), table.ends.tolist(), strict=True)
     for index, (line, start, end) in enumerate(bounds):
         row = [text.replace(_QUOTED, table.delimiter) for text in table.body[start:end].split(table.delimiter)]
+        found = None
         for column, limit in limits.items():
             if column >= len(row) or (index == 0 and column < skipped):
                 continue
             text = row[column].strip()
-            number = NUMBER.fullmatch(text)
             if column == written:
                 fits = milliseconds(text.decode()) is not None
             else:
-                fits = number is not None and abs(float(text)) <= limit
-            if fits:
-                continue
-            where = f"{table.source}, row {line}, column {table.names[column] if table.names else column + 1}"
-            shown = text.decode()[:40]
-            if column == written:
-                remedy = "Remove that row, or write a time there."
-                return GyrovaeError(where, expected="a time such as 12:00:00.005", received=repr(shown), remedy=remedy)
-            if number:
-                remedy = "Remove that row, or write a number there that can be."
-                return GyrovaeError(where, expected=f"at most {limit:g} in size", received=shown, remedy=remedy)
-            if re.fullmatch(rb"[+-]?\d+,\d+", text):
-                remedy = "Write decimals with a point."
-            elif any(NUMBER.fullmatch(row[other].strip()) for other in limits if other < len(row)):
-                remedy = "Remove that row, or write a number there."
-            else:
-                remedy = "Remove that row: it holds no sample."
-            return GyrovaeError(where, expected="a number", received=repr(shown), remedy=remedy)
-    return GyrovaeError(f"{table.source}: not a table of numbers")
+                fits = NUMBER.fullmatch(text) is not None and abs(float(text)) <= limit
+            if not fits:
+                found = _Fault(line, row, column)
+                break
+        yield found

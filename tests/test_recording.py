@@ -29,6 +29,8 @@ from gyrovae_tf.streaming import Stream, find_recordings, read_all
 AXES = "columns x,y,z or accX,accY,accZ (or ax, acc_x, accel_x ...) or gyrX,gyrY,gyrZ"
 NUMBER = "Remove that row, or write a number there."
 LESS = "Remove that row, or write a number there that can be."
+NUMBERS = "Remove those rows, or write a number there."
+CUTS = "Remove those rows if they are cut. Where lines stand above the names of the columns, remove those lines."
 ROW = "Remove that row: it holds no sample."
 RENAME = (
     "Rename the columns of the three axes to x,y,z (a gyroscope's in degrees per second to gyrX,gyrY,gyrZ). "
@@ -42,6 +44,7 @@ COMMAS = (
 JSON = "It looks like JSON: write its samples as CSV, below a first line such as timestamp,x,y,z"
 GIVE = "Give it with --rate-hz (rate_hz in Python), or as sample_rate_hz in a meta.json beside it."
 SAVE = "Save it as CSV UTF-8 in the program that it comes from, or in an editor or a spreadsheet."
+ZEROS = "A logger whose power fails leaves some. Take them out: tr -d '\\000' < that file > another.csv"
 TWO = [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]
 
 
@@ -959,7 +962,7 @@ def test_a_malformed_meta_json_is_refused(file, text, problem):
         ("x;y;z\n1,5;2;3\n", "r.csv, row 2, column x; expected a number, received '1,5'\nWrite decimals with a point."),
         ('x,y,z\n"1,5","2","3"\n', "r.csv, row 2, column x; expected a number, received '1,5'\n"
          "Write decimals with a point."),
-        ("x,y,z\nTrue,2,3\nFalse,5,6\n", f"r.csv, row 2, column x; expected a number, received 'True'\n{NUMBER}"),
+        ("x,y,z\nTrue,2,3\n", f"r.csv, row 2, column x; expected a number, received 'True'\n{NUMBER}"),
         ('{\n"accX": [1]}\n', f"r.csv: wrong columns; expected {AXES}, received '{{'\n{JSON}"),
         ('{"values":[[1,2,3],[1,2,3],[1,2,3],[1,2,3],[1,2,3]]}', "r.csv: rows of 15 values and no header; "
          f"expected x y z x y z ..., a multiple of 3\n{JSON}"),
@@ -971,10 +974,19 @@ def test_a_malformed_meta_json_is_refused(file, text, problem):
         ("x,y,z\n1,2,3,4\n", f"r.csv, row 2: the number of columns changes; expected 3, received 4\n{COMMAS}"),
         ("x,y,z\n1,2,3\n1 2 3\n", f"r.csv, row 3: the number of columns changes; expected 3, received 1\n{CUT}"),
         ("x,y,z\n0,5,-1,5,9,8\n", f"r.csv, row 2: the number of columns changes; expected 3, received 6\n{COMMAS}"),
-        ("Logger,2\nx,y,z\n1,2,3\n", f"r.csv, row 2: the number of columns changes; expected 2, received 3\n{CUT}"),
+        ("Logger,2\nx,y,z\n1,2,3\n", "r.csv, row 2 and 1 more: the number of columns changes; expected 2, "
+         f"received 3\n{CUTS}"),
         (b"x,y,z\n1,2,\xff\n", f"r.csv: its text is not UTF-8; expected CSV in UTF-8\n{SAVE}"),
         (b"\x89PNG\r\n\x1a\n\x00", f"r.csv: its text is not UTF-8; expected CSV in UTF-8\n{SAVE}"),
-        (b"x,y,z\n1,2,3\n\x00", f"r.csv: a binary file; expected CSV in UTF-8\n{SAVE}"),
+        (b"\x00\x01\x02", f"r.csv: a binary file; expected CSV in UTF-8\n{SAVE}"),
+        (b"\x00\x00", f"r.csv: a binary file; expected CSV in UTF-8\n{SAVE}"),
+        (b"x,y,z\n1,2,3\n\x00\x00", "r.csv, row 3: bytes of zero in its text; expected CSV in UTF-8\n" + ZEROS),
+        ("x,y,z\n1,2,3\n,2,3\n4,5,6\n,7,8\n", "r.csv, row 3 and 1 more, column x; expected a number, received ''\n"
+         + NUMBERS),
+        ("x,y,z\n1,2,3\n,,\n4,5,6\n7,oops,8\n,,\n", "r.csv, row 3 and 2 more, column x; expected a number, "
+         "received ''\nRemove those rows: they hold no sample."),
+        ("x,y,z\n1,2,3\n-\n4,5,6\n-\n-\n", "r.csv, row 3 and 2 more: the number of columns changes; expected 3, "
+         "received 1\n" + CUTS),
         ("x,y,z,note\n1,2,3,größe\n".encode("latin-1"), "r.csv: its text is not UTF-8; expected CSV in UTF-8\n" + SAVE),
         (b"PK\x03\x04 and so on", "r.csv: a spreadsheet or an archive, whatever its name says; expected CSV in UTF-8\n"
          "Open or unpack it, and save what is inside as CSV UTF-8."),

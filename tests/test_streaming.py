@@ -125,6 +125,25 @@ def test_a_fault_at_the_end_is_told_with_its_row(tmp_path: Path) -> None:
         stream(path).recording()
 
 
+def test_how_many_rows_have_a_fault_is_told_of_all_pieces(tmp_path: Path) -> None:
+    path = tmp_path / "r.csv"
+    path.write_text("x,y,z\n" + "1,2,3\n,2,3\n" * 1000)
+    with pytest.raises(GyrovaeError, match="row 3 and 999 more, column x; expected a number, received ''"):
+        stream(path, 100).recording()
+    path.write_text("x,y,z\n" + "1,2,3\n,2,3\n" * 60_000)
+    with pytest.raises(GyrovaeError, match="row 3 and at least 50,000 more, column x"):
+        stream(path, 10_000).recording()
+    path.write_text("x,y,z\n" + "1,2,3\n1,2\n" * 1000)
+    with pytest.raises(GyrovaeError, match="row 3 and at least 3 more: the number of columns changes"):
+        stream(path, 100)  # told by its first rows
+    path.write_text("x,y,z\n" + "1,2,3\n" * 20 + "1,2,3\n1,2\n" * 1000)
+    with pytest.raises(GyrovaeError, match="row 23 and 999 more: the number of columns changes"):
+        stream(path, 100)
+    path.write_bytes(b"x,y,z\n" + b"1,2,3\n" * 1000 + b"\0" * 1000)
+    with pytest.raises(GyrovaeError, match="row 1002: bytes of zero"):
+        stream(path, 100)
+
+
 def test_a_line_without_an_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(csvchunks, "_LONGEST_LINE", 1 << 20)
     path = tmp_path / "r.csv"
