@@ -85,6 +85,11 @@ RULES: dict[str, Rule] = {
         "TensorFlow Lite Micro dequantises integers only, and refuses the model.",
         "Convert again, with weights in int8 (or float32) instead of float16.",
     ),
+    "computed": Rule(
+        "error",
+        "TensorFlow Lite Micro wants the sizes and axes of this operator as constants, and refuses what is computed.",
+        "Convert a concrete function with every dimension fixed, the batch too.",
+    ),
     "constant-size": Rule(
         "error", "A kernel would read beyond the end of the constant, or too little of it.", "Export the model again."
     ),

@@ -25,6 +25,14 @@ _ALIGNED = 16  # bytes: TFLM's own alignment, and what a vector register of the 
 _NEEDS_OPTIONS = WITH_OPTIONS - {"ADD", "SUB", "MUL", "DIV", "CONCATENATION", "FULLY_CONNECTED"}
 _NO_UINT8 = ("CONV_2D", "DEPTHWISE_CONV_2D", "CONCATENATION")
 """What refuses uint8, as seen when such models were run."""
+_FIXED = {
+    **dict.fromkeys(("BROADCAST_TO", "EXPAND_DIMS", "PAD", "PADV2", "TRANSPOSE"), (1,)),
+    **dict.fromkeys(("RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR"), (1,)),
+    **dict.fromkeys(("FILL", "SPLIT"), (0,)),
+    "SPLIT_V": (2,),
+    "STRIDED_SLICE": (1, 2, 3),
+}
+"""Operator -> which of its inputs esp-tflite-micro 1.4.0 refuses unless they are constants."""
 _WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV")
 
 
@@ -270,6 +278,9 @@ def _operators(model: Model) -> Iterator[Finding]:
         first = tensors[operator.inputs[0]].dtype if operator.inputs and operator.inputs[0] >= 0 else ""
         if operator.name in _NO_UINT8 and first == "uint8":
             yield found("uint8", "its input is uint8", operator, tensors)
+        fixed = [operator.inputs[i] for i in _FIXED.get(operator.name, ()) if i < len(operator.inputs)]
+        if computed := [i for i in fixed if i >= 0 and not tensors[i].is_constant]:
+            yield found("computed", f"{_label(tensors[computed[0]])} is no constant", operator, tensors)
         if operator.name == "DEQUANTIZE" and first == "float16":
             yield found("float16", "its input is float16", operator, tensors)
         if operator.name not in _WEIGHTED or len(operator.inputs) < 2 or min(operator.inputs[:2]) < 0:

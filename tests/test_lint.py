@@ -118,6 +118,21 @@ def test_the_kernels_here_take_what_is_no_obstacle_and_refuse_what_is_one() -> N
             runtime.Interpreter.from_bytes(content, arena_size=1 << 16).invoke()
 
 
+def test_sizes_that_are_computed() -> None:
+    made, image = source([2, 4])
+    size = made.tensor([2], "int32")
+    made.op("SHAPE", [image], [size])
+    filled = made.tensor([2, 4])
+    made.op("FILL", [size, made.tensor([], constant=True)], [filled])
+    content = made.build(filled)
+    assert [f.what for f in check(content).findings if f.rule == "computed"] == ["tensor 1 (t1) is no constant"]
+    assert check(content).obstacles == ("computed",)
+    made, image = source([2, 4])
+    size = made.tensor([2], "int32", constant=True)
+    made.op("FILL", [size, made.tensor([], constant=True)], [made.tensor([0, 0])])
+    assert "computed" not in {rule for _, rule, _ in found(made.build(image))}
+
+
 def test_registrable_operators_are_of_the_schema() -> None:
     builtins = {name for name in REGISTRABLE if not name.startswith("CUSTOM:")}
     assert builtins < set(vars(schema.BuiltinOperator))
