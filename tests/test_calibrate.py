@@ -291,19 +291,21 @@ def planned(monkeypatch: pytest.MonkeyPatch, hop: int, windows: int = 32, **aske
 
 
 @pytest.mark.parametrize(
-    ("hop", "seconds", "apart_s"),
+    ("hop", "seconds", "side_by_side", "apart_s"),
     [
-        (64, 32 * 0.32, 0.32),
-        (32, 16 * 0.32, 0.32),  # every second window
-        (128, 32 * 0.32, 0.64),  # what lies between windows was not seen
-        (48, 24 * 0.32, 0.24),  # as near as can be to a window's length
+        (64, 32 * 0.32, 32, 0.32),
+        (32, 2 * (15 * 0.16 + 0.32), 16, 0.32),  # every second window
+        (128, 32 * 0.32, 32, 0.64),  # what lies between windows was not seen
+        (48, 2 * (15 * 0.24 + 0.32), 24, 0.24),  # as near as can be to a window's length
     ],
 )
-def test_the_time_that_windows_cover(monkeypatch: pytest.MonkeyPatch, hop: int, seconds: float, apart_s: float) -> None:
+def test_the_time_that_windows_cover(
+    monkeypatch: pytest.MonkeyPatch, hop: int, seconds: float, side_by_side: int, apart_s: float
+) -> None:
+    """Sixteen windows of each of two recordings."""
     found = planned(monkeypatch, hop)
     assert 60 * found.trust.minutes == pytest.approx(seconds)
     assert found.vote.hop_s == pytest.approx(apart_s)
-    side_by_side = seconds / 0.32
     assert max(found.trust.effective_windows, found.tail.effective_windows) <= side_by_side + 1e-9
     assert (found.trust.recordings, found.trust.windows, found.tail.blocks) == (2, 32, 16)
     assert len(found.trust.left_out_rates) == 16
@@ -395,7 +397,7 @@ def test_no_more_windows_are_independent_than_lie_side_by_side(tiny: Tiny) -> No
     )
     found = calibrated(tiny, scattered)
     assert found.tail.windows > 1.5 * found.trust.effective_windows
-    assert found.trust.effective_windows == pytest.approx(found.tail.windows / 2, rel=0.01)  # half a window apart
+    assert found.trust.effective_windows == pytest.approx(found.tail.windows / 2, rel=0.03)  # half a window apart
     assert found.tail.effective_windows <= found.trust.effective_windows
     assert foreseen(scattered)[0].split("; ")[1:] == found.trust.warnings[0].split("; ")[1:]
 

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from gyrovae_tf.errors import GyrovaeError
-from gyrovae_tf.learn.cutting import cut, cut_samples, divided, lost_to_gaps, segments_of, stretches_of
+from gyrovae_tf.learn.cutting import covered, cut, cut_samples, divided, lost_to_gaps, segments_of, stretches_of
 from gyrovae_tf.learn.dataset import preprocess
 from gyrovae_tf.recording import Recording
 
@@ -88,6 +88,25 @@ def test_it_is_told_where_too_few_windows_are_left_and_where_enough_are(tmp_path
 
 
 # --- segments and stretches ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("rows", "hop", "samples", "apart"),
+    [
+        ([0], 4, 8, 1),
+        ([0, 4], 4, 12, 1),
+        ([0, 4, 8], 4, 16, 2),
+        ([8, 0, 4], 4, 16, 2),  # whatever their order
+        ([0, 4, 12, 16], 4, 24, 2),  # two stretches
+        ([0, 6, 12], 6, 20, 2),
+        ([0, 10, 20], 10, 24, 3),  # what lies between is in no window
+    ],
+)
+def test_the_samples_that_windows_of_eight_cover(rows: list[int], hop: int, samples: int, apart: int) -> None:
+    origins = np.array([(0, row) for row in rows])
+    assert covered(origins, 8, hop) == (samples, apart)
+    twice = np.array([(recording, row) for recording in (0, 1) for row in rows])
+    assert covered(twice, 8, hop) == (2 * samples, 2 * apart)
 
 
 def test_segments_are_numbered_through_all_recordings() -> None:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from gyrovae_tf.device.simulate import simulate
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn.baseline import log_band_energies
+from gyrovae_tf.learn.cutting import stretches_of
 from gyrovae_tf.learn.dataset import Dataset, cut, preprocess
 from gyrovae_tf.learn.health import doubts
 from gyrovae_tf.recording import Recording
@@ -312,8 +313,17 @@ def test_a_count_that_recordings_state_otherwise_is_told() -> None:
         (lambda samples: np.round(samples * 0.0005, 3), ["On x, y, z that is only a few counts of 0.001 m/s^2"]),
         (lambda samples: np.round(samples / 2.5) * 2.5, ["On x, y, z that is only a few counts of 2.5 m/s^2"]),
         (lambda samples: np.repeat(samples[::2], 2, axis=0), ["The sensor is slower than it is read"]),
+        (lambda samples: np.round(samples * 0.0002, 3), ["On x, y, z that is only a few counts of 0.001 m/s^2"]),
+        (
+            lambda samples: np.round(samples * (0.0002, 0, 0), 3),
+            ["y, z read the same all the time: see to the sensor. On x that is only a few counts of 0.001 m/s^2"],
+        ),
+        (lambda samples: np.round(3 * np.sin(samples), 2), []),
     ],
-    ids=["well", "one dead axis", "two", "clipped", "coarse", "coarser than counts", "repeated"],
+    ids=[
+        *("well", "one dead axis", "two", "clipped", "coarse", "coarser than counts", "repeated"),
+        *("so coarse that samples repeat", "a single coarse axis", "a sine's ends"),
+    ],
 )
 def test_what_is_wrong_with_the_samples_is_told_before_any_training(
     change: Callable[[NDArray[np.float64]], NDArray[np.float64]], told: list[str]
@@ -324,6 +334,34 @@ def test_what_is_wrong_with_the_samples_is_told_before_any_training(
     assert len(found) == len(told)
     for text, expected in zip(found, told, strict=True):
         assert expected in text
+
+
+def loud(*sizes: float) -> list[Recording]:
+    """Recordings of noise, so many times as large as 10 m/s^2."""
+    return [noise([2000], seed=place, largest=10 * size, source=f"{place}.csv") for place, size in enumerate(sizes)]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "told"),
+    [
+        ((1.0, 1.0, 1.0), ()),
+        ((1.0, 0.25, 1.0), ()),
+        ((0.05, 0.1, 0.3, 1.0), ()),  # a machine of several speeds
+        (
+            (1.0, 0.1, 1.0),
+            ("1 recording moves 10 times less than the 2 others (1.csv): where the machine is off, that is learnt as "
+             "normal, too.",),
+        ),
+        (
+            (0.01, 0.02, 1.0, 0.02, 0.01),
+            ("4 recordings move 50 times less than the other (0.csv, 1.csv, 3.csv and 1 more): where the machine is "
+             "off, that is learnt as normal, too.",),
+        ),
+    ],
+)  # fmt: skip
+def test_recordings_of_a_machine_that_may_be_off(sizes: tuple[float, ...], told: tuple[str, ...]) -> None:
+    found = doubts(preprocess(loud(*sizes), window=64))
+    assert tuple(text for text in found if "where the machine is off" in text) == told
 
 
 # --- refusals --------------------------------------------------------------------------------------------------
@@ -529,9 +567,10 @@ def test_what_is_no_dataset(tmp_path: Path) -> None:
 
 
 def test_seconds_count_overlapping_windows_once(tiny_dataset: Dataset) -> None:
-    windows, hop = len(tiny_dataset.train_images), tiny_dataset.hop
-    assert hop < tiny_dataset.spec.window
-    assert tiny_dataset.seconds == windows * hop / tiny_dataset.spec.rate_hz
+    windows, hop, window = len(tiny_dataset.train_images), tiny_dataset.hop, tiny_dataset.spec.window
+    assert hop < window
+    stretches = len(np.unique(stretches_of(tiny_dataset.train_origins, hop)))
+    assert tiny_dataset.seconds == (windows * hop + stretches * (window - hop)) / tiny_dataset.spec.rate_hz
 
 
 @pytest.mark.parametrize(

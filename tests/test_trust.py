@@ -282,19 +282,22 @@ def test_scores_and_blocks_of_other_lengths_are_refused() -> None:
 # --- what the amount of data foretells -------------------------------------------------------------------------
 
 
-def of_minutes(minutes: float, recordings: int) -> SimpleNamespace:
-    """What of a dataset tells its length: windows of 1.28 s, a quarter of that apart, a quarter of them held back."""
-    count = round(60 * minutes / 0.32)
-    of = np.arange(count)[:, None] % recordings
+def of_windows(*counts: int, hop: int = 64) -> SimpleNamespace:
+    """What of a dataset tells its length: windows of 1.28 s, so many of each recording; a quarter are held back."""
+    origins = np.array([(recording, hop * place) for recording, count in enumerate(counts) for place in range(count)])
+    held_back = len(origins) // 4
     return SimpleNamespace(
-        train_images=np.zeros(count - count // 4),
-        validation_images=np.zeros(count // 4),
-        train_origins=of[: count - count // 4],
-        validation_origins=of[count - count // 4 :],
-        hop=64,
+        train_origins=origins[:-held_back],
+        validation_origins=origins[-held_back:],
+        hop=hop,
         spec=SimpleNamespace(window=256, rate_hz=200.0),
-        sources=("normal.csv",) * recordings,  # each in the folder of its day
+        sources=("normal.csv",) * len(counts),  # each in the folder of its day
     )
+
+
+def of_minutes(minutes: float, recordings: int) -> SimpleNamespace:
+    """Windows a quarter of their length apart, which cover so many minutes: the last reaches three hops further."""
+    return of_windows(*[round(60 * minutes / recordings / 0.32) - 3] * recordings)
 
 
 @pytest.mark.parametrize(
@@ -303,8 +306,8 @@ def of_minutes(minutes: float, recordings: int) -> SimpleNamespace:
         (10, 1, 0.01, []),
         (5, 1, 0.01, []),  # 234 windows side by side, of which 2.3 are 1 %
         (4.5, 1, 0.01, ["Too uniform"]),  # 211
-        (4.5, 2, 0.01, []),
-        (4, 2, 0.01, ["Too few data"]),  # 188
+        (4.5, 2, 0.01, []),  # 105 of each
+        (4, 2, 0.01, ["Too few data"]),  # 93
         (4, 1, 0.01, ["Too few data", "Too uniform"]),
         (10, 1, 0.001, ["Too few data"]),
         (1, 2, 0.1, []),
@@ -330,24 +333,28 @@ def test_what_is_foretold_is_what_is_found() -> None:
 
 
 def test_two_hundred_windows_side_by_side_are_enough_for_one_percent() -> None:
-    """800 windows, a quarter of their length apart."""
-    assert foreseen(cast(Dataset, of_minutes(800 * 0.32 / 60, 2))) == ()
-    (told,) = foreseen(cast(Dataset, of_minutes(796 * 0.32 / 60, 2)))
+    """The first, and every fourth behind it; of each recording."""
+    assert foreseen(cast(Dataset, of_windows(397, 397))) == ()
+    (told,) = foreseen(cast(Dataset, of_windows(397, 396)))  # 396 * 0.32 s and 0.96 s more
     assert told == (
-        "Too few data: 4.2 minutes hold at most 199 independent windows; 1 % of them is 2.0. "
+        "Too few data: 4.3 minutes hold at most 199 independent windows; 1 % of them is 2.0. "
         "About 200 are needed to promise that."
     )
 
 
 def test_windows_further_apart_than_their_length_cover_no_more_than_themselves() -> None:
     """199 windows of 1.28 s, whatever lies between them."""
-    data = of_minutes(199 * 0.32 / 60, 2)
-    data.hop = 1024
-    (told,) = foreseen(cast(Dataset, data))
+    (told,) = foreseen(cast(Dataset, of_windows(100, 99, hop=1024)))
     assert told.startswith("Too few data: 4.2 minutes hold at most 199 independent windows;")
+
+
+def test_short_recordings_hold_a_window_each() -> None:
+    """48 of 2 s: three windows, which cover 1.92 s and of which no two share no sample."""
+    (told,) = foreseen(cast(Dataset, of_windows(*[3] * 48)))
+    assert told.startswith("Too few data: 1.5 minutes hold at most 48 independent windows;")
 
 
 def test_a_recording_that_was_held_back_whole_is_one_of_several() -> None:
     data = of_minutes(4.5, 1)
-    data.validation_origins = data.validation_origins + 1
+    data.validation_origins[:, 0] += 1
     assert foreseen(cast(Dataset, data)) == ()

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from gyrovae_tf import runtime
 from gyrovae_tf.calibration import RECONSTRUCTED, WIDE, Calibration, View
 from gyrovae_tf.errors import GyrovaeError
-from gyrovae_tf.learn.cutting import stretches_of
+from gyrovae_tf.learn.cutting import covered, stretches_of
 from gyrovae_tf.learn.dataset import Dataset, Progress
 from gyrovae_tf.learn.regimes import regimes, shrunk_covariance
 from gyrovae_tf.learn.threshold import Tail, blocks_of, folds, tail_at, tail_fit
@@ -101,10 +101,10 @@ def calibrate(
     seen = _profiles(model, data, tilt=tilt, progress=progress)[order]
     stretches = stretches_of(origins, data.hop)
     window, rate_hz = data.spec.window, data.spec.rate_hz
-    seconds = len(origins) * min(data.hop, window) / rate_hz
-    side_by_side = seconds * rate_hz / window
+    samples, side_by_side = covered(origins, window, data.hop)
+    by_hops_s = len(origins) * min(data.hop, window) / rate_hz
     views = fit_views(seen, seed=seed)
-    fine = blocks_of(len(origins), max(_FEWEST, min(_MOST, int(seconds / _FINE_S))))
+    fine = blocks_of(len(origins), max(_FEWEST, min(_MOST, int(by_hops_s / _FINE_S))))
     apart, known = out_of_block(seen, origins, stretches, fine, window, seed, progress)
     views = scaled(views, apart)
     scores = fused(views, apart)
@@ -140,7 +140,7 @@ def calibrate(
         wide,
         wide_blocks,
         false_alarm_rate,
-        seconds=seconds,
+        seconds=samples / rate_hz,
         recordings=origins[wide_known, 0].tolist(),
         most=side_by_side,
         seed=seed,

@@ -126,6 +126,14 @@ def stretches_of(origins: NDArray[np.int64], hop: int) -> NDArray[np.int64]:
     return np.concatenate([[0], np.cumsum((step[:, 0] != 0) | (step[:, 1] != hop))]).astype(np.int64)
 
 
+def covered(origins: NDArray[np.int64], window: int, hop: int) -> tuple[int, int]:
+    """Origins [k, 2] of windows, whatever their order, in; the samples that they cover, each counted once, and how many
+    of the windows lie side by side, out."""
+    ordered = origins[np.lexsort((origins[:, 1], origins[:, 0]))]
+    behind = (np.bincount(stretches_of(ordered, hop)) - 1) * min(hop, window)  # samples, of each stretch
+    return int((behind + window).sum()), int((behind // window + 1).sum())
+
+
 def _origins(recordings: Sequence[Segmented], window: int, hop: int) -> NDArray[np.int64]:
     """(recording, first row) of every window that lies within one segment, [k, 2]; refuses where there is none."""
     origins = [

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from gyrovae_tf import arguments
 from gyrovae_tf.bundle import POWER, check_frontend, check_schema, replacing_folder, write_json
 from gyrovae_tf.errors import GyrovaeError
+from gyrovae_tf.learn.cutting import covered, divided, lost_to_gaps
 from gyrovae_tf.learn.cutting import cut as cut
-from gyrovae_tf.learn.cutting import divided, lost_to_gaps
 from gyrovae_tf.learn.layout import check_normal, division, training_part
 from gyrovae_tf.learn.making import (
     Crew,
@@ -128,7 +128,7 @@ class Dataset:
     @property
     def seconds(self) -> float:
         """How much motion the training windows cover, in seconds (those of overlapping windows once)."""
-        return len(self.train_images) * min(self.hop, self.spec.window) / self.spec.rate_hz
+        return covered(self.train_origins, self.spec.window, self.hop)[0] / self.spec.rate_hz
 
     @property
     def held(self) -> bool:

@@ -23,10 +23,13 @@ AMOUNT = "motion to learn from"
 _LITTLE_S = 60.0
 _REPEATED, _MOSTLY_REPEATED = 0.1, 0.5
 _AT_THE_LIMIT = 0.002
+_PILED_UP = 3  # times as often as the value beside it: more than the largest value of a sine, 2.4
 _COARSE = 8.0  # steps of the sensor, as large as which motion shows them
 _FEW_VALUES = 16  # that an axis takes at the most: its steps are large, and many samples are the largest by that alone
 _CLIPPED = 0.02
 _DRIFTED = 1.0  # standard deviations
+_FAR_LESS = 5.0  # times
+_SOME = 64  # windows of a recording, in memory at once
 _LOOKED_AT = 256  # windows of a recording: enough for a mean
 _RECORDINGS = 200  # that are looked at
 _APART = 8  # samples of a window of which one is: enough for a mean
@@ -77,10 +80,39 @@ def oddities(data: Dataset) -> tuple[str, ...]:
     return (*_units(data), *odd)
 
 
+def quiet(
+    windows: NDArray[Any] | Rows, origins: NDArray[np.int64], sources: Sequence[str], step: float = 1.0
+) -> tuple[str, ...]:
+    """Which recordings move far less than all others, with none between: of a machine that is off, perhaps.
+
+    Windows [k, N, 3], their origins [k, 2], the recordings' names and a step of the sensor in; what is to be said out.
+    """
+    recordings = np.unique(origins[:, 0])
+    if len(recordings) < 2:
+        return ()
+    recordings = recordings[spread(len(recordings), _RECORDINGS)]
+    mine = [np.flatnonzero(origins[:, 0] == index) for index in recordings]
+    sizes = np.array([float(np.linalg.norm(_size(windows[rows[spread(len(rows), _SOME)]]))) for rows in mine])
+    order = np.argsort(sizes)
+    gaps = sizes[order][1:] / np.maximum(sizes[order][:-1], step)
+    place = int(gaps.argmax())
+    if gaps[place] < _FAR_LESS:
+        return ()
+    names = sorted(sources[recordings[index]] for index in order[: place + 1])
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    count = "1 recording moves" if len(names) == 1 else f"{len(names)} recordings move"
+    others = "the other" if len(sizes) - len(names) == 1 else f"the {len(sizes) - len(names)} others"
+    return (
+        f"{count} {gaps[place]:.0f} times less than {others} "
+        f"({', '.join(names[:3])}{more}): where the machine is off, that is learnt as normal, too.",
+    )
+
+
 def _units(data: Dataset) -> tuple[str, ...]:
     if data.train_windows is None:
         return ()
-    return odd_units(data.train_windows, data.train_origins, data.sources, data.spec.lsb, data.spec.units)
+    windows, origins, spec = data.train_windows, data.train_origins, data.spec
+    return (*odd_units(windows, origins, data.sources, spec.lsb, spec.units), *quiet(windows, origins, data.sources))
 
 
 def odd_units(
@@ -122,21 +154,34 @@ def _amount(data: Dataset, bundle: Bundle) -> Check:
 
 
 def _repeats(windows: NDArray[np.int16]) -> Check:
-    same = (windows[:, 1:] == windows[:, :-1]).all(axis=2)
-    share = float(same.mean())
-    status: Status = "good" if share < _REPEATED else "look" if share < _MOSTLY_REPEATED else "bad"
+    same = windows[:, 1:] == windows[:, :-1]
+    share = float(same.all(axis=2).mean())
+    rounding = _repeats_by_rounding(windows, same)
+    told = (share - rounding) / (1 - rounding) if rounding < 1 else 0.0
+    status: Status = "good" if told < _REPEATED else "look" if share < _MOSTLY_REPEATED else "bad"
     meaning = "Samples that repeat the one before on all axes."
     if status != "good":
         meaning += " The sensor is slower than it is read: set its output rate at or above the recording's."
     return Check("repeated samples", f"{100 * share:.1f} %", status, meaning)
 
 
+def _repeats_by_rounding(windows: NDArray[np.int16], same: NDArray[np.bool_]) -> float:
+    """The share of samples that repeat the one before on all axes by chance, where motion is of few steps.
+
+    Axes that move repeat independently then, window by window. A single one that moves tells nothing where it is
+    coarse. `same` [k, N - 1, 3]: where each axis repeats.
+    """
+    live = [axis for axis in range(3) if not same[..., axis].all()]
+    if len(live) > 1:
+        return float(same[..., live].mean(axis=1).prod(axis=1).mean())
+    coarse = any(_size(windows)[axis] < _COARSE * _step(windows, axis) for axis in live)
+    return 1.0 if coarse else 0.0
+
+
 def _limit(windows: NDArray[np.int16]) -> Check:
-    axes = [windows[..., axis] for axis in range(3)]
-    fine = [axis for axis in axes if len(_values(axis)) > _FEW_VALUES]
-    shares = [max(float((w == w.max()).mean()), float((w == w.min()).mean())) for w in fine]
-    share = max(shares, default=0.0)
-    clipped = share > _AT_THE_LIMIT
+    ends = [end for axis in range(3) for end in _ends(windows[..., axis])]
+    share = max((float(there) for there, _ in ends), default=0.0) / windows[..., 0].size
+    clipped = any(there > _AT_THE_LIMIT * windows[..., 0].size and there > _PILED_UP * beside for there, beside in ends)
     more = " The sensor clips: choose a larger range (g or degrees a second) and record again." if clipped else ""
     return Check(
         "samples at the largest value",
@@ -146,16 +191,39 @@ def _limit(windows: NDArray[np.int16]) -> Check:
     )
 
 
+def _ends(samples: NDArray[np.int16]) -> tuple[tuple[int, int], ...]:
+    """The samples of an axis in; how many are its largest value and how many the next to it, and so the least, out.
+
+    Nothing for axes of few values.
+    """
+    values = _values(samples)
+    if len(values) <= _FEW_VALUES:
+        return ()
+    return tuple(
+        (int((samples == values[end] - (1 << 15)).sum()), int((samples == values[beside] - (1 << 15)).sum()))
+        for end, beside in ((-1, -2), (0, 1))
+    )
+
+
+def _size(windows: NDArray[Any]) -> NDArray[np.float64]:
+    """Root mean square [3] of windows about each one's mean, in what they are in."""
+    about = windows - windows.mean(axis=1, keepdims=True)
+    return np.asarray(np.sqrt(np.square(about).mean(axis=(0, 1))))
+
+
+def _step(windows: NDArray[np.int16], axis: int) -> int:
+    """The least difference between two values of an axis: more than a count where that was chosen by the motion."""
+    return int(np.diff(_values(windows[..., axis])).min(initial=1 << 16))
+
+
 def _values(samples: NDArray[np.int16]) -> NDArray[np.intp]:
     """Samples in, the different values that they take, in order, out."""
     return np.flatnonzero(np.bincount(samples.ravel().astype(np.intp) + (1 << 15)))
 
 
 def _motion(windows: NDArray[np.int16], lsb: float, units: str) -> Check:
-    about = windows - windows.mean(axis=1, keepdims=True)
-    size = np.sqrt(np.square(about).mean(axis=(0, 1)))
-    # A sensor's step is more than a count where that was chosen by the range of the motion.
-    steps = [int(np.diff(_values(windows[..., axis])).min(initial=1 << 16)) for axis in range(3)]
+    size = _size(windows)
+    steps = [_step(windows, axis) for axis in range(3)]
     dead = [AXES[axis] for axis in range(3) if not size[axis]]
     few_steps = [axis for axis in range(3) if 0 < size[axis] < _COARSE * steps[axis]]
     coarse = [AXES[axis] for axis in few_steps]

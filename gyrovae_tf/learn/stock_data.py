@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from gyrovae_tf.bundle import STOCK, check_frontend, check_schema
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn.baseline import log_band_energies
-from gyrovae_tf.learn.cutting import cut_samples, divided, lost_to_gaps
+from gyrovae_tf.learn.cutting import covered, cut_samples, divided, lost_to_gaps
 from gyrovae_tf.learn.dataset import Progress, check_hop, check_share
-from gyrovae_tf.learn.health import odd_units
+from gyrovae_tf.learn.health import odd_units, quiet
 from gyrovae_tf.learn.layout import check_normal, training_part
 from gyrovae_tf.learn.making import mixture_notes
 from gyrovae_tf.learn.rows import spread
@@ -44,6 +44,7 @@ LOUDER = ("gain +50 %", "added tone", "impulses", "more noise")
 _ARRAYS = ("train_windows", "validation_windows", "train_origins", "validation_origins")
 _PART = 1024  # windows between two reports of progress
 _LEAST_STD = 0.05  # m/s^2: a still axis is no reason to blow its noise up
+_STEP = 0.01  # m/s^2: below that all recordings are as still
 _CHANGED = 1024  # windows that changes are tried on
 
 
@@ -90,7 +91,7 @@ class StockDataset:
     @property
     def seconds(self) -> float:
         """How much motion the training windows cover, in seconds (those of overlapping windows once)."""
-        return len(self.train_windows) * min(self.hop, WINDOW) / RATE_HZ
+        return covered(self.train_origins, WINDOW, self.hop)[0] / RATE_HZ
 
     @property
     def margin(self) -> float:
@@ -217,9 +218,9 @@ def _notes(
     origins: NDArray[np.int64],
 ) -> tuple[str, ...]:
     """Recordings, where they are from, and windows to train on with their origins in; what is odd about them out."""
-    units = odd_units(windows, origins, [recording.source for recording in known], 1.0, UNITS)
-    notes = (lost_to_gaps(known, WINDOW), *mixture_notes(mixtures(sources), len(known)), *units)
-    return tuple(filter(None, notes))
+    names = [recording.source for recording in known]
+    odd = (*odd_units(windows, origins, names, 1.0, UNITS), *quiet(windows, origins, names, _STEP))
+    return tuple(filter(None, (lost_to_gaps(known, WINDOW), *mixture_notes(mixtures(sources), len(known)), *odd)))
 
 
 def fit_constants(windows: NDArray[np.float32]) -> StockConstants:

@@ -14,7 +14,7 @@ from gyrovae_tf.bundle import STOCK, check_frontend
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn.asked import check_vote
 from gyrovae_tf.learn.convert import to_int8
-from gyrovae_tf.learn.cutting import stretches_of
+from gyrovae_tf.learn.cutting import covered, stretches_of
 from gyrovae_tf.learn.dataset import Progress
 from gyrovae_tf.learn.engine import versions
 from gyrovae_tf.learn.quantize import BUNDLE
@@ -139,8 +139,7 @@ def calibrate(
     factor = tail_fit(np.maximum(score, 0), blocks, false_alarm_rate, seed=seed).threshold
     scalogram, field = (_widened(band, factor) for band in bands)
     score = np.maximum(score / factor, 0)
-    seconds = len(origins) * min(data.hop, WINDOW) / RATE_HZ
-    side_by_side = seconds * RATE_HZ / WINDOW
+    samples, side_by_side = covered(origins, WINDOW, data.hop)
     tail = tail_fit(score, blocks, false_alarm_rate, most=side_by_side, seed=seed)
     step = max(1, round(WINDOW / data.hop))
     sequence, runs = phases(stretches_of(origins, data.hop), step)
@@ -158,7 +157,7 @@ def calibrate(
         score,
         blocks,
         false_alarm_rate,
-        seconds=seconds,
+        seconds=samples / RATE_HZ,
         recordings=origins[:, 0].tolist(),
         most=side_by_side,
         seed=seed,

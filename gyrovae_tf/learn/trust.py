@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gyrovae_tf.errors import GyrovaeError
+from gyrovae_tf.learn.cutting import covered
 from gyrovae_tf.learn.dataset import Dataset
 from gyrovae_tf.learn.threshold import METHODS, Method, effective_windows
 from gyrovae_tf.wording import figure, span
@@ -169,12 +170,12 @@ def foreseen(data: Dataset, rate: float = 0.01) -> tuple[str, ...]:
 
     Windows side by side are taken as independent, which is the most that can be hoped for.
     """
-    known = len(data.train_images) + len(data.validation_images)
-    minutes = known * min(data.hop, data.spec.window) / data.spec.rate_hz / 60
-    apart = known * min(data.hop, data.spec.window) / data.spec.window
+    origins = np.concatenate([data.train_origins, data.validation_origins])
+    samples, apart = covered(origins, data.spec.window, data.hop)
+    minutes = samples / data.spec.rate_hz / 60
     few = _too_few(minutes, apart, rate, "at most") if rate * apart < _LEAST_EXPECTED else ""
     # By their numbers: files of several days may well have one name, each in a folder of its own.
-    recordings = len(np.union1d(data.train_origins[:, 0], data.validation_origins[:, 0]))
+    recordings = len(np.unique(origins[:, 0]))
     return tuple(text for text in (few, _too_uniform(minutes, recordings)) if text)
 
 
