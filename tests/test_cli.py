@@ -749,9 +749,9 @@ def test_preprocess_without_the_rest(here: Path) -> None:
         "note: size of the motion: x 2, y 0, z 0.0816 m/s^2. Root mean square about each window's mean. y reads the "
         "same all the time: see to the sensor. On x, z that is only a few counts of 1 and 0.1 m/s^2: choose a "
         "smaller range if there is one.\n"
-        "note: Too few data: 0.4 minutes hold at most 19 independent windows; 1 % of them is 0.2. "
+        "note: Too few data: 0.5 minutes hold at most 19 independent windows; 1 % of them is 0.2. "
         "About 200 are needed to promise that.\n"
-        "note: Too uniform: one recording of 0.4 minutes, less than 5; record longer, on several days.\n"
+        "note: Too uniform: one recording of 0.5 minutes, less than 5; record longer, on several days.\n"
     )
     assert text.stderr == ""
 

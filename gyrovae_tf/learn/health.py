@@ -77,7 +77,7 @@ def oddities(data: Dataset) -> tuple[str, ...]:
     """A dataset in, what is odd about its samples and their units out."""
     checks = _samples(data.excerpt())
     odd = [f"{check.name}: {check.value}. {check.meaning}" for check in checks if check.status != "good"]
-    return (*_units(data), *odd)
+    return (*_recordings(data), *odd)
 
 
 def quiet(
@@ -108,7 +108,7 @@ def quiet(
     )
 
 
-def _units(data: Dataset) -> tuple[str, ...]:
+def _recordings(data: Dataset) -> tuple[str, ...]:
     if data.train_windows is None:
         return ()
     windows, origins, spec = data.train_windows, data.train_origins, data.spec
