@@ -102,6 +102,7 @@ def calibrate(
     stretches = stretches_of(origins, data.hop)
     window, rate_hz = data.spec.window, data.spec.rate_hz
     samples, side_by_side = covered(origins, window, data.hop)
+    # Blocks go by hops: with the last windows whole, short recordings would have more of them, of less each.
     by_hops_s = len(origins) * min(data.hop, window) / rate_hz
     views = fit_views(seen, seed=seed)
     fine = blocks_of(len(origins), max(_FEWEST, min(_MOST, int(by_hops_s / _FINE_S))))

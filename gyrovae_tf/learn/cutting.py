@@ -127,8 +127,10 @@ def stretches_of(origins: NDArray[np.int64], hop: int) -> NDArray[np.int64]:
 
 
 def covered(origins: NDArray[np.int64], window: int, hop: int) -> tuple[int, int]:
-    """Origins [k, 2] of windows, whatever their order, in; the samples that they cover, each counted once, and how many
-    of the windows lie side by side, out."""
+    """Origins [k, 2] of windows in; the samples that they cover and how many windows lie side by side in these out.
+
+    Samples count once, whatever the order of the windows; those between windows further apart than `window` do not.
+    """
     ordered = origins[np.lexsort((origins[:, 1], origins[:, 0]))]
     behind = (np.bincount(stretches_of(ordered, hop)) - 1) * min(hop, window)  # samples, of each stretch
     return int((behind + window).sum()), int((behind // window + 1).sum())
