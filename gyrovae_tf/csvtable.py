@@ -568,10 +568,6 @@ def parse(
     return numbers, None if segment is None else frame[segment].to_numpy(object)
 
 
-def _goes_on(rows: Iterator[object]) -> bool:
-    return any(True for _ in rows)
-
-
 class _Fault(NamedTuple):
     """The first value of a row that cannot be."""
 
@@ -600,8 +596,9 @@ def offence(
         rows, itertools.chain.from_iterable(_faults(other, limits, 0, written) for other in behind)
     )
     more = sum(found is not None for found in itertools.islice(following, _COUNTED))
+    not_all = any(True for _ in following)
     name = table.names[fault.column] if table.names else fault.column + 1
-    where = f"{table.source}, {_row(fault.line, more, least=_goes_on(following))}, column {name}"
+    where = f"{table.source}, {_row(fault.line, more, least=not_all)}, column {name}"
     which = "those rows" if more else "that row"
     text = fault.row[fault.column].strip()
     shown = text.decode()[:40]

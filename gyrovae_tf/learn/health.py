@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -29,7 +30,6 @@ _FEW_VALUES = 16  # that an axis takes at the most: its steps are large, and man
 _CLIPPED = 0.02
 _DRIFTED = 1.0  # standard deviations
 _FAR_LESS = 5.0  # times
-_SOME = 64  # windows of a recording, in memory at once
 _LOOKED_AT = 256  # windows of a recording: enough for a mean
 _RECORDINGS = 200  # that are looked at
 _APART = 8  # samples of a window of which one is: enough for a mean
@@ -80,49 +80,28 @@ def oddities(data: Dataset) -> tuple[str, ...]:
     return (*_recordings(data), *odd)
 
 
-def quiet(
-    windows: NDArray[Any] | Rows, origins: NDArray[np.int64], sources: Sequence[str], step: float = 1.0
-) -> tuple[str, ...]:
-    """Which recordings move far less than all others, with none between: of a machine that is off, perhaps.
-
-    Windows [k, N, 3], their origins [k, 2], the recordings' names and a step of the sensor in; what is to be said out.
-    """
-    recordings = np.unique(origins[:, 0])
-    if len(recordings) < 2:
-        return ()
-    recordings = recordings[spread(len(recordings), _RECORDINGS)]
-    mine = [np.flatnonzero(origins[:, 0] == index) for index in recordings]
-    sizes = np.array([float(np.linalg.norm(_size(windows[rows[spread(len(rows), _SOME)]]))) for rows in mine])
-    order = np.argsort(sizes)
-    gaps = sizes[order][1:] / np.maximum(sizes[order][:-1], step)
-    place = int(gaps.argmax())
-    if gaps[place] < _FAR_LESS:
-        return ()
-    names = sorted(sources[recordings[index]] for index in order[: place + 1])
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    count = "1 recording moves" if len(names) == 1 else f"{len(names)} recordings move"
-    others = "the other" if len(sizes) - len(names) == 1 else f"the {len(sizes) - len(names)} others"
-    return (
-        f"{count} {gaps[place]:.0f} times less than {others} "
-        f"({', '.join(names[:3])}{more}): where the machine is off, that is learnt as normal, too.",
-    )
-
-
 def _recordings(data: Dataset) -> tuple[str, ...]:
     if data.train_windows is None:
         return ()
-    windows, origins, spec = data.train_windows, data.train_origins, data.spec
-    return (*odd_units(windows, origins, data.sources, spec.lsb, spec.units), *quiet(windows, origins, data.sources))
+    step = data.spec.lsb
+    return odd_recordings(data.train_windows, data.train_origins, data.sources, step, data.spec.units, least=step)
 
 
-def odd_units(
-    windows: NDArray[Any] | Rows, origins: NDArray[np.int64], sources: Sequence[str], step: float, units: str
+def odd_recordings(
+    windows: NDArray[Any] | Rows,
+    origins: NDArray[np.int64],
+    sources: Sequence[str],
+    step: float,
+    units: str,
+    *,
+    least: float,
 ) -> tuple[str, ...]:
-    """Why recordings may not be in the m/s^2 that they are taken for, by what gravity is in them.
+    """Why recordings may not be in the m/s^2 that they are taken for, and which move far less than the others.
 
-    Windows [k, N, 3], their origins [k, 2], the recordings' names, and what one is in them in; what is to be said out.
+    Windows [k, N, 3], their origins [k, 2], the recordings' names, what one is in them, in which units, and motion
+    below which all are as still, in these, in; what is to be said out.
     """
-    pulls = []
+    pulls, sizes = [], []
     recordings = np.unique(origins[:, 0])
     for index in recordings[spread(len(recordings), _RECORDINGS)].tolist():
         mine = np.flatnonzero(origins[:, 0] == index)
@@ -130,7 +109,27 @@ def odd_units(
         pull = pull_of(sum_of_means(some), len(some), step)
         size = float(np.linalg.norm(some[:, ::_APART].astype(float), axis=2).mean()) * step
         pulls.append((sources[index], turned_pull(pull, size)))
-    return odd_pulls(pulls, units)
+        sizes.append((sources[index], max(float(np.linalg.norm(_size(some))) * step, least)))
+    return (*odd_pulls(pulls, units), *_quiet(sizes))
+
+
+def _quiet(sizes: Sequence[tuple[str, float]]) -> tuple[str, ...]:
+    """Which of recordings [(name, motion)] move far less than all others, with none between: off, perhaps."""
+    if len(sizes) < 2:
+        return ()
+    ordered = sorted(sizes, key=lambda one: one[1])
+    gaps = [loud / still for (_, still), (_, loud) in itertools.pairwise(ordered)]
+    place = gaps.index(max(gaps)) + 1
+    if gaps[place - 1] < _FAR_LESS:
+        return ()
+    names, louder = sorted(name for name, _ in ordered[:place]), len(ordered) - place
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    count = "1 recording moves" if len(names) == 1 else f"{len(names)} recordings move"
+    others = "the other" if louder == 1 else f"the {louder} others"
+    return (
+        f"{count} {gaps[place - 1]:.0f} times less than {others} "
+        f"({', '.join(names[:3])}{more}): where the machine is off, that is learnt as normal, too.",
+    )
 
 
 def _amount(data: Dataset, bundle: Bundle) -> Check:
@@ -179,9 +178,10 @@ def _repeats_by_rounding(windows: NDArray[np.int16], same: NDArray[np.bool_]) ->
 
 
 def _limit(windows: NDArray[np.int16]) -> Check:
+    total = windows[..., 0].size
     ends = [end for axis in range(3) for end in _ends(windows[..., axis])]
-    share = max((float(there) for there, _ in ends), default=0.0) / windows[..., 0].size
-    clipped = any(there > _AT_THE_LIMIT * windows[..., 0].size and there > _PILED_UP * beside for there, beside in ends)
+    share = max((there for there, _ in ends), default=0) / total
+    clipped = any(there > _AT_THE_LIMIT * total and there > _PILED_UP * beside for there, beside in ends)
     more = " The sensor clips: choose a larger range (g or degrees a second) and record again." if clipped else ""
     return Check(
         "samples at the largest value",
@@ -196,13 +196,9 @@ def _ends(samples: NDArray[np.int16]) -> tuple[tuple[int, int], ...]:
 
     Nothing for axes of few values.
     """
-    values = _values(samples)
-    if len(values) <= _FEW_VALUES:
-        return ()
-    return tuple(
-        (int((samples == values[end] - (1 << 15)).sum()), int((samples == values[beside] - (1 << 15)).sum()))
-        for end, beside in ((-1, -2), (0, 1))
-    )
+    counts = _counts(samples)
+    counts = counts[counts > 0].tolist()
+    return ((counts[-1], counts[-2]), (counts[0], counts[1])) if len(counts) > _FEW_VALUES else ()
 
 
 def _size(windows: NDArray[Any]) -> NDArray[np.float64]:
@@ -213,12 +209,12 @@ def _size(windows: NDArray[Any]) -> NDArray[np.float64]:
 
 def _step(windows: NDArray[np.int16], axis: int) -> int:
     """The least difference between two values of an axis: more than a count where that was chosen by the motion."""
-    return int(np.diff(_values(windows[..., axis])).min(initial=1 << 16))
+    return int(np.diff(np.flatnonzero(_counts(windows[..., axis]))).min(initial=1 << 16))
 
 
-def _values(samples: NDArray[np.int16]) -> NDArray[np.intp]:
-    """Samples in, the different values that they take, in order, out."""
-    return np.flatnonzero(np.bincount(samples.ravel().astype(np.intp) + (1 << 15)))
+def _counts(samples: NDArray[np.int16]) -> NDArray[np.intp]:
+    """Samples in, how many are of each value, from -32768 on, out."""
+    return np.bincount(samples.ravel().astype(np.intp) + (1 << 15))
 
 
 def _motion(windows: NDArray[np.int16], lsb: float, units: str) -> Check:

@@ -20,7 +20,7 @@ from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn.baseline import log_band_energies
 from gyrovae_tf.learn.cutting import covered, cut_samples, divided, lost_to_gaps
 from gyrovae_tf.learn.dataset import Progress, check_hop, check_share
-from gyrovae_tf.learn.health import odd_units, quiet
+from gyrovae_tf.learn.health import odd_recordings
 from gyrovae_tf.learn.layout import check_normal, training_part
 from gyrovae_tf.learn.making import mixture_notes
 from gyrovae_tf.learn.rows import spread
@@ -44,7 +44,7 @@ LOUDER = ("gain +50 %", "added tone", "impulses", "more noise")
 _ARRAYS = ("train_windows", "validation_windows", "train_origins", "validation_origins")
 _PART = 1024  # windows between two reports of progress
 _LEAST_STD = 0.05  # m/s^2: a still axis is no reason to blow its noise up
-_STEP = 0.01  # m/s^2: below that all recordings are as still
+_LEAST_MOTION = 0.01  # m/s^2: below that all recordings are as still
 _CHANGED = 1024  # windows that changes are tried on
 
 
@@ -219,7 +219,7 @@ def _notes(
 ) -> tuple[str, ...]:
     """Recordings, where they are from, and windows to train on with their origins in; what is odd about them out."""
     names = [recording.source for recording in known]
-    odd = (*odd_units(windows, origins, names, 1.0, UNITS), *quiet(windows, origins, names, _STEP))
+    odd = odd_recordings(windows, origins, names, 1.0, UNITS, least=_LEAST_MOTION)
     return tuple(filter(None, (lost_to_gaps(known, WINDOW), *mixture_notes(mixtures(sources), len(known)), *odd)))
 
 
