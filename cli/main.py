@@ -13,6 +13,9 @@ import click
 from gyrovae_tf import __version__
 from gyrovae_tf.errors import GyrovaeError
 
+# TensorFlow imports Keras 3 besides the Keras 2 that is used here, a second or two, unless it is told that it need not.
+os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
+
 _COMMANDS = {
     "demo": ("learn", "The whole way on a simulated machine, in a few minutes."),
     "simulate": ("device", "A pretend device, to try everything without hardware."),

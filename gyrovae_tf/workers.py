@@ -6,14 +6,15 @@ writes files, so a worker that is killed costs time, and neither loses nor doubl
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import multiprocessing.connection
 import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
@@ -35,6 +36,23 @@ _shared: Any = None
 def cores() -> int:
     """How many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextlib.contextmanager
+def threaded() -> Iterator[Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]]:
+    """A `map` whose calls run in threads, one for each core, out; just one in a process that is one of several workers.
+
+    BLAS has a thread to each of them meanwhile: the matrices of a window's profile are too small to be shared out, and
+    its own threads wait for each other without end where another process wants the core.
+    """
+    from threadpoolctl import threadpool_limits
+
+    pool = ThreadPoolExecutor(1 if multiprocessing.parent_process() is not None else cores())
+    try:
+        with threadpool_limits(1, "blas"):
+            yield pool.map
+    finally:
+        pool.shutdown(cancel_futures=True)  # after Ctrl-C only what has begun is waited for
 
 
 def check_jobs(jobs: int) -> int:

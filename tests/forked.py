@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 _LEARN = ("train", "quantize", "export", "evaluate", "report", "trust", "benchmark", "demo")
-_MODULES = ["forked", "h5py", "ai_edge_litert.interpreter"]
+_MODULES = ["pytest", "h5py", "ai_edge_litert.interpreter"]  # pytest: what holds the functions to call imports it
 _MODULES += [f"gyrovae_tf.{name}" for name in ("cgen", "flash", "scoring")]
 _MODULES += [f"gyrovae_tf.learn.{name}" for name in _LEARN]
 _MODULES += [f"sklearn.{name}" for name in ("cluster", "decomposition", "ensemble", "neighbors", "svm")]

@@ -12,7 +12,7 @@ import pytest
 from conftest import TINY_MACHINE, TINY_WINDOW, Tiny
 from numpy.typing import NDArray
 
-from gyrovae_tf import runtime
+from gyrovae_tf import runtime, workers
 from gyrovae_tf.bundle import Bundle
 from gyrovae_tf.calibration import SIZES, View
 from gyrovae_tf.device.simulate import simulate
@@ -540,6 +540,14 @@ def test_few_windows_are_enough_for_a_score(tiny: Tiny, train: int, held_back: i
 def test_the_same_seed_gives_the_same_numbers(tiny: Tiny, made: Calibrated) -> None:
     assert calibrated(tiny) == made
     assert calibrated(tiny, seed=1).calibration.bands.codes != made.calibration.bands.codes
+
+
+@pytest.mark.parametrize("cores", [1, 4])
+def test_the_number_of_cores_changes_nothing(
+    tiny: Tiny, made: Calibrated, monkeypatch: pytest.MonkeyPatch, cores: int
+) -> None:
+    monkeypatch.setattr(workers, "cores", lambda: cores)
+    assert calibrated(tiny) == made
 
 
 def test_progress_is_told(tiny: Tiny) -> None:

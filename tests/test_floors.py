@@ -43,6 +43,7 @@ PACKAGES = {
     "sklearn",
     "tensorflow",
     "tensorflow_model_optimization",
+    "threadpoolctl",
     "tf_keras",
     "tflite_micro",
 }

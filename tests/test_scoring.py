@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import dataclasses
 import importlib.util
@@ -12,6 +13,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +22,7 @@ from typing import Any
 import click.testing
 import numpy as np
 import pytest
+import threadpoolctl
 from conftest import TINY_MACHINE
 from gyrovae_tf.cli.main import cli
 from hypothesis import HealthCheck, given, settings
@@ -177,6 +180,39 @@ def _double(factor: int, task: int) -> int:
     if task < 0:
         raise GyrovaeError(f"{task} is below 0")
     return factor * task
+
+
+def test_threads_share_the_work_and_blas_has_one_to_each_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "cores", lambda: 2)
+    together = threading.Barrier(2, timeout=60)  # passed by two at once, or not at all
+    before = threads_of_blas()
+
+    def work(number: int) -> tuple[int, list[int]]:
+        together.wait()
+        return number, threads_of_blas()
+
+    with workers.threaded() as each:
+        found = list(each(work, range(4)))
+    assert found == [(number, [1] * len(before)) for number in range(4)]
+    assert threads_of_blas() == before
+
+
+def threads_of_blas() -> list[int]:
+    return [library["num_threads"] for library in threadpoolctl.threadpool_info() if library["user_api"] == "blas"]
+
+
+def test_after_a_stop_threads_do_not_begin_anything_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "cores", lambda: 1)
+    begun: list[int] = []
+
+    def work(number: int) -> None:
+        begun.append(number)
+        time.sleep(0.02 * number)
+
+    with contextlib.suppress(KeyboardInterrupt), workers.threaded() as each:
+        next(each(work, range(30)))
+        raise KeyboardInterrupt
+    assert len(begun) < 30
 
 
 def test_workers_that_always_die_are_told() -> None:

@@ -27,6 +27,7 @@ from gyrovae_tf.learn.trust import Trust, check
 from gyrovae_tf.learn.voting import DEFAULT, Vote, choose_vote, phases, vote_at
 from gyrovae_tf.signal.profile import means
 from gyrovae_tf.signal.score import Profiles, distances, nearest, ratios
+from gyrovae_tf.workers import threaded
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]
@@ -215,15 +216,22 @@ def out_of_block(
     """
     found: dict[str, Floats] = {name: np.zeros(len(origins)) for name in seen.seen}
     known = np.zeros(len(origins), bool)
-    number = len(np.unique(blocks))
-    for done, (inside, usable) in enumerate(folds(origins, stretches, blocks, window), 1):
-        if usable.sum() >= _LEAST_WINDOWS:
-            others = fit_views(seen[usable], seed=seed, trials=1)
-            for name, distance in view_distances(others, seen[inside]).items():
-                found[name][inside] = distance
-            known |= inside
-        if progress:
-            progress(done, number, "calibrating")
+
+    def judged(fold: tuple[NDArray[np.bool_], NDArray[np.bool_]]) -> dict[str, Floats] | None:
+        inside, usable = fold
+        if usable.sum() < _LEAST_WINDOWS:
+            return None
+        return view_distances(fit_views(seen[usable], seed=seed, trials=1), seen[inside])
+
+    parts = list(folds(origins, stretches, blocks, window))
+    with threaded() as each:
+        for done, ((inside, _), distances_of) in enumerate(zip(parts, each(judged, parts), strict=True), 1):
+            if distances_of is not None:
+                for name, distance in distances_of.items():
+                    found[name][inside] = distance
+                known |= inside
+            if progress:
+                progress(done, len(parts), "calibrating")
     if not known.any():
         raise GyrovaeError("too few windows to calibrate the score", remedy="Record longer, or use a smaller --hop.")
     return {name: distance[known] for name, distance in found.items()}, known

@@ -78,9 +78,11 @@ def _ordered(
     model: Any, images: NDArray[np.int8], prepare: Callable[[Any], None], input_scale: float = INPUT_SCALE
 ) -> bytes:
     """Convert the model with a converter that `prepare` sets up; the .tflite whose outputs are in order out."""
+    held = tf.Module()  # as what is converted; of a Keras model every layer would be traced once more, for seconds
+    held.weights = model.variables
     # Which output comes first depends on the converter's version and path, not on names alone: try, and look.
     for keys in (("output_1", "output_0"), ("output_0", "output_1")):
-        converter = tf.lite.TFLiteConverter.from_concrete_functions([_concrete(model, keys)], model)
+        converter = tf.lite.TFLiteConverter.from_concrete_functions([_concrete(model, keys)], held)
         prepare(converter)
         with quiet():
             content = slim(converter.convert())
