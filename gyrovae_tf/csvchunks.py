@@ -178,7 +178,13 @@ class CsvChunks:
             return metadata, line, self._flat(table)
         motion, names = columns(table.rows(0, 1), whole=False), table.names
         found = Layout(
-            table.delimiter, names, int(table.fields[0]), units=motion.units, factor=motion.factor, clock=motion.clock
+            table.delimiter,
+            names,
+            int(table.fields[0]),
+            table.ended,
+            units=motion.units,
+            factor=motion.factor,
+            clock=motion.clock,
         )
         if table.header is None:
             return metadata, line, found if found.width == 3 else changed(found, time=3)
@@ -189,7 +195,7 @@ class CsvChunks:
     def _flat(self, table: Table) -> Layout:
         """As `csvtable.flattened`, from the first rows."""
         kept, width = flat_shape(table)
-        found = Layout(table.delimiter, None, int(table.fields[-1]), flat=True)
+        found = Layout(table.delimiter, None, int(table.fields[-1]), table.ended, flat=True)
         return changed(found, kept=kept, skipped=len(table.row(0)) - kept, may_hold_dt=width % 4 == 0)
 
     # --- lines to rows
@@ -199,7 +205,8 @@ class CsvChunks:
         begins = mark is None or mark.row == 0
         headed = begins and self._layout.names is not None and not self._commented
         for chunk in self._lines(None if begins else mark):
-            table = split_rows(chunk.text, chunk.line, self._source, self._layout.delimiter)
+            layout = self._layout
+            table = split_rows(chunk.text, chunk.line, self._source, layout.delimiter, ended=layout.ended)
             if headed and len(table.lines):
                 table, headed = table.rows(1, None), False
             if len(table.lines):

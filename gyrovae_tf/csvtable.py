@@ -100,6 +100,7 @@ class Table(NamedTuple):
     lines: npt.NDArray[np.intp]
     fields: npt.NDArray[np.intp]
     header: Header | None = None  # what the names say; of a table as `read_table` gives it
+    ended: bool = False  # whether rows end with a delimiter that parts nothing, and were relieved of it
 
     def row(self, index: int) -> list[bytes]:
         row = self.body[self.starts[index] : self.ends[index]]
@@ -280,6 +281,8 @@ def read_table(body: bytes, line: int, source: str, *, whole: bool = True) -> Ta
     table = split_rows(body, line, source, delimiter)
     if not len(table.lines):
         raise _no_samples(source)
+    if _is_ended(table):
+        table = split_rows(body, line, source, delimiter, ended=True)
     found = table.row(0)
     names = [text.decode().lower() for text in found]
 
@@ -328,10 +331,8 @@ def other_width(
     `decimals`: whether commas part the columns that a header names.
     """
     if decimals and expected < received <= 2 * expected:
-        remedy = (
-            "Where decimals are written with commas, write them with points. Where each row ends with a comma, end the "
-            f"names with one, too. Else remove {'those rows' if more else 'that row'}."
-        )
+        these = "those rows" if more else "that row"
+        remedy = f"Where decimals are written with commas, write them with points. Else remove {these}."
     else:
         remedy = f"Remove {'those rows if they are' if more else 'that row if it is'} cut. {_ABOVE}"
     return GyrovaeError(
@@ -389,8 +390,23 @@ def _seconds(text: str, zone: str) -> int | None:
     return ((24 * days + hour) * 60 + minute + (east if "-" in zone else -east)) * 60 + second
 
 
-def split_rows(body: bytes, line: int, source: str, delimiter: bytes) -> Table:
-    """Whole lines, the first of which is line `line` of the file, in; their rows, of which there may be none, out."""
+def _is_ended(table: Table) -> bool:
+    """Whether rows end with a delimiter behind the last value, as loops print them, by the first two.
+
+    Where names and numbers both do, it is a column without a name, and left alone.
+    """
+    first, second = (table.row(min(index, len(table.lines) - 1)) for index in range(2))
+    more = len(second) - len(first)
+    if any(map(NUMBER.fullmatch, first)):
+        return more == 0 and not first[-1] and not second[-1]
+    return (more == 1 and not second[-1]) or (more == -1 and not first[-1])
+
+
+def split_rows(body: bytes, line: int, source: str, delimiter: bytes, *, ended: bool = False) -> Table:
+    """Whole lines, the first of which is line `line` of the file, in; their rows, of which there may be none, out.
+
+    `ended`: a delimiter at a row's end parts nothing.
+    """
     if b"#" in body:
         body = re.sub(rb"(?m)^[ \t]*#.*$", b"", body)
     if b'"' in body:
@@ -401,6 +417,8 @@ def split_rows(body: bytes, line: int, source: str, delimiter: bytes) -> Table:
             body = re.sub(rb" *\n *", b"\n", re.sub(rb"  +", b" ", body))
     elif b" " in body or b"\t" in body:
         body = re.sub(rb"(?m)^[ \t]+$", b"", body)
+    if ended:
+        body = re.sub(rb"(?m)" + re.escape(delimiter) + rb" *$", b"", body)
     data = np.frombuffer(body, np.uint8)
     newlines = np.flatnonzero(data == ord("\n"))
     starts = np.concatenate([[0], newlines + 1])
@@ -409,7 +427,7 @@ def split_rows(body: bytes, line: int, source: str, delimiter: bytes) -> Table:
     starts, ends = starts[kept], ends[kept]
     marks = np.flatnonzero(data == ord(delimiter))
     fields = np.searchsorted(marks, ends) - np.searchsorted(marks, starts) + 1
-    return Table(source, body, delimiter, None, starts, ends, kept + line, fields)
+    return Table(source, body, delimiter, None, starts, ends, kept + line, fields, ended=ended)
 
 
 def columns(table: Table, *, whole: bool = True) -> Motion:

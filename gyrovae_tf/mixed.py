@@ -114,7 +114,8 @@ def _of_csv(path: str) -> Iterator[tuple[str, list[str]]]:
             file.seek(place)
             lines = _plain(file.read(length)).split(b"\n")
             # Lines are cut where a part begins and ends; the first of all is no sample.
-            piece = split_rows(b"\n".join(lines[1:] if length == size else lines[1:-1]), 0, path, table.delimiter)
+            body = b"\n".join(lines[1:] if length == size else lines[1:-1])
+            piece = split_rows(body, 0, path, table.delimiter, ended=table.ended)
             rows += [piece.row(index) for index, width in enumerate(piece.fields) if width == len(table.names)]
     names = [name.encode() for name in table.names]  # they may come behind notes
     rows = [row for row in rows if [text.lower() for text in row] != names]

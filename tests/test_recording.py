@@ -37,10 +37,7 @@ RENAME = (
     "Where lines stand above the names of the columns, remove those lines."
 )
 CUT = "Remove that row if it is cut. Where lines stand above the names of the columns, remove those lines."
-COMMAS = (
-    "Where decimals are written with commas, write them with points. Where each row ends with a comma, end the names "
-    "with one, too. Else remove that row."
-)
+COMMAS = "Where decimals are written with commas, write them with points. Else remove that row."
 JSON = "It looks like JSON: write its samples as CSV, below a first line such as timestamp,x,y,z"
 GIVE = "Give it with --rate-hz (rate_hz in Python), or as sample_rate_hz in a meta.json beside it."
 SAVE = "Save it as CSV UTF-8 in the program that it comes from, or in an editor or a spreadsheet."
@@ -96,8 +93,20 @@ def test_x_y_z_is_one_segment_in_m_s2_of_unknown_rate(file):
         "x,y,z\n1.0,+2,3.\n0.4e1,5E0,6.00\n",
         "1,2,3\n4,5,6\n",
         "1 2 3\n4 5 6\n",
+        "x,y,z\n1,2,3,\n4,5,6,\n",
+        "x,y,z,\n1,2,3,\n4,5,6,\n",
+        "x;y;z; \n1;2;3\n4;5;6\n",
+        "1,2,3,\r\n4,5,6, \r\n",
+        "x\ty\tz\n1\t2\t3\t\n# a\tcomment\t\n4\t5\t6\t\n",
+        '"x","y","z"\n"1","2","3",\n"4","5","6",\n',
+        "x,y,z,label\n1,2,3,\n4,5,6,worn\n",
+        "x,y,z,\n1,2,3,7\n4,5,6,\n",
     ],
-    ids=["BOM CRLF", ";", "tab", "spaces", "quotes", "CR", "#", "order", "extra", "numbers", "headerless", "bare"],
+    ids=[
+        *["BOM CRLF", ";", "tab", "spaces", "quotes", "CR", "#", "order", "extra", "numbers", "headerless", "bare"],
+        *["rows end in ,", "all end in ,", "names end in ;", "bare rows end in ,", "rows end in a tab"],
+        *["quotes and a , at the end", "a last column that is empty", "a last column without a name"],
+    ],
 )
 def test_the_same_two_samples_in_other_dress(file, text):
     assert Recording.read(file(text)).samples.tolist() == TWO
@@ -972,6 +981,9 @@ def test_a_malformed_meta_json_is_refused(file, text, problem):
          "received 1e20\n" + LESS),
         ("x,y,z\n1,2,3\n1,2\n", f"r.csv, row 3: the number of columns changes; expected 3, received 2\n{CUT}"),
         ("x,y,z\n1,2,3,4\n", f"r.csv, row 2: the number of columns changes; expected 3, received 4\n{COMMAS}"),
+        ("x,y,z\n1,2,3,\n4,5,\n", f"r.csv, row 3: the number of columns changes; expected 3, received 2\n{CUT}"),
+        ("x,y,z\n1,2,,\n", f"r.csv, row 2, column z; expected a number, received ''\n{NUMBER}"),
+        ("1,2,\n3,4,5\n", f"r.csv, row 1, column 3; expected a number, received ''\n{NUMBER}"),
         ("x,y,z\n1,2,3\n1 2 3\n", f"r.csv, row 3: the number of columns changes; expected 3, received 1\n{CUT}"),
         ("x,y,z\n0,5,-1,5,9,8\n", f"r.csv, row 2: the number of columns changes; expected 3, received 6\n{COMMAS}"),
         ("Logger,2\nx,y,z\n1,2,3\n", "r.csv, row 2 and 1 more: the number of columns changes; expected 2, "
