@@ -26,6 +26,7 @@ Work = Callable[[Any, Any], Any]
 """What all tasks share and one task in, its result out."""
 Results = Generator[tuple[int, Any], None, None]
 """Number of a task, and its result or the `GyrovaeError` that it ended with. Closing it ends the workers at once."""
+_THREADS = 8  # at the most: each holds what it works on, some 70 MB for the largest excerpt of a dataset
 _AHEAD = 2  # tasks for each worker that are handed out at a time
 _DEATHS = 3  # of workers, one after the other without a result in between: then it is the tasks' fault
 _PATIENCE_S = 30.0  # for a scheduler to answer, and for its first worker to come
@@ -40,14 +41,14 @@ def cores() -> int:
 
 @contextlib.contextmanager
 def threaded() -> Iterator[Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]]:
-    """A `map` whose calls run in threads, one for each core, out; just one in a process that is one of several workers.
+    """A `map` whose calls run in threads, one for each of up to eight cores, out; one in a process among workers.
 
     BLAS has a thread to each of them meanwhile: the matrices of a window's profile are too small to be shared out, and
     its own threads wait for each other without end where another process wants the core.
     """
     from threadpoolctl import threadpool_limits
 
-    pool = ThreadPoolExecutor(1 if multiprocessing.parent_process() is not None else cores())
+    pool = ThreadPoolExecutor(1 if multiprocessing.parent_process() is not None else min(cores(), _THREADS))
     try:
         with threadpool_limits(1, "blas"):
             yield pool.map
