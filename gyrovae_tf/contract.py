@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.tflite import Model, Tensor
+from gyrovae_tf.wording import first_of
 
 # The operators that the stock firmware registers, and so the only ones an exported model may use.
 OPS: tuple[str, ...] = (
@@ -61,7 +62,7 @@ def violations_by_kind(model: Model, input_scale: float = INPUT_SCALE) -> dict[s
     floats = [_label(t) for t in model.tensors if t.is_float]
     return {
         "interface": (*_input_violations(model, "int8", input_scale), *_output_violations(model, "int8")),
-        "operators": _listed("operators that the firmware lacks", unknown, limit=len(unknown)),
+        "operators": _listed("operators that the firmware lacks", unknown, most=len(unknown)),
         "floats": _listed("float tensors", floats),
         **_structure_violations(model),
     }
@@ -94,12 +95,9 @@ def _label(tensor: Tensor) -> str:
     return f"{tensor.index} ({tensor.name[:60]}, {tensor.dtype} {list(tensor.shape)})"
 
 
-def _listed(what: str, items: Sequence[str], limit: int = 3) -> tuple[str, ...]:
+def _listed(what: str, items: Sequence[str], most: int = 3) -> tuple[str, ...]:
     """One violation that names the first of `items` and counts the others; none when there are no items."""
-    if not items:
-        return ()
-    more = f" and {len(items) - limit} more" if len(items) > limit else ""
-    return (f"{what}: " + ", ".join(items[:limit]) + more,)
+    return (f"{what}: {first_of(items, most)}",) if items else ()
 
 
 def _structure_violations(model: Model) -> dict[str, tuple[str, ...]]:

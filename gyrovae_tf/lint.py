@@ -20,6 +20,7 @@ from gyrovae_tf.patterns import unfolded
 from gyrovae_tf.stockbundle import StockBundle, load_bundle
 from gyrovae_tf.target import DEFAULT, Basis, Target, Way, find_target
 from gyrovae_tf.tflite import Model, Operator, Tensor
+from gyrovae_tf.wording import first_of
 
 _ALIGNED = 16  # bytes: TFLM's own alignment, and what a vector register of the ESP32-S3 holds
 _NEEDS_OPTIONS = WITH_OPTIONS - {"ADD", "SUB", "MUL", "DIV", "CONCATENATION", "FULLY_CONNECTED"}
@@ -253,9 +254,8 @@ def _contract(model: Model, input_scale: float, target: Target) -> Iterator[Find
         floats = {i for i in (*operator.inputs, *operator.outputs) if i >= 0 and model.tensors[i].is_float}
         touched |= floats
         if floats:
-            names = ", ".join(f"{i} ({shown(model.tensors[i].name)})" for i in sorted(floats)[:3])
-            more = f" and {len(floats) - 3} more" if len(floats) > 3 else ""
-            yield found("float", f"reads or writes the float tensors {names}{more}", operator, model.tensors)
+            names = first_of([f"{i} ({shown(model.tensors[i].name)})" for i in sorted(floats)])
+            yield found("float", f"reads or writes the float tensors {names}", operator, model.tensors)
     unread = [t for t in model.tensors if t.is_float and t.index not in touched]
     if unread:
         yield found("float", f"{len(unread)} float tensors that no operator touches, such as {_label(unread[0])}")
@@ -298,9 +298,8 @@ def _constants(model: Model) -> Iterator[Finding]:
     read = dict.fromkeys(i for o in model.operators if o.name in _WEIGHTED for i in o.inputs if i >= 0)
     off = [tensor for tensor in map(model.tensors.__getitem__, read) if tensor.offset and tensor.offset % _ALIGNED]
     if off:
-        first = ", ".join(f"{_label(tensor)} at byte {tensor.offset}" for tensor in off[:3])
-        more = f" and {len(off) - 3} more" if len(off) > 3 else ""
-        yield found("constant-alignment", f"weights that do not begin at a multiple of {_ALIGNED} bytes: {first}{more}")
+        named = first_of([f"{_label(tensor)} at byte {tensor.offset}" for tensor in off])
+        yield found("constant-alignment", f"weights that do not begin at a multiple of {_ALIGNED} bytes: {named}")
 
 
 def _ways(model: Model, ways: list[Way]) -> Iterator[Finding]:

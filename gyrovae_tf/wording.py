@@ -51,6 +51,11 @@ def some(names: Sequence[str], most: int = _NAMED) -> str:
     return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
 
 
+def first_of(names: Sequence[str], most: int = 3) -> str:
+    """Names in, the first few of them, and how many more there are, out."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
 def figure(number: float) -> str:
     """A number in, two significant digits of it, and no powers of ten, out."""
     return f"{number:,.0f}" if number >= 10 else f"{number:.2g}" if number >= 0.01 or number == 0 else "under 0.01"

@@ -4,12 +4,25 @@ from __future__ import annotations
 
 import pytest
 
-from gyrovae_tf.wording import figure, many, one_line, score
+from gyrovae_tf.wording import figure, first_of, many, one_line, score, some
 
 
 @pytest.mark.parametrize(("count", "text"), [(0, "0 gaps"), (1, "1 gap"), (1200, "1,200 gaps")])
 def test_counts(count: int, text: str) -> None:
     assert many(count, "gap") == text
+
+
+@pytest.mark.parametrize(
+    ("names", "dots", "counted"),
+    [
+        ("a", "a", "a"),
+        ("a b c", "a, b, c", "a, b, c"),
+        ("a b c d", "a, b, c, d", "a, b, c and 1 more"),
+        ("a b c d e f g", "a, b, c, d, e, ...", "a, b, c and 4 more"),
+    ],
+)
+def test_names(names: str, dots: str, counted: str) -> None:
+    assert (some(names.split()), first_of(names.split())) == (dots, counted)
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from gyrovae_tf.learn.rows import Rows, spread
 from gyrovae_tf.learn.trust import TOO_FEW, foreseen
 from gyrovae_tf.recording import odd_pulls, pull_of, sum_of_means, turned_pull
 from gyrovae_tf.spec import AXES, PIXEL
+from gyrovae_tf.wording import first_of
 
 Status = Literal["good", "look", "bad"]
 AMOUNT = "motion to learn from"
@@ -123,12 +124,11 @@ def _quiet(sizes: Sequence[tuple[str, float]]) -> tuple[str, ...]:
     if gaps[place - 1] < _FAR_LESS:
         return ()
     names, louder = sorted(name for name, _ in ordered[:place]), len(ordered) - place
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
     count = "1 recording moves" if len(names) == 1 else f"{len(names)} recordings move"
     others = "the other" if louder == 1 else f"the {louder} others"
     return (
         f"{count} {gaps[place - 1]:.0f} times less than {others} "
-        f"({', '.join(names[:3])}{more}): where the machine is off, that is learnt as normal, too.",
+        f"({first_of(names)}): where the machine is off, that is learnt as normal, too.",
     )
 
 
