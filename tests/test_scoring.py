@@ -185,20 +185,20 @@ def _double(factor: int, task: int) -> int:
 def test_threads_share_the_work_and_blas_has_one_to_each_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "cores", lambda: 2)
     together = threading.Barrier(2, timeout=60)  # passed by two at once, or not at all
-    before = threads_of_blas()
 
-    def work(number: int) -> tuple[int, list[int]]:
+    def work(number: int) -> tuple[int, set[int]]:
         together.wait()
         return number, threads_of_blas()
 
-    with workers.threaded() as each:
-        found = list(each(work, range(4)))
-    assert found == [(number, [1] * len(before)) for number in range(4)]
-    assert threads_of_blas() == before
+    with threadpoolctl.threadpool_limits(2, "blas"):
+        with workers.threaded() as each:
+            found = list(each(work, range(4)))
+        assert found == [(number, {1}) for number in range(4)]
+        assert threads_of_blas() == {2}
 
 
-def threads_of_blas() -> list[int]:
-    return [library["num_threads"] for library in threadpoolctl.threadpool_info() if library["user_api"] == "blas"]
+def threads_of_blas() -> set[int]:
+    return {library["num_threads"] for library in threadpoolctl.threadpool_info() if library["user_api"] == "blas"}
 
 
 def test_after_a_stop_threads_do_not_begin_anything_more(monkeypatch: pytest.MonkeyPatch) -> None:
