@@ -181,7 +181,7 @@ class CsvChunks:
             table.delimiter,
             names,
             int(table.fields[0]),
-            table.ended,
+            ended=table.ended,
             units=motion.units,
             factor=motion.factor,
             clock=motion.clock,
@@ -195,22 +195,21 @@ class CsvChunks:
     def _flat(self, table: Table) -> Layout:
         """As `csvtable.flattened`, from the first rows."""
         kept, width = flat_shape(table)
-        found = Layout(table.delimiter, None, int(table.fields[-1]), table.ended, flat=True)
+        found = Layout(table.delimiter, None, int(table.fields[-1]), ended=table.ended, flat=True)
         return changed(found, kept=kept, skipped=len(table.row(0)) - kept, may_hold_dt=width % 4 == 0)
 
     # --- lines to rows
 
     def _tables(self, mark: Mark | None = None) -> Iterator[tuple[_Chunk, Table, bool]]:
         """Chunks from a mark on, their rows, and whether the first of these is the file's first."""
-        begins = mark is None or mark.row == 0
-        headed = begins and self._layout.names is not None and not self._commented
+        layout, begins = self._layout, mark is None or mark.row == 0
+        headed = begins and layout.names is not None and not self._commented
         for chunk in self._lines(None if begins else mark):
-            layout = self._layout
             table = split_rows(chunk.text, chunk.line, self._source, layout.delimiter, ended=layout.ended)
             if headed and len(table.lines):
                 table, headed = table.rows(1, None), False
             if len(table.lines):
-                yield chunk, table._replace(names=self._layout.names), begins
+                yield chunk, table._replace(names=layout.names), begins
                 begins = False
 
     def _survey(self) -> tuple[int, dict[str, Any], Clock | None]:

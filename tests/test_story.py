@@ -98,7 +98,7 @@ def test_the_demo(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "mode", "least"),
     [
-        ("nxp_fan", "ptq", 0.99),
+        ("nxp_fan", "best", 0.99),
         ("ceiling_fan_esp32", "ptq", 0.975),
         ("nicla_transport_accel", "best", 0.985),
         ("rosa_shaft_imu", "ptq", 0.92),

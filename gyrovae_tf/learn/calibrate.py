@@ -217,19 +217,16 @@ def out_of_block(
     found: dict[str, Floats] = {name: np.zeros(len(origins)) for name in seen.seen}
     known = np.zeros(len(origins), bool)
 
-    def judged(fold: tuple[NDArray[np.bool_], NDArray[np.bool_]]) -> dict[str, Floats] | None:
-        inside, usable = fold
-        if usable.sum() < _LEAST_WINDOWS:
-            return None
+    def judged(part: tuple[NDArray[np.bool_], NDArray[np.bool_]]) -> dict[str, Floats]:
+        inside, usable = part
         return view_distances(fit_views(seen[usable], seed=seed, trials=1), seen[inside])
 
-    parts = list(folds(origins, stretches, blocks, window))
+    parts = [part for part in folds(origins, stretches, blocks, window) if part[1].sum() >= _LEAST_WINDOWS]
     with threaded() as each:
-        for done, ((inside, _), distances_of) in enumerate(zip(parts, each(judged, parts), strict=True), 1):
-            if distances_of is not None:
-                for name, distance in distances_of.items():
-                    found[name][inside] = distance
-                known |= inside
+        for done, ((inside, _), of_views) in enumerate(zip(parts, each(judged, parts), strict=True), 1):
+            for name, distance in of_views.items():
+                found[name][inside] = distance
+            known |= inside
             if progress:
                 progress(done, len(parts), "calibrating")
     if not known.any():
