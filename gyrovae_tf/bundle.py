@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from gyrovae_tf.arena import Arena
-from gyrovae_tf.calibration import Calibration
+from gyrovae_tf.calibration import Calibration, digest_of
 from gyrovae_tf.errors import GyrovaeError, atomic_write, exchanged, read_file
 from gyrovae_tf.golden_npz import LARGEST as _LARGEST_GOLDEN
 from gyrovae_tf.golden_npz import Golden
@@ -25,7 +25,9 @@ from gyrovae_tf.stockspec import FRONTEND
 from gyrovae_tf.temporary import beside
 from gyrovae_tf.upgrade import upgraded
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
+STOCK_SCHEMA_VERSION = 3
+"""That of bundles for the stock firmware, whose calibration is another one."""
 MANIFEST = "manifest.json"
 MODEL = "model_int8.tflite"
 GOLDEN = "golden.npz"
@@ -134,11 +136,6 @@ class Bundle:
         return cls(model, spec, calibration, tuple(ops), arena, raw["metrics"], raw["versions"], recorded)
 
 
-def digest_of(record: Any) -> str:
-    """JSON-ready values in, 64 hexadecimal digits that change when any of them does (SHA-256 of canonical JSON) out."""
-    return hashlib.sha256(json.dumps(record, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
-
-
 class _HasDigest(Protocol):
     @property
     def digest(self) -> str: ...
@@ -157,11 +154,10 @@ def read_manifest(path: str | PathLike[str], frontend: str) -> tuple[Path, dict[
     manifest = folder / MANIFEST
     raw = read_json(manifest, largest=LARGEST_MANIFEST)
     check_frontend(raw, frontend, folder)
+    known = STOCK_SCHEMA_VERSION
     if frontend == POWER:
-        raw = upgraded(raw)
-    check_schema(
-        raw, SCHEMA_VERSION, folder, remedy="Use the gyrovae-tf that made it, or quantise again with this one."
-    )
+        raw, known = upgraded(raw), SCHEMA_VERSION
+    check_schema(raw, known, folder, remedy="Use the gyrovae-tf that made it, or quantise again with this one.")
     missing = _FIELDS - set(raw)
     if missing:
         raise GyrovaeError(f"{manifest} lacks {', '.join(sorted(missing))}")

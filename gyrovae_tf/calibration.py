@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,11 +13,13 @@ from gyrovae_tf.errors import GyrovaeError
 
 _FLOAT32 = float.fromhex("0x1.fffffep127")
 _INT16, _INT32 = (1 << 15) - 1, (1 << 31) - 1
-SIZES = {"bands": 96, "groups": 24, "rhythm": 96, "level": 3, "tilt": 3}
+SIZES = {"bands": 96, "groups": 24, "quarters": 12, "rhythm": 96, "level": 3, "tilt": 3}
 """View -> numbers in one of its profiles, all bands (or segments) of x first, then of y, then of z."""
+OPTIONAL = ("quarters", "tilt")
+"""Views that not every detector has: bundles of schema 3 have no quarters, and the tilt is asked for."""
 RECONSTRUCTED = ("rhythm",)
 """Views that are also compared with what the VAE reconstructs."""
-WIDE = ("level", "tilt")
+WIDE = ("quarters", "level", "tilt")
 """Views whose codes need 16 bits; those of the others are pixels."""
 _INT8 = (1 << 7) - 1
 MOST_VOTES = 64
@@ -30,6 +34,11 @@ _MOST_REACH = 100
 Row = tuple[float, ...]
 
 
+def digest_of(record: Any) -> str:
+    """JSON-ready values in, 64 hexadecimal digits that change when any of them does (SHA-256 of canonical JSON) out."""
+    return hashlib.sha256(json.dumps(record, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
 @dataclass(frozen=True)
 class View:
     """One way to look at a window: the profiles of normal motion's regimes, and how far normal windows lie off them.
@@ -42,7 +51,7 @@ class View:
     """
 
     codes: tuple[tuple[int, ...], ...]
-    """[regime][number] profiles: in pixels, for the level in 1/256 octave, for the tilt in counts."""
+    """[regime][number] profiles: in pixels, for quarters and level in 1/256 octave, for the tilt in counts."""
     weight: Row
     """[number] 1 / spread of normal windows about their regime."""
     scatter: Row
@@ -71,6 +80,9 @@ class Calibration:
     """The profile of power over all 32 bands of each axis."""
     groups: View
     """The same, coarse: 8 groups of bands, decorrelated."""
+    quarters: View | None
+    """The power of each quarter of the bands, of each axis; None: it does not count, as in
+    bundles of schema 3."""
     rhythm: View
     """The Markov transition field's profile: how the motion is laid out in time."""
     level: View
@@ -122,7 +134,7 @@ class Calibration:
     def views(self) -> dict[str, View]:
         """The views that count, by name, in the order in which the score adds them."""
         found = {name: getattr(self, name) for name in SIZES}
-        return {name: view for name, view in found.items() if view is not None or name != "tilt"}
+        return {name: view for name, view in found.items() if view is not None or name not in OPTIONAL}
 
     @property
     def table_bytes(self) -> int:
@@ -144,7 +156,7 @@ class Calibration:
         raw = dict(_fields(cls, raw, "calibration"))
         try:
             for name in SIZES:
-                if raw[name] is not None or name != "tilt":
+                if raw[name] is not None or name not in OPTIONAL:
                     raw[name] = _view(name, raw[name])
             return cls(**raw)
         except (TypeError, ValueError) as error:

@@ -16,7 +16,7 @@ import numpy as np
 from gyrovae_tf.arena import Arena
 from gyrovae_tf.arguments import switch
 from gyrovae_tf.bundle import Bundle
-from gyrovae_tf.calibration import WIDE, Calibration, View
+from gyrovae_tf.calibration import OPTIONAL, WIDE, Calibration, View
 from gyrovae_tf.ctext import array, chars, is_c, literals, plain, scalar, title
 from gyrovae_tf.errors import GyrovaeError, atomic_write, check_same_kind
 from gyrovae_tf.flash import detector_id, image
@@ -316,16 +316,18 @@ def _front_end(spec: Spec, prefix: str) -> Iterator[str]:
 def _score(calibration: Calibration, prefix: str) -> Iterator[str]:
     yield from title(
         "The score, as the mean of what several views of a window add, over threshold; 1 is the alarm. Every view has",
-        "the profiles of normal motion's regimes (codes, in pixels; level in 1/256 octave, tilt in counts), a weight",
-        "for each number of a profile. d = root mean square of mixing * ((profile - code) * weight), over the regime's",
-        "scatter, for the regime where it is least; where a view has a residual_weight, d ^ 0.75 * r ^ 0.25 instead, r",
-        "the root mean square of (profile - reconstruction's profile) * residual_weight, both of mean pixels. It adds",
-        "(d / center) ^ power.",
+        "the profiles of normal motion's regimes (codes: pixels; quarters and level in 1/256 octave, tilt in counts),",
+        "a weight for each number of a profile. d = root mean square of mixing * ((profile - code) * weight), over the",
+        "regime's scatter, for the regime where it is least; where a view has a residual_weight, d ^ 0.75 * r ^ 0.25",
+        "instead, r the root mean square of (profile - reconstruction's profile) * residual_weight, both in pixels. It",
+        "adds (d / center) ^ power.",
     )
     yield from array("uint16_t", prefix, "exp2_table", list(EXP2_TABLE), "1024 * 2^(i / 16), for powers of pixels")
     yield scalar("int32_t", prefix, "pixels_an_octave", PIXELS_AN_OCTAVE, "of a profile of powers")
     yield scalar("int32_t", prefix, "views", len(calibration.views), "so many add to the score")
-    yield f"#define {prefix}_HAS_TILT {int(calibration.tilt is not None)}  // a view that not every detector has"
+    for name in OPTIONAL:
+        has = int(name in calibration.views)
+        yield f"#define {prefix}_HAS_{name.upper()} {has}  // a view that not every detector has"
     for name, view in calibration.views.items():
         yield from _view(name, view, prefix)
     for name in ("threshold", "false_alarm_rate"):

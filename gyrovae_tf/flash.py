@@ -5,7 +5,7 @@ without a compiler. All numbers are little-endian, and those of the same bundle'
 
     bytes  what
     8      "GYROVAE" and a zero
-    4      version of this format, 1
+    4      version of this format, 2
     4      length of the whole image
     4      CRC-32 (as in zlib) of everything behind it
     32     digest of the spec
@@ -37,7 +37,7 @@ from gyrovae_tf.signal.scalogram import LOG2_TABLE
 from gyrovae_tf.spec import HALF_BAND, VERSION, Spec
 
 MAGIC = b"GYROVAE\0"
-FORMAT = 1
+FORMAT = 2
 ALIGN = 16
 PARTITION = "detector"
 """The partition's name in firmware/partitions.csv."""

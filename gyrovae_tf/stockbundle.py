@@ -17,11 +17,10 @@ from gyrovae_tf.bundle import (
     LARGEST_MANIFEST,
     MANIFEST,
     MODEL,
-    SCHEMA_VERSION,
     STOCK,
+    STOCK_SCHEMA_VERSION,
     Bundle,
     check_files,
-    digest_of,
     find_bundle,
     frontend_of,
     parsed,
@@ -31,6 +30,7 @@ from gyrovae_tf.bundle import (
     replacing_folder,
     write_json,
 )
+from gyrovae_tf.calibration import digest_of
 from gyrovae_tf.errors import GyrovaeError, atomic_write
 from gyrovae_tf.stockspec import StockSpec
 
@@ -156,7 +156,7 @@ class StockBundle:
     def manifest(self) -> dict[str, Any]:
         """The manifest as JSON-ready values: that of `Bundle`, with `frontend` in it and without golden windows."""
         return {
-            "schema_version": SCHEMA_VERSION,
+            "schema_version": STOCK_SCHEMA_VERSION,
             "frontend": STOCK,
             "spec": json.loads(self.spec.to_json()),
             "spec_digest": self.spec.digest,

@@ -37,7 +37,7 @@ RESULT = np.dtype(
         ("images", "i1", (2, 32, 32, 3)),
         *((name, "<i4") for name in ("alarm", "event", "regime", "reasons")),
         ("score", "<f4"),
-        ("shares", "<f4", (5,)),
+        ("shares", "<f4", (len(SIZES),)),
         ("deviation", "<f4", (3, 32)),
         (
             "reason",
@@ -240,7 +240,7 @@ class Case:
                 file.write(window.tobytes() + output.tobytes())
 
 
-def case(spec: Spec, windows: NDArray[np.int16], *, seed: int = 0, tilt: bool = False) -> Case:
+def case(spec: Spec, windows: NDArray[np.int16], *, seed: int = 0, quarters: bool = True, tilt: bool = False) -> Case:
     """A spec and windows in, a case with a calibration to their measure out: about half of the windows are alarms."""
     rng = np.random.default_rng(seed)
     outputs = rng.integers(-128, 128, (len(windows), 32, 32, 3)).astype(np.int8)
@@ -250,6 +250,7 @@ def case(spec: Spec, windows: NDArray[np.int16], *, seed: int = 0, tilt: bool = 
     calibration = Calibration(
         bands=_view("bands", seen, 7, rng),
         groups=_view("groups", seen, 5, rng, mixed=True),
+        quarters=_view("quarters", seen, 6, rng) if quarters else None,
         rhythm=_view("rhythm", seen, 64 if tilt else 4, rng),
         level=_view("level", seen, 3, rng, mixed=True),
         tilt=_view("tilt", seen, 2, rng, mixed=True) if tilt else None,

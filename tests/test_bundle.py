@@ -43,6 +43,7 @@ def view(name: str, *, mixed: bool = False) -> View:
 CALIBRATION = Calibration(
     bands=view("bands"),
     groups=view("groups", mixed=True),
+    quarters=view("quarters"),
     rhythm=view("rhythm"),
     level=view("level", mixed=True),
     tilt=None,
@@ -176,10 +177,10 @@ def test_one_changed_number_of_the_spec_is_noticed(saved: Path) -> None:
         Bundle.load(saved)
 
 
-@pytest.mark.parametrize("version", [0, 1, 4, "3", None, True, 3.0, [3], "x" * 100_000])
+@pytest.mark.parametrize("version", [0, 1, 5, "4", None, True, 4.0, [4], "x" * 100_000])
 def test_an_unknown_schema_version_is_refused_and_both_are_named(saved: Path, version: object) -> None:
     change(saved, lambda manifest: manifest.update(schema_version=version))
-    with pytest.raises(GyrovaeError, match="schema version that this gyrovae-tf does not know; expected 3") as caught:
+    with pytest.raises(GyrovaeError, match="schema version that this gyrovae-tf does not know; expected 4") as caught:
         Bundle.load(saved)
     if version is not None:
         assert f", received {version}"[:300] in str(caught.value)

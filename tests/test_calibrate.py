@@ -56,7 +56,7 @@ def test_regimes_are_the_codes() -> None:
         # They never leave their regime: only the least spread is left.
         assert view.weight == pytest.approx((1 / PLANS[name].least_spread,) * SIZES[name])
     assert views["rhythm"].residual_weight == pytest.approx((1 / 4.0,) * 96)  # root of 2.4^2 + 3.2^2
-    assert [views[name].residual_weight for name in ("bands", "groups", "level", "tilt")] == [()] * 4
+    assert [views[name].residual_weight for name in SIZES if name != "rhythm"] == [()] * 5
 
 
 def test_weights_are_those_of_the_spread_within_regimes() -> None:
@@ -93,7 +93,7 @@ def test_numbers_that_never_vary_do_not_weigh_without_limit() -> None:
 def test_codes_are_rounded_and_stay_in_their_range() -> None:
     assert fit_views(alike([10.4] * 8), seed=0)["groups"].codes == ((10,) * 24,)
     high, low = (fit_views(alike([value] * 8), seed=0) for value in (40_000.0, -40_000.0))
-    for name, largest in (("bands", 127), ("groups", 127), ("rhythm", 127), ("level", 32767), ("tilt", 32767)):
+    for name, largest in (("bands", 127), ("groups", 127), ("quarters", 32767), ("level", 32767), ("tilt", 32767)):
         assert high[name].codes == ((largest,) * SIZES[name],)
         assert low[name].codes == ((-largest,) * SIZES[name],)
 
@@ -208,7 +208,7 @@ def test_views_count_alike() -> None:
 def test_least_spreads_by_hand() -> None:
     """What never varied weighs 1 over these, in the units of the view's codes."""
     views = fit_views(alike([0.0] * 8), seed=0)
-    least = {"bands": 4.8, "groups": 2.4, "rhythm": 4.8, "level": 76.8, "tilt": 16.0}
+    least = {"bands": 4.8, "groups": 2.4, "quarters": 76.8, "rhythm": 4.8, "level": 76.8, "tilt": 16.0}
     assert {name: 1 / view.weight[0] for name, view in views.items()} == pytest.approx(least)
 
 
@@ -219,7 +219,7 @@ def test_there_are_no_more_regimes_than_the_plan_has() -> None:
         {name: rng.normal(0, 50, (300, size)) for name, size in SIZES.items()}, {"rhythm": rng.normal(0, 5, (300, 96))}
     )
     number = {name: len(view.codes) for name, view in fit_views(seen, seed=0, trials=1).items()}
-    assert number == {"bands": 32, "groups": 16, "rhythm": 16, "level": 16, "tilt": 16}
+    assert number == {"bands": 24, "groups": 16, "quarters": 24, "rhythm": 16, "level": 16, "tilt": 16}
 
 
 @pytest.mark.parametrize(
@@ -426,7 +426,7 @@ def test_scales_and_threshold_are_float32_and_the_rest_as_asked(made: Calibrated
     assert (calibration.vote_alarms, calibration.vote_windows) == (made.vote.alarms, made.vote.windows) == (3, 5)
     assert made.tail.low < made.tail.threshold < made.tail.high
     assert made.vote.threshold == made.tail.threshold
-    assert list(calibration.views) == ["bands", "groups", "rhythm", "level"]
+    assert list(calibration.views) == ["bands", "groups", "quarters", "rhythm", "level"]
     for name, view in calibration.views.items():
         assert len(view.codes) <= PLANS[name].regimes
         assert bool(view.mixing) == PLANS[name].mixed
@@ -487,7 +487,7 @@ def test_fewer_false_alarms_a_day_raise_the_threshold_of_a_given_vote(tiny: Tiny
 
 def test_a_tilted_machine_is_found_with_the_tilt_and_not_without(tiny: Tiny, made: Calibrated) -> None:
     with_tilt = calibrated(tiny, tilt=True)
-    assert list(with_tilt.calibration.views) == ["bands", "groups", "rhythm", "level", "tilt"]
+    assert list(with_tilt.calibration.views) == ["bands", "groups", "quarters", "rhythm", "level", "tilt"]
     upright = windows_of(tiny, 20, 22)
     sideways = (upright + np.array([600, 0, -600])).astype(np.int16)
     knows, ignores = detector(tiny, with_tilt), detector(tiny, made)
@@ -496,7 +496,7 @@ def test_a_tilted_machine_is_found_with_the_tilt_and_not_without(tiny: Tiny, mad
     found = knows.score_windows(sideways)
     assert (found.score >= 1).all()
     assert (found.shares["tilt"] > 0.5).all()
-    for name in ("bands", "groups", "rhythm", "level"):
+    for name in ("bands", "groups", "quarters", "rhythm", "level"):
         assert with_tilt.calibration.views[name] == made.calibration.views[name]
 
 

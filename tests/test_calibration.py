@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from gyrovae_tf.calibration import SIZES, Calibration, View
 from gyrovae_tf.errors import GyrovaeError
 
-LARGEST = {"bands": 127, "groups": 127, "rhythm": 127, "level": 32767, "tilt": 32767}
+LARGEST = {"bands": 127, "groups": 127, "quarters": 32767, "rhythm": 127, "level": 32767, "tilt": 32767}
 
 
 def rows(size: int) -> tuple[tuple[float, ...], ...]:
@@ -41,6 +41,7 @@ def view(name: str, regimes: int = 2, *, mixed: bool = False, **fields: Any) -> 
 CALIBRATION = Calibration(
     bands=view("bands"),
     groups=view("groups", 3, mixed=True),
+    quarters=view("quarters", 2),
     rhythm=view("rhythm", 1),
     level=view("level", mixed=True),
     tilt=view("tilt", mixed=True),
@@ -100,8 +101,11 @@ def test_a_calibration_there_and_back(data: st.DataObject) -> None:
 
 
 def test_views_that_count_are_in_the_order_of_the_score() -> None:
-    assert list(CALIBRATION.views) == ["bands", "groups", "rhythm", "level", "tilt"]
-    assert list(dataclasses.replace(CALIBRATION, tilt=None).views) == ["bands", "groups", "rhythm", "level"]
+    assert list(CALIBRATION.views) == ["bands", "groups", "quarters", "rhythm", "level", "tilt"]
+    assert list(dataclasses.replace(CALIBRATION, tilt=None).views) == ["bands", "groups", "quarters", "rhythm", "level"]
+    assert list(dataclasses.replace(CALIBRATION, quarters=None, tilt=None).views) == [
+        *("bands", "groups", "rhythm", "level")
+    ]
 
 
 def test_missing_and_unknown_fields_are_named() -> None:
@@ -143,11 +147,11 @@ def test_a_table_of_another_kind_is_refused(name: str, table: str, bad: object) 
         Calibration.from_dict(raw)
 
 
-def test_only_the_tilt_may_be_missing() -> None:
+def test_only_quarters_and_tilt_may_be_missing() -> None:
     for name in SIZES:
         raw = {**CALIBRATION.to_dict(), name: None}
-        if name == "tilt":
-            assert Calibration.from_dict(raw) == dataclasses.replace(CALIBRATION, tilt=None)
+        if name in ("quarters", "tilt"):
+            assert Calibration.from_dict(raw) == dataclasses.replace(CALIBRATION, **{name: None})
             continue
         with pytest.raises(GyrovaeError, match=name):
             Calibration.from_dict(raw)
@@ -161,11 +165,12 @@ def test_only_the_tilt_may_be_missing() -> None:
 def test_table_bytes_by_hand() -> None:
     bands = 2 * 96 + 4 * (96 + 2 + 2)  # codes of a byte; weight, scatter, center and power of four
     groups = 3 * 24 + 4 * (24 + 3 + 24 * 25 // 2 + 2)  # a triangle of 300
+    quarters = 2 * 2 * 12 + 4 * (12 + 2 + 2)  # codes of two bytes
     rhythm = 1 * 96 + 4 * (96 + 1 + 96 + 2)  # with a residual weight
     level = tilt = 2 * 2 * 3 + 4 * (3 + 2 + 6 + 2)  # codes of two bytes
-    assert (bands, groups, rhythm, level) == (592, 1388, 876, 64)
-    assert CALIBRATION.table_bytes == bands + groups + rhythm + level + tilt
-    assert dataclasses.replace(CALIBRATION, tilt=None).table_bytes == bands + groups + rhythm + level
+    assert (bands, groups, quarters, rhythm, level) == (592, 1388, 112, 876, 64)
+    assert CALIBRATION.table_bytes == bands + groups + quarters + rhythm + level + tilt
+    assert dataclasses.replace(CALIBRATION, tilt=None).table_bytes == bands + groups + quarters + rhythm + level
 
 
 def test_the_largest_calibration_fits_8_kib() -> None:
@@ -174,8 +179,8 @@ def test_the_largest_calibration_fits_8_kib() -> None:
 
     assert PLANS.keys() == SIZES.keys()
     made = {name: view(name, plan.regimes, mixed=plan.mixed) for name, plan in PLANS.items()}
-    assert dataclasses.replace(CALIBRATION, **made).table_bytes == 3592 + 1752 + 2376 + 204 + 204
-    assert 3592 + 1752 + 2376 + 204 + 204 <= 8192
+    assert dataclasses.replace(CALIBRATION, **made).table_bytes == 2792 + 1752 + 728 + 2376 + 204 + 204
+    assert 2792 + 1752 + 728 + 2376 + 204 + 204 <= 8192
 
 
 # --- views --------------------------------------------------------------------------------------------------
@@ -249,7 +254,7 @@ def test_what_is_reconstructed_has_a_residual_weight_and_nothing_else_has() -> N
     for length in (0, 95, 97):
         with pytest.raises(GyrovaeError, match="view rhythm has weights of a wrong length"):
             with_view("rhythm", residual_weight=(1.0,) * length)
-    for name in ("bands", "groups", "level", "tilt"):
+    for name in ("bands", "groups", "quarters", "level", "tilt"):
         with pytest.raises(GyrovaeError, match=f"view {name} has weights of a wrong length"):
             with_view(name, residual_weight=(1.0,) * SIZES[name])
 

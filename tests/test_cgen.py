@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from gyrovae_tf import contract
 from gyrovae_tf.arena import Arena
 from gyrovae_tf.bundle import Bundle
-from gyrovae_tf.calibration import SIZES, Calibration, View
+from gyrovae_tf.calibration import SIZES, WIDE, Calibration, View
 from gyrovae_tf.cgen import KEYWORDS, LONGEST_PREFIX, RESOLVER_METHODS, check_prefix, emit_header
 from gyrovae_tf.ctext import scalar
 from gyrovae_tf.errors import GyrovaeError
@@ -42,7 +42,7 @@ def row(first: float, step: float, count: int) -> tuple[float, ...]:
 
 def view(name: str, regimes: int, step: int, *, mixed: bool = False) -> View:
     """A view of which every table differs; codes reach both ends of their range."""
-    size, largest = SIZES[name], 32767 if name in ("level", "tilt") else 127
+    size, largest = SIZES[name], 32767 if name in WIDE else 127
     seed = list(SIZES).index(name)
     codes = [tuple((regime + step * i) % (2 * largest + 1) - largest for i in range(size)) for regime in range(regimes)]
     codes[0] = (largest, -largest, *codes[0][2:])
@@ -61,6 +61,7 @@ def view(name: str, regimes: int, step: int, *, mixed: bool = False) -> View:
 CALIBRATION = Calibration(
     bands=view("bands", 3, 7),
     groups=view("groups", 2, 5, mixed=True),
+    quarters=view("quarters", 3, 700),
     rhythm=view("rhythm", 4, 3),
     level=view("level", 2, 900, mixed=True),
     tilt=None,
@@ -244,9 +245,10 @@ def test_a_compiled_program_finds_every_number_of_the_bundle(tmp_path: Path, gpp
         "threshold": [float(np.float32(1.7))],
         "exp2_table": [round(1024 * 2 ** (i / 16)) for i in range(16)],
         "pixels_an_octave": [16],
-        "views": [4],
+        "views": [5],
         **in_header("bands", CALIBRATION.bands),
         **in_header("groups", CALIBRATION.groups),
+        **in_header("quarters", CALIBRATION.quarters),
         **in_header("rhythm", CALIBRATION.rhythm),
         **in_header("level", CALIBRATION.level),
         "false_alarm_rate": [float(np.float32(0.001))],
@@ -266,15 +268,23 @@ def test_a_compiled_program_finds_every_number_of_the_bundle(tmp_path: Path, gpp
     assert set(found) == set(expected) | {"tflite", "band_taps_count", "band_taps_offset", "wavelet_taps"}
 
 
-def test_a_tilt_is_a_fifth_view(tmp_path: Path, gpp: Callable[..., Path]) -> None:
+def test_a_tilt_is_a_sixth_view(tmp_path: Path, gpp: Callable[..., Path]) -> None:
     assert not [name for name in names(emit_header(BUNDLE)) if "tilt" in name]
     for has, bundle in enumerate((BUNDLE, dataclasses.replace(BUNDLE, calibration=TILTED))):
         assert f"#define nn_model_HAS_TILT {has} " in emit_header(bundle)
     found = printed(tmp_path, gpp, dataclasses.replace(BUNDLE, calibration=TILTED))
     assert TILTED.tilt is not None
-    expected = {"views": [5], **in_header("tilt", TILTED.tilt), **in_header("level", TILTED.level)}
+    expected = {"views": [6], **in_header("tilt", TILTED.tilt), **in_header("level", TILTED.level)}
     assert {name: found[name] for name in expected} == expected
     assert found["tilt_codes"][:2] == [32767, -32767]
+
+
+def test_a_detector_of_before_the_quarters_has_none(tmp_path: Path, gpp: Callable[..., Path]) -> None:
+    bundle = dataclasses.replace(BUNDLE, calibration=dataclasses.replace(CALIBRATION, quarters=None))
+    assert not [name for name in names(emit_header(bundle)) if "quarters" in name]
+    for has, one in enumerate((bundle, BUNDLE)):
+        assert f"#define nn_model_HAS_QUARTERS {has} " in emit_header(one)
+    assert printed(tmp_path, gpp, bundle)["views"] == [4]
 
 
 def test_codes_are_arrays_by_regime(tmp_path: Path, gpp: Callable[..., Path]) -> None:
@@ -312,7 +322,7 @@ def test_the_score_s_tables_take_what_the_calibration_says(tmp_path: Path, gpp: 
     kinds = ("codes", "weight", "scatter", "mixing", "residual_weight", "center", "power")
     found = [name for name in names(header) if name.removeprefix("nn_model_").split("_", 1)[-1] in kinds]
     tables = [name for name in found if name.removeprefix("nn_model_").split("_", 1)[0] in SIZES]
-    assert len(tables) == 5 * 5 + 3 + 1
+    assert len(tables) == 6 * 5 + 3 + 1
     main = UNIT + '#include <cstdio>\nint main() { std::printf("%zu", ' + " + ".join(f"sizeof({n})" for n in tables)
     program = gpp(tmp_path, "c++17", {"nn_model.h": header, "b.cpp": main + "); }\n"})
     assert run(program) == str(TILTED.table_bytes)
@@ -323,7 +333,7 @@ def test_types_are_the_smallest_that_every_fitted_spec_fits() -> None:
     assert types["nn_model_tflite"] == "unsigned char"
     assert types["nn_model_tflite_len"] == "unsigned int"
     assert types["nn_model_wavelet_taps"] == types["nn_model_power_mean"] == "int16_t"
-    assert types["nn_model_level_codes"] == "int16_t"
+    assert types["nn_model_level_codes"] == types["nn_model_quarters_codes"] == "int16_t"
     assert {types[f"nn_model_{name}_codes"] for name in ("bands", "groups", "rhythm")} == {"int8_t"}
     assert types["nn_model_exp2_table"] == "uint16_t"
     assert types["nn_model_log2_table"] == types["nn_model_band_level"] == "uint8_t"

@@ -84,7 +84,7 @@ def test_a_bundle(tiny: Tiny) -> None:
     assert (detector["vote"], detector["false_alarm_rate"]) == ([3, 5], 0.01)
     calibration = tiny.bundle.calibration
     assert detector["regimes"] == {
-        name: len(getattr(calibration, name).codes) for name in ("bands", "groups", "rhythm", "level")
+        name: len(getattr(calibration, name).codes) for name in ("bands", "groups", "quarters", "rhythm", "level")
     }
     assert detector["score_table_bytes"] == calibration.table_bytes
     assert detector["lowest_band_hz"] == pytest.approx(2 * 200 / 64)

@@ -34,17 +34,20 @@ WRONG = {
     "tables.field_shift = 31": "the field's tables are out of range",
     "exps[0] = 1962; tables.exp2_table = exps": "the table of exponentials is out of range",
     "tables.views[0].regimes = 0": "a view has a wrong number of regimes",
-    "tables.views[2].regimes = 65": "a view has a wrong number of regimes",
+    "tables.views[3].regimes = 65": "a view has a wrong number of regimes",
     "tables.views[1].wide_codes = nn_model_level_codes[0]": "a view's codes are of another type",
-    "tables.views[3].weight = nullptr": "a view's tables are missing",
-    "tables.views[2].residual_weight = nullptr": "a view's residual weights are misplaced",
+    "tables.views[2].codes = nn_model_bands_codes[0]; tables.views[2].wide_codes = nullptr": (
+        "a view's codes are of another type"
+    ),
+    "tables.views[4].weight = nullptr": "a view's tables are missing",
+    "tables.views[3].residual_weight = nullptr": "a view's residual weights are misplaced",
     "tables.views[0].residual_weight = weights": "a view's residual weights are misplaced",
     "weights[95] = infinity; tables.views[0].weight = weights": "a view's weight is no number",
-    "weights[0] = -nan; tables.views[2].residual_weight = weights": "a view's residual weight is no number",
-    "scatter[0] = 0; tables.views[3].scatter = scatter": "a view's scatter is not usable",
-    "mixing[5] = nan; tables.views[3].mixing = mixing": "a view's mixing is no number",
-    "tables.views[4].center = infinity": "a view's center or power is not usable",
-    "tables.views[4].power = -1": "a view's center or power is not usable",
+    "weights[0] = -nan; tables.views[3].residual_weight = weights": "a view's residual weight is no number",
+    "scatter[0] = 0; tables.views[4].scatter = scatter": "a view's scatter is not usable",
+    "mixing[5] = nan; tables.views[4].mixing = mixing": "a view's mixing is no number",
+    "tables.views[5].center = infinity": "a view's center or power is not usable",
+    "tables.views[5].power = -1": "a view's center or power is not usable",
     "tables.threshold = nan": "the threshold is not usable",
     "tables.threshold = 0": "the threshold is not usable",
     "tables.vote_alarms = 0": "the vote is not usable",
@@ -54,7 +57,8 @@ WRONG = {
 """What is done to good tables of windows of 64 -> what `problem` says."""
 FINE = (
     "",
-    "tables.views[4].regimes = 0",  # this view need not count
+    "tables.views[2].regimes = 0",  # these views need not count
+    "tables.views[5].regimes = 0",
     "weights[0] = 0; tables.views[0].weight = weights",
     "levels[31] = 5; tables.band_level = levels",
     "gains[95] = 65536; means[95] = -14080; tables.power_gain = gains; tables.power_mean = means",

@@ -26,8 +26,9 @@ from gyrovae_tf.golden_npz import Golden
 
 
 def bundle(*, tilt: bool = True) -> Bundle:
-    """A detector with golden windows."""
-    made = firmware.case(firmware.fitted(64), firmware.random_windows(40, 64, seed=8), seed=8, tilt=tilt)
+    """A detector with golden windows; without a tilt it has no quarters either."""
+    windows = firmware.random_windows(40, 64, seed=8)
+    made = firmware.case(firmware.fitted(64), windows, seed=8, quarters=tilt, tilt=tilt)
     golden = Golden(
         windows=made.windows[:3],
         images=made.images[:3],
@@ -41,7 +42,7 @@ def bundle(*, tilt: bool = True) -> Bundle:
 
 @pytest.fixture(scope="module")
 def reader(tmp_path_factory: pytest.TempPathFactory) -> dict[bool, Path]:
-    """The program that reads an image in windows.bin and compares it with its own header, with and without a tilt."""
+    """The program that reads an image in windows.bin and compares it with its own header: all views, or few."""
     folder = tmp_path_factory.mktemp("flash")
     objects = firmware.compiled("g++", firmware.SANITIZED, folder)
     programs: dict[bool, Path] = {}
@@ -82,7 +83,7 @@ def test_another_detector_is_seen_to_be_another(reader: dict[bool, Path]) -> Non
 def test_its_head_is_as_documented() -> None:
     made = image(bundle())
     assert made[:8] == b"GYROVAE\0"
-    assert struct.unpack("<III", made[8:20]) == (1, len(made), zlib.crc32(made[20:]))
+    assert struct.unpack("<III", made[8:20]) == (2, len(made), zlib.crc32(made[20:]))
     assert made[20:52].hex() == bundle().spec.digest
     assert made[52:64] == bytes(12)
     assert struct.unpack("<ii", made[64:72]) == (1, 64)  # the front end's version, the window
@@ -94,7 +95,7 @@ def test_what_is_damaged_is_refused(reader: dict[bool, Path]) -> None:
     assert read(program, b"") == "there is no detector's image"
     assert read(program, b"\xff" * len(made)) == "there is no detector's image"
     assert read(program, made[:63]) == "there is no detector's image"
-    assert read(program, made[:8] + b"\x02\0\0\0" + made[12:]) == "the image is of another version"
+    assert read(program, made[:8] + b"\x01\0\0\0" + made[12:]) == "the image is of another version"
     assert read(program, made[:-1]) == "the image is not whole"
     assert read(program, made[:12] + b"\0\0\0\0" + made[16:]) == "the image is not whole"
     assert read(program, made[:-1] + b"\x01") == "the image is damaged (CRC-32)"

@@ -18,7 +18,7 @@ from conftest import Tiny
 from gyrovae_tf.device.wire import sample_line, stock_line
 
 ROOT = Path(__file__).resolve().parents[1]
-BUNDLE = ROOT / "tests" / "bundles" / "v3.gyrovae"
+BUNDLE = ROOT / "tests" / "bundles" / "v4.gyrovae"
 RUNS = {
     "tflite": 3000,
     "npy": 20_000,

@@ -12,7 +12,16 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from gyrovae_tf.signal.frontend import fit
-from gyrovae_tf.signal.profile import EXP2_TABLE, band_profile, group_profile, levels, means, time_sums
+from gyrovae_tf.signal.profile import (
+    EXP2_TABLE,
+    band_powers,
+    band_profile,
+    group_profile,
+    levels,
+    means,
+    quarters,
+    time_sums,
+)
 from gyrovae_tf.spec import Spec
 
 SPEC = fit(
@@ -154,28 +163,32 @@ def spec(mean: int | tuple[int, ...], gain: int) -> Spec:
     return dataclasses.replace(SPEC, power_mean=(row,) * 3, power_gain=((gain,) * 32,) * 3)
 
 
+def level_of(profile: NDArray[np.int64], front: Spec) -> NDArray[np.int64]:
+    return levels(band_powers(profile, front))
+
+
 def flat(value: int) -> NDArray[np.int64]:
     return np.full((1, 3, 32), value, np.int64)
 
 
 def test_a_loud_band_is_the_level() -> None:
     bands = (-3000,) * 7 + (2100,) + (-3000,) * 24  # 5100 / 256 is 20 octaves below
-    assert levels(flat(0), spec(bands, 4096)).tolist() == [[2100] * 3]
+    assert level_of(flat(0), spec(bands, 4096)).tolist() == [[2100] * 3]
 
 
 def test_equal_bands_add_up() -> None:
-    assert levels(flat(0), spec(100, 4096)).tolist() == [[100 + 5 * 256] * 3]  # 32 of them: five octaves
+    assert level_of(flat(0), spec(100, 4096)).tolist() == [[100 + 5 * 256] * 3]  # 32 of them: five octaves
     two = (2000, 2000) + (-3000,) * 30
-    assert levels(flat(0), spec(two, 4096)).tolist() == [[2000 + 256] * 3]
+    assert level_of(flat(0), spec(two, 4096)).tolist() == [[2000 + 256] * 3]
     three = (2000, 2000, 2000 - 256) + (-3000,) * 29  # 2.5 times one: log2 is 1.3219
-    assert levels(flat(0), spec(three, 4096)).tolist() == [[2000 + round(256 * math.log2(2.5))] * 3]
+    assert level_of(flat(0), spec(three, 4096)).tolist() == [[2000 + round(256 * math.log2(2.5))] * 3]
 
 
 @pytest.mark.parametrize(("quiet", "level"), [(2000 - 4095, 2003), (2000 - 4096, 2000)])
 def test_what_lies_16_octaves_below_does_not_count(quiet: int, level: int) -> None:
     """In units of 2^-20 of the loudest: 7844 (7 1/16 octaves below) and 30 * 16 (just inside) are over 1 / 128."""
     bands = (2000, 2000 - 7 * 256 - 16) + (quiet,) * 30
-    assert levels(flat(0), spec(bands, 4096)).tolist() == [[level] * 3]  # 256 * log2(129 / 128) is 2.9
+    assert level_of(flat(0), spec(bands, 4096)).tolist() == [[level] * 3]  # 256 * log2(129 / 128) is 2.9
 
 
 @pytest.mark.parametrize(
@@ -191,19 +204,28 @@ def test_what_lies_16_octaves_below_does_not_count(quiet: int, level: int) -> No
     ],
 )
 def test_profiles_are_turned_back_into_log_powers(gain: int, profile: int, level: int) -> None:
-    assert levels(flat(profile), spec(500, gain)).tolist() == [[500 + level + 5 * 256] * 3]
+    assert level_of(flat(profile), spec(500, gain)).tolist() == [[500 + level + 5 * 256] * 3]
+
+
+def test_quarters_are_eight_neighbouring_bands() -> None:
+    power = np.arange(96).reshape(1, 3, 32) // 8 * 256  # quarter i of axis a is 4 a + i octaves up
+    eight = 3 * 256  # bands of the same power
+    assert quarters(power).tolist() == [[[(4 * axis + i) * 256 + eight for i in range(4)] for axis in range(3)]]
+    power[0, 0, 9] += 20 * 256  # what is 16 octaves below the loudest does not count, in its own quarter alone
+    assert quarters(power)[0, 0].tolist() == [eight, 21 * 256, 2 * 256 + eight, 3 * 256 + eight]
+    assert (levels(power.reshape(1, 3, 4, 8)) == quarters(power)).all()
 
 
 def test_axes_have_levels_of_their_own() -> None:
     profile = flat(0)
     profile[0, 1] = 256
     profile[0, 2] = -512
-    assert levels(profile, spec(0, 4096)).tolist() == [[1280, 1536, 768]]
+    assert level_of(profile, spec(0, 4096)).tolist() == [[1280, 1536, 768]]
 
 
 def test_a_gain_of_0_leaves_the_mean() -> None:
     """Such a band's pixels are 0, whatever its power."""
-    assert levels(flat(0), spec(700, 0)).tolist() == [[700 + 1280] * 3]
+    assert level_of(flat(0), spec(700, 0)).tolist() == [[700 + 1280] * 3]
 
 
 def plain_level(profile: list[int], mean: tuple[int, ...], gain: tuple[int, ...]) -> int:
@@ -233,7 +255,7 @@ def test_levels_equal_a_plain_computation(data: st.DataObject) -> None:
     mean, gain = row(-reach, reach), row(0, data.draw(st.sampled_from((10, 8192, 65536))))
     profile = np.array([[row(-2048, 2032) for _ in range(3)]], np.int64)
     odd = dataclasses.replace(SPEC, power_mean=(mean,) * 3, power_gain=(gain,) * 3)
-    assert levels(profile, odd).tolist() == [[plain_level(axis, mean, gain) for axis in profile[0].tolist()]]
+    assert level_of(profile, odd).tolist() == [[plain_level(axis, mean, gain) for axis in profile[0].tolist()]]
 
 
 def test_levels_are_close_to_the_logarithm_of_the_summed_powers() -> None:
@@ -241,7 +263,7 @@ def test_levels_are_close_to_the_logarithm_of_the_summed_powers() -> None:
     mean = tuple(int(v) for v in rng.integers(-1000, 3000, 32))
     profile = rng.integers(-2048, 2033, (200, 3, 32))
     exact = 256 * np.log2(np.exp2((np.array(mean) + profile * (4096 / 6000)) / 256).sum(axis=2))
-    error = levels(profile, spec(mean, 6000)) - exact
+    error = level_of(profile, spec(mean, 6000)) - exact
     assert np.abs(error).max() < 20  # a sixteenth of an octave is 16 steps
     assert np.abs(error.mean()) < 6
 
@@ -281,5 +303,5 @@ def test_nothing_in_nothing_out() -> None:
     none = picture()[:0]
     assert time_sums(none).shape == band_profile(none).shape == (0, 3, 32)
     assert group_profile(time_sums(none)).shape == (0, 3, 8)
-    assert levels(band_profile(none), SPEC).shape == (0, 3)
+    assert level_of(band_profile(none), SPEC).shape == (0, 3)
     assert means(np.zeros((0, 64, 3), np.int16)).shape == (0, 3)

@@ -820,7 +820,7 @@ def test_the_parts_of_the_worst_windows(given: Report) -> None:
     words = Page(given.path.read_text(encoding="utf-8")).text
     for worst in given.summary["worst"]:
         assert sum(worst["shares"].values()) == pytest.approx(1)
-        assert list(worst["shares"]) == ["bands", "groups", "rhythm", "level"]
+        assert list(worst["shares"]) == ["bands", "groups", "quarters", "rhythm", "level"]
         assert f"Parts of the score: {in_words(worst['shares'])}." in words
 
 

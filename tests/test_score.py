@@ -51,6 +51,7 @@ def calibration(**fields: Any) -> Calibration:
     settings = {
         "bands": view("bands"),
         "groups": view("groups"),
+        "quarters": None,
         "rhythm": view("rhythm"),
         "level": view("level"),
         "tilt": None,

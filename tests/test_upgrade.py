@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from gyrovae_tf.bundle import MANIFEST, SCHEMA_VERSION, Bundle
+from gyrovae_tf.calibration import digest_of
 from gyrovae_tf.cgen import emit_header
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.golden import verify
@@ -40,7 +41,7 @@ def test_it_loads_scores_and_makes_a_header(version: int, tmp_path: Path) -> Non
 
 
 def test_the_golden_windows_of_the_newest_come_out_as_they_were() -> None:
-    found = verify(Bundle.load(KEPT[3]))
+    found = verify(Bundle.load(KEPT[SCHEMA_VERSION]))
     assert not found.problems
 
 
@@ -50,13 +51,35 @@ def test_a_bundle_of_version_2_gets_the_reach_that_is_documented() -> None:
     assert Bundle.load(KEPT[2]).calibration.reach == REACH == 3.0
 
 
+def test_a_bundle_of_version_3_has_no_quarters_and_scores_as_it_did() -> None:
+    """Its golden windows hold the scores of its time."""
+    bundle = Bundle.load(KEPT[3])
+    assert bundle.calibration.quarters is None
+    assert list(bundle.calibration.views) == ["bands", "groups", "rhythm", "level"]
+    assert not verify(bundle).problems
+
+
+def test_an_old_calibration_that_was_changed_is_refused_all_the_same(tmp_path: Path) -> None:
+    shutil.copytree(KEPT[3], tmp_path / "a.gyrovae")
+    manifest = tmp_path / "a.gyrovae" / MANIFEST
+    raw = json.loads(manifest.read_text())
+    raw["calibration_digest"] = digest_of(raw["calibration"])
+    manifest.write_text(json.dumps(raw))
+    assert Bundle.load(tmp_path / "a.gyrovae").calibration == Bundle.load(KEPT[3]).calibration
+    raw["calibration"]["threshold"] = 1.25
+    manifest.write_text(json.dumps(raw))
+    with pytest.raises(GyrovaeError, match=r"the calibration in .* was changed after it was made"):
+        Bundle.load(tmp_path / "a.gyrovae")
+
+
 def test_versions_without_a_way_up_are_given_back() -> None:
     for version in (1, SCHEMA_VERSION, SCHEMA_VERSION + 1, None, "2", 2.0, True, [2]):
         record = {"schema_version": version, "calibration": {}}
         assert upgraded(record) == record
-    assert upgraded({"schema_version": 2}) == {"schema_version": 3}
-    assert upgraded({"schema_version": 2, "calibration": 7}) == {"schema_version": 3, "calibration": 7}
-    assert upgraded({"schema_version": 2, "calibration": {"reach": 5.0}})["calibration"] == {"reach": 5.0}
+    assert upgraded({"schema_version": 2}) == {"schema_version": 4}
+    assert upgraded({"schema_version": 2, "calibration": 7}) == {"schema_version": 4, "calibration": 7}
+    made = upgraded({"schema_version": 2, "calibration": {"reach": 5.0}})["calibration"]
+    assert made == {"quarters": None, "reach": 5.0}
 
 
 def test_a_version_that_never_was_is_refused(tmp_path: Path) -> None:

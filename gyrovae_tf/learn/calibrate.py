@@ -51,8 +51,9 @@ class Plan(NamedTuple):
 
 
 PLANS = {
-    "bands": Plan(32, 4.8, False),  # 0.15 standard deviations of a pixel
+    "bands": Plan(24, 4.8, False),  # 0.15 standard deviations of a pixel
     "groups": Plan(16, 2.4, True),
+    "quarters": Plan(24, 76.8, False),
     "rhythm": Plan(16, 4.8, False),
     "level": Plan(16, 76.8, True),  # 0.3 octaves: a tenth of the amplitude
     "tilt": Plan(16, 16.0, True),  # counts
@@ -151,6 +152,7 @@ def calibrate(
     calibration = Calibration(
         bands=views["bands"],
         groups=views["groups"],
+        quarters=views["quarters"],
         rhythm=views["rhythm"],
         level=views["level"],
         tilt=views.get("tilt"),

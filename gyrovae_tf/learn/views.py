@@ -9,6 +9,7 @@ from gyrovae_tf.calibration import SIZES
 SEES = {
     "bands": "the power in each of the 32 frequency bands of each axis: a tone, a resonance, a bearing",
     "groups": "the same in eight broad groups, and whether they rise and fall together as they usually do",
+    "quarters": "the power in each quarter of the bands, low to high: noise, wear, another load",
     "rhythm": "how the motion is laid out in time (the Markov transition field): knocks, stops, an uneven run",
     "level": "how strong the motion of each axis is as a whole: louder or quieter",
     "tilt": "the window's mean: orientation and slow acceleration",

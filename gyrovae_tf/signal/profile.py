@@ -19,6 +19,8 @@ PIXELS_AN_OCTAVE = 16
 GROUP = 4
 """Neighbouring bands that the coarse profile takes together."""
 GROUPS = BANDS // GROUP
+QUARTERS = 4
+"""Parts of the bands whose powers are told each."""
 _MANTISSA_BITS = 10
 EXP2_TABLE = tuple(round(2 ** (_MANTISSA_BITS + i / PIXELS_AN_OCTAVE)) for i in range(PIXELS_AN_OCTAVE))
 """1024 * 2^(i / 16): the fractional part of a power of two by sixteenths."""
@@ -56,20 +58,31 @@ def group_profile(sums: NDArray[np.int64]) -> NDArray[np.int64]:
     return sums.reshape(len(sums), 3, GROUPS, GROUP).sum(axis=3)
 
 
-def levels(profile: NDArray[np.int64], spec: Spec) -> NDArray[np.int64]:
-    """Band profiles [k, 3, 32] (1/16 pixel) in, the log power of all bands together [k, 3] in 1/256 octave out.
+def band_powers(profile: NDArray[np.int64], spec: Spec) -> NDArray[np.int64]:
+    """Band profiles [k, 3, 32] (1/16 pixel) in, the bands' log powers [k, 3, 32] in 1/256 octave out.
 
     A band's log power is its mean on normal motion plus its profile in octaves (a pixel is 2^16 / gain log powers).
-    Powers are added in sixteenths of an octave below the loudest band; what lies 16 octaves below it does not count.
     """
     mean, gain = np.array(spec.power_mean), np.maximum(np.array(spec.power_gain), 1)
-    power = mean + ((profile << (GAIN_SHIFT - 3)) // gain + 1 >> 1)  # rounded: half up
-    loudest = power.max(axis=2, keepdims=True)
+    return mean + ((profile << (GAIN_SHIFT - 3)) // gain + 1 >> 1)  # rounded: half up
+
+
+def levels(power: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Log powers [..., bands] of neighbouring bands in, that of all of them together [...] in 1/256 octave out.
+
+    Powers are added in sixteenths of an octave below the loudest band; what lies 16 octaves below it does not count.
+    """
+    loudest = power.max(axis=-1, keepdims=True)
     below = (loudest - power) >> 4  # sixteenths
     part = _EXP2[-below % PIXELS_AN_OCTAVE] << _LEVEL_BITS >> ((below + PIXELS_AN_OCTAVE - 1) // PIXELS_AN_OCTAVE)
-    total = np.where(below < _QUIET, part, 0).sum(axis=2).astype(np.float64)
+    total = np.where(below < _QUIET, part, 0).sum(axis=-1).astype(np.float64)
     zero = (_MANTISSA_BITS + _LEVEL_BITS) * FRACTION
-    return loudest[:, :, 0] + log2(total).astype(np.int64) - zero
+    return loudest[..., 0] + log2(total).astype(np.int64) - zero
+
+
+def quarters(power: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Log powers of all bands [k, 3, 32] in, those of each quarter's bands together [k, 3, 4] in 1/256 octave out."""
+    return levels(power.reshape(*power.shape[:2], QUARTERS, BANDS // QUARTERS))
 
 
 def means(windows: NDArray[np.integer[Any]]) -> NDArray[np.int64]:

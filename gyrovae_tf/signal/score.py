@@ -3,11 +3,12 @@
 The C++ twin is firmware/components/gyrovae/score.cpp.
 
 A window is looked at in several views (`calibration.View`): its profile of power over all bands, the same coarse, the
-profile of its Markov transition field, and its level. Normal motion is a few regimes (speeds, loads); in each view a
-window's distance is that from the nearest of them; in the field's, where it helps, the distance from the VAE's
-reconstruction counts as well. Distances have no sign: what falls silent is as far away as what becomes loud. Each is
-brought to a common scale by normal windows that the regimes were not fitted to, and the score is their mean: as the
-views err in different ways, what several see a little counts as much as what one sees plainly.
+power of each quarter of the bands, the profile of its Markov transition field, and its level. Normal motion is a few
+regimes (speeds, loads); in each view a window's distance is that from the nearest of them; in the field's, where it
+helps, the distance from the VAE's reconstruction counts as well. Distances have no sign: what falls silent is as far
+away as what becomes loud. Each is brought to a common scale by normal windows that the regimes were not fitted to, and
+the score is their mean: as the views err in different ways, what several see a little counts as much as what one sees
+plainly.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 
 from gyrovae_tf.calibration import RECONSTRUCTED, Calibration, View
 from gyrovae_tf.errors import GyrovaeError
-from gyrovae_tf.signal.profile import band_profile, group_profile, levels, time_sums
+from gyrovae_tf.signal.profile import band_powers, band_profile, group_profile, levels, quarters, time_sums
 from gyrovae_tf.spec import AXES, BANDS, CELLS, PIXEL, Spec
 
 Floats = NDArray[np.float64]
@@ -99,15 +100,17 @@ def profiles(
     `expected` are those of the scalogram and of the field, each [k, 3, 32] in pixels (`expected_sums`); `means` are
     the windows' means [k, 3] in counts (`profile.means`), which only the tilt needs.
     """
-    power = band_profile(images[:, 0])
+    profile = band_profile(images[:, 0])
+    power = band_powers(profile, spec)
     sums = time_sums(images[:, 0])
     field = time_sums(images[:, 1])
     cells = BANDS // group_profile(sums).shape[2] * CELLS
     seen = {
-        "bands": _flat(power) / 16,
+        "bands": _flat(profile) / 16,
         "groups": _flat(group_profile(sums)) / cells,
+        "quarters": _flat(quarters(power)),
         "rhythm": _flat(field) / CELLS,
-        "level": levels(power, spec).astype(np.float64),
+        "level": levels(power).astype(np.float64),
     }
     if means is not None:
         seen["tilt"] = means.astype(np.float64)

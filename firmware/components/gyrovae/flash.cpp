@@ -81,7 +81,7 @@ void read_view(Reader &reader, int name, const Numbers &numbers, const Floats &f
   view = {};
   if (regimes == 0) return;
   view.regimes = regimes;
-  if (name == kLevelView || name == kTiltView) {
+  if (is_wide(name)) {
     view.wide_codes = reader.take<int16_t>(regimes * size);
   } else {
     view.codes = reader.take<int8_t>(regimes * size);

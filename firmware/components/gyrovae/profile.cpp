@@ -48,26 +48,33 @@ void group_profile(const int16_t *sums, int16_t *groups) {
   }
 }
 
-void levels(const int16_t *profile, const Tables &tables, int32_t *level) {
+// Log powers of neighbouring bands in, that of all of them together out.
+static int32_t level_of(const int32_t *power, int bands, const Tables &tables) {
+  int32_t loudest = INT32_MIN;
+  for (int band = 0; band < bands; band++) loudest = power[band] > loudest ? power[band] : loudest;
+  uint32_t total = 0;
+  for (int band = 0; band < bands; band++) {
+    const int32_t below = (loudest - power[band]) >> 4;  // sixteenths of an octave
+    if (below >= kQuiet) continue;
+    const uint32_t part = static_cast<uint32_t>(tables.exp2_table[-below & (kPixelsAnOctave - 1)]) << kLevelBits;
+    total += part >> (below + kPixelsAnOctave - 1) / kPixelsAnOctave;
+  }
+  return loudest + log2(0, total, tables.log2_table) - (kMantissaBits + kLevelBits) * kFraction;
+}
+
+void levels(const int16_t *profile, const Tables &tables, int32_t *quarters, int32_t *level) {
+  constexpr int kQuarter = kBands / kQuarters;
   for (int axis = 0; axis < kAxes; axis++) {
     // A band's log power is its mean on normal motion plus its profile in octaves: a pixel is 2^16 / gain log powers.
     int32_t power[kBands];
-    int32_t loudest = INT32_MIN;
     for (int band = 0; band < kBands; band++) {
       const int place = axis * kBands + band;
       const int32_t gain = tables.power_gain[place] > 1 ? tables.power_gain[place] : 1;
       const int32_t octaves = floor_divide(profile[place] * (1 << (kGainShift - 3)), gain);
       power[band] = tables.power_mean[place] + ((octaves + 1) >> 1);  // rounded: half up
-      if (power[band] > loudest) loudest = power[band];
     }
-    uint32_t total = 0;
-    for (const int32_t one : power) {
-      const int32_t below = (loudest - one) >> 4;  // sixteenths of an octave
-      if (below >= kQuiet) continue;
-      const uint32_t part = static_cast<uint32_t>(tables.exp2_table[-below & (kPixelsAnOctave - 1)]) << kLevelBits;
-      total += part >> (below + kPixelsAnOctave - 1) / kPixelsAnOctave;
-    }
-    level[axis] = loudest + log2(0, total, tables.log2_table) - (kMantissaBits + kLevelBits) * kFraction;
+    for (int i = 0; i < kQuarters; i++) quarters[axis * kQuarters + i] = level_of(power + i * kQuarter, kQuarter, tables);
+    level[axis] = level_of(power, kBands, tables);
   }
 }
 
@@ -86,7 +93,7 @@ void profiles(const int16_t *window, const int8_t *images, const Tables &tables,
   group_profile(profile.bands, profile.groups);
   band_profile(images, tables, profile.bands);
   time_sums(images + kImageBytes, profile.rhythm);
-  levels(profile.bands, tables, profile.level);
+  levels(profile.bands, tables, profile.quarters, profile.level);
   means(window, tables.window, profile.tilt);
 }
 

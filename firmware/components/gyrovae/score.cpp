@@ -18,6 +18,8 @@ static float seen_of(ViewName name, const profile::Profile &seen, int place) {
       return static_cast<float>(seen.groups[place]) * kGroupUnit;
     case kRhythmView:
       return static_cast<float>(seen.rhythm[place]) * kFieldUnit;
+    case kQuartersView:
+      return static_cast<float>(seen.quarters[place]);
     case kLevelView:
       return static_cast<float>(seen.level[place]);
     case kTiltView:

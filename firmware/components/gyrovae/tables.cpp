@@ -112,9 +112,8 @@ const char *problem(const Tables &tables, int most) {
   if (!all_within(tables.exp2_table, kExp2Size, 1, 1961)) return "the table of exponentials is out of range";
   for (int name = 0; name < kViews; name++) {
     const View &view = tables.views[name];
-    if (name == kTiltView && view.regimes == 0) continue;
-    if ((name == kLevelView || name == kTiltView) != (view.wide_codes != nullptr))
-      return "a view's codes are of another type";
+    if (is_optional(name) && view.regimes == 0) continue;
+    if (is_wide(name) != (view.wide_codes != nullptr)) return "a view's codes are of another type";
     if ((name == kRhythmView) != (view.residual_weight != nullptr)) return "a view's residual weights are misplaced";
     if (const char *found = problem_of_view(view, kViewSizes[name])) return found;
   }

@@ -8,7 +8,7 @@
 
 namespace gyrovae::flash {
 
-constexpr uint32_t kVersion = 1;
+constexpr uint32_t kVersion = 2;
 constexpr size_t kHeadBytes = 64;
 constexpr size_t kAlign = 16;  // of every table and of the model, from the image's start
 

@@ -12,7 +12,8 @@ struct Profile {
   int16_t bands[kAxes * kBands];    // log mean power over time, in 1/16 pixel
   int16_t groups[kAxes * kGroups];  // sums of 4 x 32 pixels
   int16_t rhythm[kAxes * kCells];   // sums of the field's 32 pixels
-  int32_t level[kAxes];             // log power of all bands together, in 1/256 octave
+  int32_t quarters[kAxes * kQuarters];  // log power of a quarter's bands together, in 1/256 octave
+  int32_t level[kAxes];             // the same of all bands
   int32_t tilt[kAxes];              // the window's mean, in counts
 };
 
@@ -25,8 +26,8 @@ void band_profile(const int8_t *scalogram, const Tables &tables, int16_t *profil
 // Time sums [3][32] in, sums over neighbouring bands, [3][8], out.
 void group_profile(const int16_t *sums, int16_t *groups);
 
-// Band profiles [3][32] in, the log power of all bands together [3] in 1/256 octave out.
-void levels(const int16_t *profile, const Tables &tables, int32_t *level);
+// Band profiles [3][32] in, the log powers of each quarter's bands [3][4] and of all bands [3] in 1/256 octave out.
+void levels(const int16_t *profile, const Tables &tables, int32_t *quarters, int32_t *level);
 
 // int16 counts window[length][3] in, the rounded mean of each axis [3] in counts (half up) out.
 void means(const int16_t *window, int length, int32_t *mean);

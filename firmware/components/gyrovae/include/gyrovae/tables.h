@@ -36,20 +36,31 @@ constexpr int kDigestBytes = 32;
 constexpr int kMostRegimes = 64;
 constexpr int kGroup = 4;  // neighbouring bands that the coarse profile takes together
 constexpr int kGroups = kBands / kGroup;
+constexpr int kQuarters = 4;  // parts of the bands whose powers are told each
 
 // Taps of a wavelet's right half that there is room for. The bands that gyrovae-tf designs have up to 39.
 constexpr int kLongestWavelet = 64;
 
 constexpr int kImageBytes = kBands * kCells * kAxes;  // of one image [32][32][3]
-constexpr int kViews = 5;
-enum ViewName : uint8_t { kBandsView, kGroupsView, kRhythmView, kLevelView, kTiltView };
-constexpr int kViewSizes[kViews] = {kBands * kAxes, kGroups *kAxes, kCells *kAxes, kAxes, kAxes};
+constexpr int kViews = 6;
+enum ViewName : uint8_t { kBandsView, kGroupsView, kQuartersView, kRhythmView, kLevelView, kTiltView };
+constexpr int kViewSizes[kViews] = {kBands * kAxes, kGroups *kAxes, kQuarters *kAxes, kCells *kAxes, kAxes, kAxes};
+
+// Whether a view's codes need 16 bits; those of the others are pixels.
+constexpr bool is_wide(int name) {
+  return name == kQuartersView || name == kLevelView || name == kTiltView;
+}
+
+// Whether there are detectors that lack it.
+constexpr bool is_optional(int name) {
+  return name == kQuartersView || name == kTiltView;
+}
 
 // What normal motion looks like in one view: see `View` in gyrovae_tf/calibration.py.
 struct View {
   int32_t regimes;               // 0: the view does not count
   const int8_t *codes;           // [regime][number], or null where they are wide
-  const int16_t *wide_codes;     // the same of the views level and tilt
+  const int16_t *wide_codes;     // the same of the views that are (`is_wide`)
   const float *weight;           // [number]
   const float *scatter;          // [regime]
   const float *mixing;           // lower triangle, row by row, or null
@@ -170,6 +181,9 @@ constexpr const float *row(const float (&weights)[n]) {
   gyrovae::detail::view(prefix##_##name##_codes, prefix##_##name##_weight, prefix##_##name##_scatter, \
                         GYROVAE_MIXING(prefix, name, view_name), residual, prefix##_##name##_center,  \
                         prefix##_##name##_power)
+#define GYROVAE_QUARTERS_0(prefix) \
+  gyrovae::View {}
+#define GYROVAE_QUARTERS_1(prefix) GYROVAE_VIEW(prefix, quarters, gyrovae::kQuartersView, nullptr)
 #define GYROVAE_TILT_0(prefix) \
   gyrovae::View {}
 #define GYROVAE_TILT_1(prefix) GYROVAE_VIEW(prefix, tilt, gyrovae::kTiltView, nullptr)
@@ -224,7 +238,8 @@ constexpr const float *row(const float (&weights)[n]) {
   GYROVAE_CODES(prefix, groups, gyrovae::kGroupsView);                                                                \
   GYROVAE_CODES(prefix, rhythm, gyrovae::kRhythmView);                                                                \
   GYROVAE_CODES(prefix, level, gyrovae::kLevelView);                                                                  \
-  static_assert(prefix##_views == gyrovae::kViews - 1 + prefix##_HAS_TILT, "the header has another set of views");    \
+  static_assert(prefix##_views == gyrovae::kViews - 2 + prefix##_HAS_QUARTERS + prefix##_HAS_TILT,                    \
+                "the header has another set of views");                                                               \
   inline constexpr gyrovae::Tables prefix##_tables = {                                                                \
       prefix##_spec_digest_bytes,                                                                                     \
       prefix##_spec_version,                                                                                          \
@@ -249,6 +264,7 @@ constexpr const float *row(const float (&weights)[n]) {
       prefix##_exp2_table,                                                                                            \
       {GYROVAE_VIEW(prefix, bands, gyrovae::kBandsView, nullptr),                                                     \
        GYROVAE_VIEW(prefix, groups, gyrovae::kGroupsView, nullptr),                                                   \
+       GYROVAE_JOIN_VIEW(GYROVAE_QUARTERS_, prefix##_HAS_QUARTERS)(prefix),                                           \
        GYROVAE_VIEW(prefix, rhythm, gyrovae::kRhythmView,                                                             \
                     gyrovae::detail::row<gyrovae::kRhythmView>(prefix##_rhythm_residual_weight)),                     \
        GYROVAE_VIEW(prefix, level, gyrovae::kLevelView, nullptr),                                                     \
