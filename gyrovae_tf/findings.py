@@ -75,10 +75,12 @@ RULES: dict[str, Rule] = {
         "Convert one function without control flow (if, while) and without variables.",
         ours=True,
     ),
-    "uint8": Rule(
+    "type": Rule(
         "error",
-        "TensorFlow Lite Micro's kernel of this operator takes int8, not uint8, and refuses the model.",
-        "Convert again to int8 (inference_input_type=tf.int8); what TensorFlow 1 quantised has to be quantised anew.",
+        "TensorFlow Lite Micro's kernel of this operator does not take this type of element: it refuses the model, or "
+        "fails (rarely: computes nonsense) at the first inference.",
+        "Convert again so that it gets another: int8 (inference_input_type=tf.int8) instead of uint8, int32 instead of "
+        "int64 as indices. What TensorFlow 1 quantised to uint8 has to be quantised anew.",
     ),
     "float16": Rule(
         "error",
@@ -256,6 +258,11 @@ def shown(name: str, longest: int = 48) -> str:
     """The name of a tensor in, its last part out: converters string the names of what they fused together."""
     name = name.split(";")[-1]
     return name if len(name) <= longest else f"..{name[2 - longest :]}"
+
+
+def label(tensor: Tensor) -> str:
+    """A tensor in, its index and name out."""
+    return f"tensor {tensor.index} ({shown(tensor.name)})"
 
 
 def found(rule: str, what: str, operator: Operator | None = None, tensors: tuple[Tensor, ...] = ()) -> Finding:

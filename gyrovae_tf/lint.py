@@ -14,7 +14,8 @@ from gyrovae_tf.arena import Arena
 from gyrovae_tf.arguments import told
 from gyrovae_tf.bundle import Bundle
 from gyrovae_tf.errors import GyrovaeError
-from gyrovae_tf.findings import RULES, SEVERITIES, Finding, Severity, found, shown
+from gyrovae_tf.findings import RULES, SEVERITIES, Finding, Severity, found, label, shown
+from gyrovae_tf.kerneltypes import amiss
 from gyrovae_tf.operators import WITH_OPTIONS
 from gyrovae_tf.patterns import unfolded
 from gyrovae_tf.stockbundle import StockBundle, load_bundle
@@ -24,8 +25,6 @@ from gyrovae_tf.wording import first_of
 
 _ALIGNED = 16  # bytes: TFLM's own alignment, and what a vector register of the ESP32-S3 holds
 _NEEDS_OPTIONS = WITH_OPTIONS - {"ADD", "SUB", "MUL", "DIV", "CONCATENATION", "FULLY_CONNECTED"}
-_NO_UINT8 = ("CONV_2D", "DEPTHWISE_CONV_2D", "CONCATENATION")
-"""What refuses uint8, as seen when such models were run."""
 _FIXED = {
     **dict.fromkeys(("BROADCAST_TO", "EXPAND_DIMS", "PAD", "PADV2", "TRANSPOSE"), (1,)),
     **dict.fromkeys(("RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR"), (1,)),
@@ -258,10 +257,10 @@ def _contract(model: Model, input_scale: float, target: Target) -> Iterator[Find
             yield found("float", f"reads or writes the float tensors {names}", operator, model.tensors)
     unread = [t for t in model.tensors if t.is_float and t.index not in touched]
     if unread:
-        yield found("float", f"{len(unread)} float tensors that no operator touches, such as {_label(unread[0])}")
+        yield found("float", f"{len(unread)} float tensors that no operator touches, such as {label(unread[0])}")
     for tensor in model.tensors:
         if -1 in tensor.shape_signature:
-            yield found("dynamic-shape", f"{_label(tensor)} has the signature {list(tensor.shape_signature)}")
+            yield found("dynamic-shape", f"{label(tensor)} has the signature {list(tensor.shape_signature)}")
 
 
 def _operators(model: Model) -> Iterator[Finding]:
@@ -275,22 +274,27 @@ def _operators(model: Model) -> Iterator[Finding]:
             elif min(*options.stride, *options.dilation) < 1:
                 stride, dilation = options.stride, options.dilation
                 yield found("options", f"stride {stride}, dilation {dilation}: less than 1", operator, tensors)
-        first = tensors[operator.inputs[0]].dtype if operator.inputs and operator.inputs[0] >= 0 else ""
-        if operator.name in _NO_UINT8 and first == "uint8":
-            yield found("uint8", "its input is uint8", operator, tensors)
         fixed = [operator.inputs[i] for i in _FIXED.get(operator.name, ()) if i < len(operator.inputs)]
         if computed := [i for i in fixed if i >= 0 and not tensors[i].is_constant]:
-            yield found("computed", f"{_label(tensors[computed[0]])} is no constant", operator, tensors)
-        if operator.name == "DEQUANTIZE" and first == "float16":
-            yield found("float16", "its input is float16", operator, tensors)
-        if operator.name not in _WEIGHTED or len(operator.inputs) < 2 or min(operator.inputs[:2]) < 0:
-            continue
-        weights = tensors[operator.inputs[1]]
-        source = tensors[operator.inputs[2 if operator.name == "TRANSPOSE_CONV" and len(operator.inputs) > 2 else 0]]
-        if source.is_float and weights.dtype.startswith("int"):
-            yield found("hybrid", f"{source.dtype} input, {weights.dtype} weights", operator, tensors)
-        if operator.name == "FULLY_CONNECTED" and len(weights.scale) > 1:
-            yield found("per-channel-fc", f"{len(weights.scale)} scales of its weights", operator, tensors)
+            yield found("computed", f"{label(tensors[computed[0]])} is no constant", operator, tensors)
+        yield from _types(operator, tensors)
+
+
+def _types(operator: Operator, tensors: tuple[Tensor, ...]) -> Iterator[Finding]:
+    """What TFLM makes of the types of one operator's tensors, and of those of its weights."""
+    inputs = [tensors[i] if i >= 0 else None for i in operator.inputs]
+    first, weights, third = [*inputs, None, None, None][:3]
+    source = third if operator.name == "TRANSPOSE_CONV" and third else first
+    if operator.name not in _WEIGHTED or not first:
+        weights = None
+    if operator.name == "DEQUANTIZE" and first and first.dtype == "float16":
+        yield found("float16", "its input is float16", operator, tensors)
+    elif weights and source and source.is_float and weights.dtype.startswith("int"):
+        yield found("hybrid", f"{source.dtype} input, {weights.dtype} weights", operator, tensors)
+    elif reason := amiss(operator, tensors):
+        yield found("type", reason, operator, tensors)
+    if operator.name == "FULLY_CONNECTED" and weights and len(weights.scale) > 1:
+        yield found("per-channel-fc", f"{len(weights.scale)} scales of its weights", operator, tensors)
 
 
 def _constants(model: Model) -> Iterator[Finding]:
@@ -298,7 +302,7 @@ def _constants(model: Model) -> Iterator[Finding]:
     read = dict.fromkeys(i for o in model.operators if o.name in _WEIGHTED for i in o.inputs if i >= 0)
     off = [tensor for tensor in map(model.tensors.__getitem__, read) if tensor.offset and tensor.offset % _ALIGNED]
     if off:
-        named = first_of([f"{_label(tensor)} at byte {tensor.offset}" for tensor in off])
+        named = first_of([f"{label(tensor)} at byte {tensor.offset}" for tensor in off])
         yield found("constant-alignment", f"weights that do not begin at a multiple of {_ALIGNED} bytes: {named}")
 
 
@@ -341,7 +345,3 @@ def _golden(bundle: Bundle, broken: bool) -> tuple[golden_windows.Verification |
         )
         findings.append(found("golden-kernels", what))
     return ran, findings
-
-
-def _label(tensor: Tensor) -> str:
-    return f"tensor {tensor.index} ({shown(tensor.name)})"

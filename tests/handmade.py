@@ -9,15 +9,13 @@ import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-_TYPES = {
-    "int8": schema.TensorType.INT8,
-    "int32": schema.TensorType.INT32,
-    "int16": schema.TensorType.INT16,
-    "float32": schema.TensorType.FLOAT32,
-    "float16": schema.TensorType.FLOAT16,
-    "uint8": schema.TensorType.UINT8,
+_BITS = {
+    "int4": 4,
+    **dict.fromkeys(("bool", "int8", "uint8"), 8),
+    **dict.fromkeys(("int16", "float16"), 16),
+    **dict.fromkeys(("int32", "float32"), 32),
+    "int64": 64,
 }
-_BYTES = {"int8": 1, "int16": 2, "int32": 4, "float32": 4, "float16": 2, "uint8": 1}
 OPTIONS = {
     "CONV_2D": "Conv2DOptions",
     "DEPTHWISE_CONV_2D": "DepthwiseConv2DOptions",
@@ -27,6 +25,8 @@ OPTIONS = {
     "MAX_POOL_2D": "Pool2DOptions",
     "ADD": "AddOptions",
     "MUL": "MulOptions",
+    "GATHER": "GatherOptions",
+    "MIRROR_PAD": "MirrorPadOptions",
 }
 _STRIDED = ("CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "AVERAGE_POOL_2D", "MAX_POOL_2D")
 
@@ -55,7 +55,7 @@ class Handmade:
     ) -> int:
         """Add a tensor, with zeros as its content when it is a constant; returns its index."""
         made = schema.TensorT()
-        made.shape, made.type, made.name = shape, _TYPES[dtype], f"t{len(self.tensors)}"
+        made.shape, made.type, made.name = shape, getattr(schema.TensorType, dtype.upper()), f"t{len(self.tensors)}"
         made.shapeSignature = signature
         if dtype != "float32":
             made.quantization = schema.QuantizationParametersT()
@@ -63,7 +63,7 @@ class Handmade:
         made.buffer = 0
         if constant:
             made.buffer = len(self.data)
-            self.data.append(bytes(int(np.prod(shape)) * _BYTES[dtype]))
+            self.data.append(bytes((int(np.prod(shape)) * _BITS[dtype] + 7) // 8))
         self.tensors.append(made)
         return len(self.tensors) - 1
 
@@ -129,8 +129,11 @@ class Handmade:
         self.op(name, list(sources), [result], **options)
         return result
 
-    def build(self, *outputs: int, off: int = 0) -> bytes:
-        """The .tflite. Constants stand behind the tables, each `off` bytes behind a multiple of 16."""
+    def build(self, *outputs: int, off: int = 0, inside: bool = False) -> bytes:
+        """The .tflite. Constants stand behind the tables, each `off` bytes behind a multiple of 16.
+
+        Or `inside` of the tables, the only place where TensorFlow Lite Micro looks for them.
+        """
         model, graph = schema.ModelT(), schema.SubGraphT()
         model.version, model.description = 3, "by hand"
         model.operatorCodes, model.subgraphs = self.codes, [graph]
@@ -141,12 +144,14 @@ class Handmade:
         places = [16] * len(self.data)
         for _ in range(2):  # the second time with the places that follow from the length of the tables
             for buffer, content, place in zip(model.buffers, self.data, places, strict=True):
-                if content:
+                if content and inside:
+                    buffer.data = np.frombuffer(content, np.uint8)
+                elif content:
                     buffer.offset, buffer.size = place, len(content)
             builder = flatbuffers.Builder(1024)
             builder.Finish(model.Pack(builder), b"TFL3")
             whole = bytearray(builder.Output())
-            for number, content in enumerate(self.data):
+            for number, content in enumerate([] if inside else self.data):
                 whole += bytes(-len(whole) % 16 + off)
                 places[number] = len(whole)
                 whole += content

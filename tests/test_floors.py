@@ -16,7 +16,7 @@ FLOORS = (  # from the bottom; a folder stands for the modules in it
         *("errors", "spec", "recording", "bundle", "calibration", "tflite", "csvtable", "version", "contract"),
         *("temporary", "header", "arguments", "wording", "clock"),
         *("stockspec", "stockbundle"),
-        *("litert", "arena", "espnn", "golden_npz", "ctext", "operators", "tflmops"),
+        *("litert", "arena", "espnn", "golden_npz", "ctext", "operators", "tflmops", "kerneltypes"),
         *("findings", "patterns", "target", "hazards"),
         *("npy", "upgrade", "chunks", "csvrows", "csvchunks", "parquetchunks", "mixed", "ranking", "fleettable"),
     ),
