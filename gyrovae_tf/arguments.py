@@ -5,11 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from numbers import Integral, Rational, Real
+from os import PathLike
+from pathlib import Path
 from typing import Any, TypeVar
 
 from gyrovae_tf.errors import GyrovaeError
 
 _T = TypeVar("_T")
+_SHOWN = 64  # bytes of which a refusal shows all
 
 
 def whole(value: object, problem: str, least: int, most: int | None = None, *, expected: str | None = None) -> int:
@@ -62,6 +65,13 @@ def check_begin(*, resume: object, overwrite: object) -> tuple[bool, bool]:
     return goes_on, replaces
 
 
+def path_of(value: object, problem: str, expected: str = "a path") -> Path:
+    """A file's or folder's path in, the same as a `Path` out; `GyrovaeError` for everything else: None, an object."""
+    if not isinstance(value, str | PathLike):
+        raise GyrovaeError(problem, expected=expected, received=told(value))
+    return Path(value)
+
+
 def instance(value: object, problem: str, kind: type[_T], home: str = "gyrovae_tf") -> _T:
     """An object of a class that is public in `home` in, the same out; `GyrovaeError`, which names it, for all else."""
     if not isinstance(value, kind):
@@ -82,8 +92,10 @@ def array(value: Any) -> Any:
 def told(value: object) -> str:
     """A value in, how a refusal shows it out: with its type, unless it is plainly a number; an array by its form."""
     dtype, shape = (getattr(value, name, None) for name in ("dtype", "shape"))
-    if dtype is not None and shape:
-        return f"{type(value).__name__} of {dtype} {list(shape)}"
+    if shape:
+        return f"{type(value).__name__}{'' if dtype is None else f' of {dtype}'} {list(shape)}"
+    if isinstance(value, bytes | bytearray) and len(value) > _SHOWN:
+        return f"{len(value)} bytes"
     kind = "text" if isinstance(value, str) else type(value).__name__
     try:
         text = repr(value)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from gyrovae_tf.arena import Arena
+from gyrovae_tf.arguments import path_of
 from gyrovae_tf.calibration import Calibration, digest_of
 from gyrovae_tf.errors import GyrovaeError, atomic_write, exchanged, read_file
 from gyrovae_tf.golden_npz import LARGEST as _LARGEST_GOLDEN
@@ -217,7 +218,7 @@ def read_hashed(path: Path, sha256: object, *, largest: int = 256 << 20) -> byte
 
 def find_bundle(path: str | PathLike[str]) -> Path:
     """A bundle or a run that holds one in, the bundle's folder out; `GyrovaeError` when there is none."""
-    folder = Path(path)
+    folder = path_of(path, "this is no bundle", "a gyrovae_tf.Bundle, or the path of one, or of a run that holds one")
     try:
         if not folder.exists():
             raise GyrovaeError(f"there is no {folder}")
@@ -251,7 +252,11 @@ def read_json(path: Path, *, largest: int = 16 << 20) -> dict[str, Any]:
 
 def write_json(path: Path, record: Mapping[str, Any]) -> None:
     """Write a record as `read_json` reads it: keys sorted, so that equal records are equal bytes."""
-    atomic_write(path, json.dumps(record, indent=1, sort_keys=True) + "\n")
+    try:
+        text = json.dumps(record, indent=1, sort_keys=True)
+    except TypeError as error:  # what a caller put among metrics, for one
+        raise GyrovaeError(f"{path.name} cannot be written: {error}", expected="what JSON can hold") from None
+    atomic_write(path, text + "\n")
 
 
 def frontend_of(record: Mapping[str, Any]) -> str:

@@ -66,7 +66,7 @@ class View:
     """Makes the views comparable: 0.5 over the logarithm of (the 95 % distance of normal windows / center)."""
 
     def __repr__(self) -> str:
-        return f"View(codes=<{len(self.codes)} x {len(self.weight)}>, center={self.center}, power={self.power})"
+        return f"View(codes=<{len(self.codes)} x {len(self.weight)}>, center={self.center:.4g}, power={self.power:.4g})"
 
 
 @dataclass(frozen=True)

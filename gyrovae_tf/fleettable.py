@@ -18,6 +18,7 @@ from os import PathLike
 from pathlib import Path
 from typing import NamedTuple
 
+from gyrovae_tf.arguments import path_of
 from gyrovae_tf.chunks import is_url
 from gyrovae_tf.errors import GyrovaeError, read_file
 
@@ -85,7 +86,7 @@ def read_fleet_table(path: str | PathLike[str]) -> FleetTable:
 
     Columns are parted by commas, semicolons or tabs; names of columns are understood in upper and lower case.
     """
-    path = Path(path)
+    path = path_of(path, "this is no table", "the path of a CSV file")
     try:
         text = read_file(path, largest=_LARGEST).decode("utf-8-sig")
     except UnicodeDecodeError as error:

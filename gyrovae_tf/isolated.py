@@ -25,6 +25,8 @@ from gyrovae_tf.errors import GyrovaeError
 _OUTPUT = (32, 32, 3)
 _MEMORY = 2 << 30  # bytes that the process may take beside Python's own
 _SECONDS = 5  # for a process that has closed its side to end
+_OUTSIDE = {-9: "SIGKILL", -15: "SIGTERM"}
+"""Exit status -> a signal that comes from somebody else, or from a system without memory left: no crash ends by it."""
 _LENGTH = struct.Struct("<I")
 _SERVE = "import sys; sys.path[:] = sys.argv[1:]; from gyrovae_tf import isolated; isolated.serve()"
 
@@ -42,22 +44,27 @@ class Isolated:
     """One image pair in; reconstructed scalogram and field out, by a process of its own.
 
     Threads take turns. A copy, a pickle and a process that was forked from this one start a process of their own, and
-    so does a question after one that was interrupted: the answer to that may still come.
+    so does a question after one that was interrupted: the answer to that may still come. Where the process is killed
+    from outside, another one is asked the same, once.
     """
 
     def __init__(self, model: bytes, kernels: str, kind: np.dtype[Any]) -> None:
         self._made_of = (model, kernels, kind)
         self._turn = threading.Lock()
-        self._start()
+        try:
+            self._start()
+        except _KilledError:
+            self._start_anew()
         _ALL.add(self)
 
     def __call__(self, image: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
         kind = self._made_of[2]
+        content = np.ascontiguousarray(image, kind).tobytes()
         with self._turn:
-            if self._asking or self._owner != os.getpid():
-                self._finalizer()
-                self._start()
-            answer = self._ask(np.ascontiguousarray(image, kind).tobytes())
+            try:
+                answer = self._answer(content)
+            except _KilledError:
+                answer = self._answer(content)
         pair = np.frombuffer(answer, kind).reshape(2, *_OUTPUT)
         return pair[0], pair[1]
 
@@ -82,9 +89,18 @@ class Isolated:
         try:
             _send(self._pipes[0], kernels.encode())
         except OSError:
-            raise _crash(self._process, self._told) from None
+            raise self._died() from None
         if refusal := self._ask(model):
             raise GyrovaeError(refusal.decode("utf-8", "replace"))
+
+    def _start_anew(self) -> None:
+        self._finalizer()
+        self._start()
+
+    def _answer(self, content: bytes) -> bytes:
+        if self._asking or self._owner != os.getpid():
+            self._start_anew()
+        return self._ask(content)
 
     def _ask(self, content: bytes) -> bytes:
         to, back = self._pipes
@@ -93,10 +109,15 @@ class Isolated:
             _send(to, content)
             answer = _received(back)
         except (OSError, EOFError):
-            self._asking = False  # what is dead stays so
-            raise _crash(self._process, self._told) from None
+            raise self._died() from None
         self._asking = False
         return answer
+
+    def _died(self) -> GyrovaeError:
+        """What became of the process. One that crashed stays dead; after one that was killed another is to begin."""
+        error = _crash(self._process, self._told)
+        self._asking = isinstance(error, _KilledError)
+        return error
 
     @property
     def _pipes(self) -> tuple[IO[bytes], IO[bytes]]:
@@ -111,6 +132,10 @@ class Isolated:
         """
         self._turn = threading.Lock()
         self._finalizer()
+
+
+class _KilledError(GyrovaeError):
+    """The process was ended by somebody else than the kernels."""
 
 
 _ALL: weakref.WeakSet[Isolated] = weakref.WeakSet()
@@ -192,7 +217,13 @@ def _crash(process: subprocess.Popen[bytes], told: IO[bytes]) -> GyrovaeError:
         code = process.wait(_SECONDS)
     except subprocess.TimeoutExpired:
         process.kill()
-        code = process.wait()
+        process.wait()
+        code = process.returncode = 1  # it had given up before: it was not killed from outside
+    if code in _OUTSIDE:
+        return _KilledError(
+            f"the process that ran the model was killed from outside, by {_OUTSIDE[code]}",
+            remedy="Is there enough memory? It may be tried again.",
+        )
     told.seek(0)
     lines = [line.strip() for line in told.read(1 << 16).decode("utf-8", "replace").splitlines() if line.strip()]
     reason = lines[-1][:200] if lines else f"signal {-code}" if code < 0 else f"exit status {code}"

@@ -16,7 +16,7 @@ from gyrovae_tf.bundle import check_replaceable, read_json, replacing_folder, wr
 from gyrovae_tf.errors import GyrovaeError, atomic_write, read_file
 from gyrovae_tf.npy import read_npz
 from gyrovae_tf.temporary import beside
-from gyrovae_tf.workers import Work, results
+from gyrovae_tf.workers import Work, check_guard, results
 
 PLAN = "plan.json"
 Part = dict[str, NDArray[Any]]
@@ -89,6 +89,7 @@ def hold(folder: Path) -> None:
     except (FileNotFoundError, NotADirectoryError):
         return
     except BlockingIOError:
+        check_guard()  # it may be this process's own parent that is at work
         raise GyrovaeError(
             f"another gyrovae-tf is at work in {folder}", remedy="Wait until it has ended, or choose another output."
         ) from None

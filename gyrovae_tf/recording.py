@@ -37,7 +37,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from gyrovae_tf.arguments import array, told
+from gyrovae_tf.arguments import array, path_of, told
 from gyrovae_tf.clock import Clock
 from gyrovae_tf.csvtable import (
     FLATTENED,
@@ -109,6 +109,10 @@ class Recording:
         )
 
     def __post_init__(self) -> None:
+        if not isinstance(self.source, str):
+            object.__setattr__(
+                self, "source", str(path_of(self.source, "source is not usable", "a name, for messages"))
+            )
         samples = _own(self.samples, self.source)
         if samples.ndim != 2 or samples.shape[1] != 3 or not len(samples):
             raise GyrovaeError(
@@ -156,7 +160,7 @@ class Recording:
         that runs unevenly, as of arrival or a coarse one, only long steps are gaps, and `metadata` says from where on
         (`UNEVEN`); where that is so of one step in a hundred and more, the rate must be known.
         """
-        path = Path(path)
+        path = path_of(path, "this is no file", "the path of a recording")
         source = path.name
         given = check_rate_hz(rate_hz)
         text = read_text(path)
@@ -197,6 +201,8 @@ class Recording:
 
         Raises `GyrovaeError` when the file cannot be written or `metadata` holds what JSON cannot.
         """
+        if str(path).lower().endswith(".parquet"):
+            raise GyrovaeError(f"{path}: recordings are written as CSV", remedy="Choose a name that ends in .csv.")
         known = {"rate_hz": self.rate_hz, "units": self.units, "lsb": self.lsb}
         head = {key: value for key, value in known.items() if value is not None} | dict(self.metadata)
         try:
@@ -240,7 +246,11 @@ def _covers(segments: Any, rows: int) -> bool:
     try:
         borders = [0, *(stop for _, stop in segments)]
         whole = [(start, stop) for start, stop in itertools.pairwise(borders) if start < stop]
-        return list(map(tuple, segments)) == whole and borders[-1] == rows
+        return (
+            list(map(tuple, segments)) == whole
+            and borders[-1] == rows
+            and all(int(border) == border for border in borders)
+        )
     except (TypeError, ValueError):  # no pairs, or not of numbers
         return False
 
@@ -256,7 +266,8 @@ def listed(recordings: Iterable[Source] | Source) -> list[Source]:
     """
     if isinstance(recordings, Recording | str | os.PathLike):
         return [recordings]
-    found = list(recordings) if isinstance(recordings, Iterable) else [recordings]
+    table = hasattr(recordings, "columns")  # a data frame, which is its columns' names to who goes through it
+    found: list[Any] = list(recordings) if isinstance(recordings, Iterable) and not table else [recordings]
     for one in found:
         if not isinstance(one, Recording | str | os.PathLike):
             raise GyrovaeError(

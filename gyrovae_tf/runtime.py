@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 import os
 import struct
@@ -88,6 +89,12 @@ class Model:
         """The same for the second output (the field)."""
         self.field_zero_point = 0 if exported else field.zero_point[0]
 
+    def __copy__(self) -> Model:
+        """The same model; one in a process of its own gets another one."""
+        made = object.__new__(type(self))
+        vars(made).update(vars(self), _invoke=copy.copy(self._invoke))
+        return made
+
     def reconstruct(self, images: NDArray[np.int8]) -> tuple[NDArray[Any], NDArray[Any]]:
         """int8 images [k, 2, 32, 32, 3] in; reconstructed scalograms and fields, each [k, 32, 32, 3], out.
 
@@ -135,6 +142,11 @@ class Detector:
         self.content = self.bundle.model if model is None else model
         """The bytes of the .tflite that is run."""
         self.model = Model(self.content, kernels, isolate=True)
+
+    def __copy__(self) -> Detector:
+        made = object.__new__(type(self))
+        vars(made).update(vars(self), model=copy.copy(self.model))
+        return made
 
     def score_windows(self, windows: NDArray[np.int16]) -> Scores:
         """int16 windows [k, N, 3] in counts of `bundle.spec.lsb` in, `Scores` out."""

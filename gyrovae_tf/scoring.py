@@ -33,6 +33,7 @@ from gyrovae_tf.spec import AXES
 from gyrovae_tf.stockbundle import StockBundle, load_bundle
 from gyrovae_tf.streaming import Stream, find_recordings
 from gyrovae_tf.temporary import releasing
+from gyrovae_tf.wording import first_of
 from gyrovae_tf.workers import check_jobs, results
 
 SHARD_ROWS = 2_000_000
@@ -102,7 +103,7 @@ def score_recordings(
     resume: bool = False,
     shard_rows: int = SHARD_ROWS,
     long_bytes: int = LONG_BYTES,
-    devices: Mapping[str, str] | None = None,
+    devices: Mapping[Any, str] | None = None,
     progress: Progress | None = None,
 ) -> Scored:
     """A bundle (or the path of one or of a run) and recordings in; their windows' scores in `output`, `Scored` out.
@@ -123,7 +124,7 @@ def score_recordings(
     hop = whole(hop, "the hop is not usable", 1)
     shard_rows, long_bytes = check_shards(shard_rows, long_bytes)
     jobs, resume, rate_hz = check_jobs(jobs), switch(resume, "resume is not usable"), check_rate_hz(rate_hz)
-    devices = _checked(devices)
+    owned = _checked(devices)
     detector = detector_of(known, kernels)
     job = Job(known, detector.model.kernels, hop, rate_hz)
     sources = listed(recordings)
@@ -131,6 +132,7 @@ def score_recordings(
     names = [name for name in find_recordings(sources) if is_url(name) or os.path.realpath(name) != table]
     if not names:
         raise GyrovaeError("no recordings", expected="at least one file", received="none")
+    owned, unknown = _owned(owned, names)
     plan = {"schema_version": 3, "job": identity(job), "shard_rows": shard_rows, "long_bytes": long_bytes}
     refused: dict[int, GyrovaeError] = {}
     sizes: list[list[Any] | None] = []
@@ -194,7 +196,7 @@ def score_recordings(
         if not counts:  # nothing was done that could be gone on with
             parts.remove()
         raise NothingScoredError({names[number]: error for number, error in sorted(refused.items())})
-    ranking = _written(job, parts, kept, counts, names, _owners(names, sources), devices, output)
+    ranking = _written(job, parts, kept, counts, names, _owners(names, sources), owned, output)
     parts.remove()
     return Scored(
         path=Path(output),
@@ -208,10 +210,13 @@ def score_recordings(
         bundle=known,
         hop=hop,
         kernels=job.kernels,
-        notes=odd_pulls(
-            [(names[number], pull) for number, pull in sorted(pulls.items()) if number not in refused],
-            known.spec.units,
-            lsb=known.spec.lsb if isinstance(known, Bundle) else None,
+        notes=(
+            *odd_pulls(
+                [(names[number], pull) for number, pull in sorted(pulls.items()) if number not in refused],
+                known.spec.units,
+                lsb=known.spec.lsb if isinstance(known, Bundle) else None,
+            ),
+            *([f"devices names what is no recording here: {first_of(unknown)}"] if unknown else []),
         ),
     )
 
@@ -233,16 +238,29 @@ def check_shards(shard_rows: int, long_bytes: int) -> tuple[int, int]:
     )
 
 
-def _checked(devices: Mapping[str, str] | None) -> Mapping[str, str]:
-    """Whose recordings are in, the same out; refuses what does not name a device for each."""
+def _checked(devices: Mapping[Any, str] | None) -> dict[str, str]:
+    """Whose recordings are in, the same by their names out; refuses what does not name a device for each."""
     known = {} if devices is None else devices
-    if not (isinstance(known, Mapping) and all(isinstance(one, str) for pair in known.items() for one in pair)):
+    if not (
+        isinstance(known, Mapping)
+        and all(isinstance(name, str | PathLike) and isinstance(device, str) for name, device in known.items())
+    ):
         raise GyrovaeError(
             "the devices are not usable",
             expected='the device of each, as in {"a.csv": "pump 1"}',
             received=told(devices),
         )
-    return known
+    return {fspath(name): device for name, device in known.items()}
+
+
+def _owned(given: dict[str, str], names: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+    """Whose recordings are, by any path of theirs, in; the same by their names here, and what is none of them, out."""
+    real = {os.path.realpath(name): name for name in names if not is_url(name)}
+    found = {name: name if name in names else real.get(os.path.realpath(name)) for name in given}
+    return (
+        {known: given[name] for name, known in found.items() if known is not None},
+        [name for name, known in found.items() if known is None],
+    )
 
 
 # --- the folder of the work

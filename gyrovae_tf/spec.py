@@ -168,7 +168,7 @@ class Spec:
         """A spec from `to_json`'s text; `GyrovaeError` for another version, a missing or unknown field, bad values."""
         try:
             raw = json.loads(text)
-        except (ValueError, RecursionError) as error:
+        except (TypeError, ValueError, RecursionError) as error:
             raise GyrovaeError(f"the spec is not JSON: {error}") from None
         return cls.from_dict(raw)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from dataclasses import dataclass
 from typing import Any
@@ -63,12 +64,20 @@ class StockScores:
 
 
 class StockDetector:
-    """A bundle's front end, model and score in one call."""
+    """A bundle's front end, model and score in one call.
+
+    The model runs in a process of its own, threads take turns, and copies are as those of `runtime.Detector`.
+    """
 
     def __init__(self, bundle: StockBundle | str | os.PathLike[str], kernels: str | None = None) -> None:
         """A bundle, or the path of one (or of a run that holds one); `kernels` as for `runtime.Model`."""
         self.bundle = bundle if isinstance(bundle, StockBundle) else StockBundle.load(bundle)
         self.model = Model(self.bundle.model, kernels, input_scale=self.bundle.spec.input_scale, isolate=True)
+
+    def __copy__(self) -> StockDetector:
+        made = object.__new__(type(self))
+        vars(made).update(vars(self), model=copy.copy(self.model))
+        return made
 
     def score_windows(self, windows: NDArray[Any]) -> StockScores:
         """float32 windows [k, 256, 3] in m/s^2 at 200 Hz in, `StockScores` out."""

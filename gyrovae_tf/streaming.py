@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gyrovae_tf.arguments import whole
+from gyrovae_tf.arguments import instance, path_of, whole
 from gyrovae_tf.chunks import Facts, Mark, Piece, is_url, name_of, optional
 from gyrovae_tf.csvchunks import CsvChunks
 from gyrovae_tf.errors import GyrovaeError
@@ -63,7 +63,7 @@ class Stream:
 
         Reads it once through, without keeping it. Named .parquet it is Parquet, else CSV.
         """
-        name = fspath(path)
+        name = path if isinstance(path, str) else fspath(path_of(path, "this is no file", "a recording's path or URL"))
         kind = ParquetChunks if name.lower().endswith(".parquet") else CsvChunks
         chunks = kind(name, rate_hz)
         return cls(name, chunks.facts, chunks)
@@ -71,7 +71,7 @@ class Stream:
     @classmethod
     def of(cls, recording: Recording, *, rate_hz: float | None = None) -> Stream:
         """A recording that is in memory in, the same as a stream out; `rate_hz` where it has none of its own."""
-        recording = rated(recording, rate_hz)
+        recording = rated(instance(recording, "this is no recording", Recording), rate_hz)
         facts = Facts(len(recording), recording.rate_hz, recording.units, recording.lsb, dict(recording.metadata))
         return cls(recording.source, facts, _Held(recording))
 

@@ -7,10 +7,14 @@ writes files, so a worker that is killed costs time, and neither loses nor doubl
 from __future__ import annotations
 
 import contextlib
+import mmap
 import multiprocessing
 import multiprocessing.connection
+import multiprocessing.reduction
 import os
+import pickle
 import signal
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -30,6 +34,7 @@ _THREADS = 8  # at the most: each holds what it works on, some 70 MB for the lar
 _AHEAD = 2  # tasks for each worker that are handed out at a time
 _DEATHS = 3  # of workers, one after the other without a result in between: then it is the tasks' fault
 _PATIENCE_S = 30.0  # for a scheduler to answer, and for its first worker to come
+_GUARD = 'jobs above 1 need a script with if __name__ == "__main__".'
 
 _shared: Any = None
 
@@ -58,7 +63,20 @@ def threaded() -> Iterator[Callable[[Callable[[Any], Any], Iterable[Any]], Itera
 
 def check_jobs(jobs: int) -> int:
     """A number of processes in, the same as Python's number out; everything else is refused."""
-    return whole(jobs, "the number of jobs is not usable", 1)
+    found = whole(jobs, "the number of jobs is not usable", 1)
+    if found > 1:
+        check_guard()
+    return found
+
+
+def check_guard() -> None:
+    """`GyrovaeError` in a worker that is still being started, and runs its parent's script a second time meanwhile.
+
+    It does so with all that does not stand under the script's `if __name__ == "__main__"`.
+    """
+    # multiprocessing knows it by this, too, and refuses to start further processes then.
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        raise GyrovaeError("a worker process has begun to run this script once more", remedy=f"In Python: {_GUARD}")
 
 
 def results(work: Work, shared: Any, tasks: Sequence[Any], *, jobs: int = 1, scheduler: str | None = None) -> Results:
@@ -97,7 +115,58 @@ class _Spawn(multiprocessing.context.SpawnContext):
         return self.made[-1]
 
 
+class _Passed:
+    """What a new process gets of its parent, in a file without a name: over the pipe goes the file's number alone.
+
+    Who starts a process writes all that it gets into a pipe, of which it holds both ends until then. Where the process
+    has died, more than the pipe takes (64 KiB) is never read, and never refused.
+    """
+
+    def __init__(self, value: Any) -> None:
+        try:
+            self._file = tempfile.TemporaryFile()  # noqa: SIM115  # as long as workers may be started
+            multiprocessing.reduction.dump(value, self._file)
+            self._file.flush()
+        except OSError as error:
+            raise GyrovaeError(
+                f"cannot write a temporary file for the workers: {error.strerror or error}",
+                remedy="Is there room in the folder for temporary files? TMPDIR names another.",
+            ) from None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _fetched, (multiprocessing.reduction.DupFd(self._file.fileno()),)
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def _fetched(number: Any) -> Any:
+    """In a new process: what `_Passed` was made of."""
+    handle = number.detach()
+    try:
+        with mmap.mmap(handle, 0, access=mmap.ACCESS_READ) as content:  # all processes share the place to read from
+            return pickle.loads(content)
+    finally:
+        os.close(handle)
+
+
+@contextlib.contextmanager
+def _passed(value: Any) -> Iterator[Any]:
+    """A value in; what becomes that value again in the processes that are started with it, out."""
+    if os.name == "nt":  # such numbers are not handed on there
+        yield value
+        return
+    with contextlib.closing(_Passed(value)) as passed:
+        yield passed
+
+
 def _by_processes(work: Work, shared: Any, tasks: Sequence[Any], jobs: int) -> Results:
+    check_guard()
+    with _passed(shared) as passed:
+        yield from _by_pools(work, passed, tasks, jobs)
+
+
+def _by_pools(work: Work, shared: Any, tasks: Sequence[Any], jobs: int) -> Results:
     waiting = list(range(len(tasks)))
     deaths = 0
     while waiting:
@@ -126,8 +195,7 @@ def _by_processes(work: Work, shared: Any, tasks: Sequence[Any], jobs: int) -> R
             if deaths >= _DEATHS:
                 raise GyrovaeError(
                     f"worker processes died {deaths} times in a row",
-                    remedy="Is there enough memory? Try fewer --jobs. In Python: jobs above 1 need a script with "
-                    'if __name__ == "__main__".',
+                    remedy=f"Is there enough memory? Try fewer --jobs. In Python: {_GUARD}",
                 ) from None
         finally:
             pool.shutdown(wait=False, cancel_futures=True)

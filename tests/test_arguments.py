@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from conftest import TINY_MACHINE, Tiny
 
 import gyrovae_tf as gt
-from gyrovae_tf.arguments import instance, number, switch, told, whole
+from gyrovae_tf.arguments import instance, number, path_of, switch, told, whole
 from gyrovae_tf.learn.asked import check_asked
 from gyrovae_tf.learn.dataset import Dataset
 from gyrovae_tf.spec import check_window
@@ -92,6 +93,54 @@ def test_an_object_is_of_its_class() -> None:
 def test_an_array_is_told_by_its_form() -> None:
     assert told(np.zeros((5, 3), np.int16)) == "ndarray of int16 [5, 3]"
     assert told(np.float32(0.5)).endswith("(float32)")
+
+
+def test_a_path_is_a_text_or_names_itself() -> None:
+    assert path_of("a/b", "no") == path_of(Path("a/b"), "no") == Path("a/b")
+    with pytest.raises(gt.GyrovaeError, match="no; expected a path, received 5"):
+        path_of(5, "no")
+
+
+RECORDING = gt.Recording(np.arange(30.0).reshape(10, 3), 100.0, ((0, 10),), "a")
+
+
+@pytest.mark.parametrize(
+    ("take", "begin"),
+    [
+        (lambda bundle: gt.quantize(bundle), "this is no run; expected a gyrovae_tf.Run, or the path of its folder"),
+        (lambda bundle: gt.export(bundle), "this is no run; "),
+        (lambda bundle: gt.report(bundle, "r.html"), "this is no run; "),
+        (lambda _: gt.Run.load(None), "this is no run; "),  # type: ignore[arg-type]
+        (lambda _: gt.train(RECORDING, "run"), "this is no dataset; expected a gyrovae_tf.Dataset, or the path"),
+        (lambda _: gt.Dataset.load(None), "this is no dataset; "),  # type: ignore[arg-type]
+        (lambda bundle: gt.Detector(bundle.model), "this is no bundle; expected a gyrovae_tf.Bundle, or the path of"),
+        (lambda _: gt.emit_header(None), "this is no bundle; "),  # type: ignore[arg-type]
+        (lambda _: gt.Stream.open(RECORDING), "this is no file; expected a recording's path or URL"),
+        (lambda _: gt.Stream.of(5), "this is no recording; expected a gyrovae_tf.Recording, received 5"),  # type: ignore[arg-type]
+        (lambda _: gt.Recording.read(None), "this is no file; "),  # type: ignore[arg-type]
+        (lambda _: gt.Spec.from_json(None), "the spec is not JSON: "),  # type: ignore[arg-type]
+        (lambda _: gt.fleet(None, "out"), "this is no table; "),  # type: ignore[arg-type]
+        (lambda _: gt.collect(None, "a.csv"), "this is no port; "),  # type: ignore[arg-type]
+        (lambda _: dataclasses.replace(RECORDING, source=None), "source is not usable; "),
+        (
+            lambda bundle: dataclasses.replace(bundle, metrics={"a": np.float32(1)}).save("kept.gyrovae"),
+            "manifest.json cannot be written: ",
+        ),
+    ],
+)
+def test_another_kind_of_object_is_refused(
+    tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, take: Callable[..., object], begin: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    message = refused(take, tiny.bundle)
+    assert message.startswith(begin)
+    assert len(message) < 300
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_data_frame_is_no_recording_yet() -> None:
+    frame = pd.DataFrame({"x": [1.0], "y": [2.0], "z": [3.0]})
+    assert r"received DataFrame [1, 3]" in refused(gt.preprocess, frame)
 
 
 # --- switches ----------------------------------------------------------------------------------------------------

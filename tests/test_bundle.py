@@ -391,7 +391,7 @@ def test_a_full_disk_leaves_the_old_bundle_and_nothing_else(saved: Path) -> None
 
 def test_metrics_that_are_no_json_leave_the_old_bundle_and_nothing_else(saved: Path) -> None:
     before = content(saved.parent)
-    with pytest.raises(TypeError):
+    with pytest.raises(GyrovaeError, match=r"manifest\.json cannot be written: Object of type float32 is not JSON"):
         dataclasses.replace(BUNDLE, metrics={"auroc": np.float32(0.9)}).save(saved)
     assert content(saved.parent) == before
     assert [path.name for path in saved.parent.iterdir()] == [saved.name]

@@ -6,24 +6,29 @@ import copy
 import gc
 import os
 import pickle
+import signal
 import struct
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import forked
 import numpy as np
 import pytest
-from conftest import Tiny
+from conftest import StockTiny, Tiny
 from handmade import source
 
 from gyrovae_tf import isolated, tflite
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.isolated import load
-from gyrovae_tf.runtime import KERNELS, Model, installed
+from gyrovae_tf.runtime import KERNELS, Detector, Model, installed
+from gyrovae_tf.stockdetector import StockDetector
 
 IMAGES = np.random.default_rng(0).integers(-128, 128, (4, 2, 32, 32, 3)).astype(np.int8)
+linux = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes as Linux shows them")
 
 
 def children() -> set[str]:
@@ -48,7 +53,7 @@ def test_it_gives_what_it_gives_in_this_process(tiny: Tiny, kernels: str) -> Non
         np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="looks for processes as Linux shows them")
+@linux
 def test_its_process_ends_with_it(tiny: Tiny) -> None:
     before = children()
     model = Model(tiny.bundle.model, "litert", isolate=True)
@@ -94,11 +99,41 @@ def test_threads_take_turns(tiny: Tiny, isolate: bool) -> None:
 
 def test_copies_have_processes_of_their_own(model: Model) -> None:
     expected = fields(model)
-    others = [copy.deepcopy(model), pickle.loads(pickle.dumps(model))]
-    assert [fields(other) for other in others] == [expected] * 2
+    others = [copy.copy(model), copy.deepcopy(model), pickle.loads(pickle.dumps(model))]
+    assert [fields(other) for other in others] == [expected] * 3
     del others
     gc.collect()
     assert fields(model) == expected
+
+
+@linux
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy])
+def test_a_copied_detector_has_a_process_of_its_own(
+    tiny: Tiny, stock_tiny: StockTiny, copied: Callable[[Any], Any]
+) -> None:
+    for one in (Detector(tiny.bundle, "litert"), StockDetector(stock_tiny.bundle, "litert")):
+        gc.collect()
+        before = children()
+        other = copied(one)
+        (process,) = children() - before
+        assert type(other) is type(one)
+        assert fields(other.model) == fields(one.model)
+        del other
+        gc.collect()
+        assert process not in children()
+        assert len(fields(one.model)) > 0
+
+
+@linux
+@pytest.mark.parametrize("by", [signal.SIGKILL, signal.SIGTERM])
+def test_a_process_that_is_killed_from_outside_is_started_anew(tiny: Tiny, model: Model, by: signal.Signals) -> None:
+    expected, others = fields(model), children()
+    model = Model(tiny.bundle.model, "litert", isolate=True)
+    for _ in range(3):
+        (process,) = children() - others
+        os.kill(int(process), by)
+        assert fields(model) == expected
+    assert process not in children()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
@@ -176,6 +211,42 @@ def test_a_crash_is_told_and_spares_this_process(
         with pytest.raises(GyrovaeError, match=f"the kernels crashed on this .tflite: .*{reason}") as caught:
             invoke(deadly)
         assert str(caught.value).count("\n") == 1
+    with pytest.raises(GyrovaeError, match=f"the kernels crashed on this .tflite: .*{reason}"):
+        invoke(IMAGES[0])
+
+
+@pytest.mark.parametrize("number", [9, 15])
+def test_killed_twice_in_a_row_is_told_and_may_be_tried_again(
+    tiny: Tiny, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """As where there is too little memory; what the kernels printed before is not to blame."""
+    what = f"import os; print('odd', file=sys.stderr, flush=True); os.kill(os.getpid(), {number})"
+    monkeypatch.setattr(
+        "gyrovae_tf.isolated._SERVE", "import sys; sys.path[:] = sys.argv[1:]" + CRASH.format(what=what)
+    )
+    invoke = load(tiny.bundle.model, "litert", tflite.describe(tiny.bundle.model))
+    deadly = IMAGES[0].copy()
+    deadly[0, 0, 0, 0] = 7
+    for image in IMAGES[1:3]:
+        with pytest.raises(GyrovaeError, match=f"was killed from outside, by {signal.Signals(number).name}\nIs there"):
+            invoke(deadly)
+        np.testing.assert_array_equal(np.stack(invoke(image)), image)
+
+
+def test_killed_at_its_start(tiny: Tiny, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Once is mended, twice is told."""
+    described, die = tflite.describe(tiny.bundle.model), "import os; os.kill(os.getpid(), 9)"
+    mark = str(tmp_path / "mark")
+    once = f"import os; os.path.exists({mark!r}) or (os.mkdir({mark!r}), os.kill(os.getpid(), 9))"
+    monkeypatch.setattr(isolated, "_SERVE", f"{once}; {isolated._SERVE}")
+    invoke = load(tiny.bundle.model, "litert", described)
+    expected = np.stack(invoke(IMAGES[0]))
+    monkeypatch.setattr(isolated, "_SERVE", die)
+    with pytest.raises(GyrovaeError, match="was killed from outside, by SIGKILL"):
+        load(tiny.bundle.model, "litert", described)
+    with pytest.raises(GyrovaeError, match="was killed from outside, by SIGKILL"):
+        copy.copy(invoke)
+    np.testing.assert_array_equal(np.stack(invoke(IMAGES[0])), expected)
 
 
 def test_a_model_that_crashes_tflm_is_an_error_of_one_line(tiny: Tiny, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -63,6 +64,16 @@ def test_the_second_is_refused(folder: Path, other: subprocess.Popen[str], resum
     with releasing():
         mine(folder)
     assert (folder / PLAN).read_bytes() != before
+
+
+@pytest.mark.usefixtures("other")
+def test_a_worker_that_finds_its_parent_at_work_is_told_of_the_guard(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has begun to run its parent's script once more."""
+    monkeypatch.setattr(multiprocessing.current_process(), "_inheriting", True, raising=False)
+    with pytest.raises(GyrovaeError, match='jobs above 1 need a script with if __name__ == "__main__"'):
+        mine(folder)
 
 
 def test_who_was_killed_is_waited_for(

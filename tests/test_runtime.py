@@ -160,7 +160,7 @@ def test_the_direction_of_gravity_counts_where_it_shall(tiny: Tiny, windows: NDA
     assert (found.shares["tilt"] > 0).all()
     assert (upright.shares["tilt"] == 0).all()
     distance = ((7**2 + 3**2 + 9.5**2) / 3) ** 0.5
-    assert (found.score - upright.score) * 5 * tiny.bundle.calibration.threshold == pytest.approx(distance)
+    assert (found.score - upright.score) * 6 * tiny.bundle.calibration.threshold == pytest.approx(distance)
 
 
 def test_images_alone_do_not_tell_the_tilt(tiny: Tiny, windows: NDArray[np.int16]) -> None:

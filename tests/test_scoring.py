@@ -9,10 +9,12 @@ import importlib.util
 import json
 import multiprocessing
 import os
+import pickle
 import re
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -218,6 +220,73 @@ def test_after_a_stop_threads_do_not_begin_anything_more(monkeypatch: pytest.Mon
 def test_workers_that_always_die_are_told() -> None:
     with pytest.raises(GyrovaeError, match="worker processes died 3 times in a row"):
         list(workers.results(_die, None, [1, 2, 3], jobs=2))
+
+
+UNGUARDED = """
+from gyrovae_tf.learn.evaluate import evaluate
+from gyrovae_tf.scoring import score_recordings
+{call}
+"""
+CALLS = {
+    "score": "score_recordings({bundle!r}, [{fleet!r}], {output!r}, jobs=2)",
+    "evaluate": "evaluate({bundle!r}, normal=[{fleet!r}], jobs=2, shard_rows=400, long_bytes=1000, parts={output!r})",
+}
+
+
+@pytest.mark.parametrize("name", ["-", "script.py"])
+@pytest.mark.parametrize("call", CALLS)
+def test_a_script_that_workers_cannot_import_is_told_so(fleet: Path, tmp_path: Path, call: str, name: str) -> None:
+    """The bundle is larger than what a pipe takes (64 KiB) while nobody reads it."""
+    assert len(pickle.dumps(Bundle.load(BUNDLE))) > 1 << 16
+    words = {"bundle": str(BUNDLE), "fleet": str(fleet), "output": str(tmp_path / "out.csv")}
+    script = UNGUARDED.format(call=CALLS[call].format(**words))
+    (tmp_path / "script.py").write_text(script)
+    (tmp_path / "temporary").mkdir()
+    done = subprocess.run(
+        [sys.executable, name],
+        input=script,
+        cwd=tmp_path,
+        env={**os.environ, "TMPDIR": str(tmp_path / "temporary")},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 1
+    assert done.stderr.endswith(
+        "GyrovaeError: worker processes died 3 times in a row\nIs there enough memory? Try fewer --jobs. "
+        'In Python: jobs above 1 need a script with if __name__ == "__main__".\n'
+    )
+    assert ("a worker process has begun to run this script once more" in done.stderr) == (name != "-")
+    assert "is at work" not in done.stderr
+    assert not list((tmp_path / "temporary").iterdir())
+
+
+def test_what_workers_share_may_be_large_and_leaves_no_file_open() -> None:
+    array, before = np.arange(1 << 20), open_files()
+    assert dict(workers.results(_element, array, [7, 1 << 19, 12], jobs=2)) == {0: 7, 1: 1 << 19, 2: 12}
+    found = workers.results(_element, array, [1, 2, 3], jobs=2)
+    next(found)
+    found.close()
+    assert open_files() <= before
+
+
+def _element(array: Any, task: int) -> int:
+    return int(array[task])
+
+
+def open_files() -> set[str]:
+    """What this process has open, but for pipes: ended pools close those a moment later."""
+    found = set()
+    for path in Path("/proc/self/fd").glob("*"):
+        with contextlib.suppress(OSError):  # closed since
+            found.add(str(path.readlink()))
+    return {name for name in found if name.startswith("/")}
+
+
+def test_no_room_for_what_workers_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", "/none")
+    with pytest.raises(GyrovaeError, match="cannot write a temporary file for the workers: No such file"):
+        list(workers.results(_double, 2, [1, 2], jobs=2))
 
 
 def test_other_processes_than_its_own_are_left_alone() -> None:
@@ -655,6 +724,16 @@ def test_the_caller_may_say_whose_a_recording_is(bundle: Bundle, fleet: Path, tm
         ("north", 2),
         ("well", 1),
     ]
+
+
+def test_whose_a_recording_is_may_be_said_by_any_path_of_it_and_what_is_none_is_told(
+    bundle: Bundle, fleet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(fleet)
+    mine = {fleet / "well" / "0.csv": "north", "well/../well/1.csv": "south", "wel/0.csv": "east"}
+    done = score_recordings(bundle, ["well/0.csv", "well/1.csv"], tmp_path / "s.csv", devices=mine)
+    assert sorted(device.name for device in done.devices) == ["north", "south"]
+    assert "devices names what is no recording here: wel/0.csv" in done.notes
 
 
 @pytest.mark.parametrize(

@@ -391,6 +391,17 @@ def test_rows_have_the_properties_of_an_array(once: Dataset, lazy: Dataset) -> N
             rows[wrong]
 
 
+@pytest.mark.usefixtures("streamed")
+def test_a_dataset_that_was_written_anew_is_not_read_as_the_old_one(recordings: Path, tmp_path: Path) -> None:
+    files = sorted(recordings.iterdir())
+    old = preprocess(files, tmp_path / "dataset", window=64)
+    preprocess(files[:1], tmp_path / "dataset", window=64)
+    for rows in (0, slice(0, 2), [1, 0]):
+        with pytest.raises(GyrovaeError, match=r"is not the file that it was: .* written anew, or is damaged\nLoad it"):
+            old.train_images[rows]
+    assert len(Dataset.load(tmp_path / "dataset").train_images[:2]) == 2
+
+
 def test_a_file_that_becomes_shorter(lazy: Dataset, tmp_path: Path) -> None:
     assert lazy.path is not None
     shutil.copytree(lazy.path, tmp_path / "copy")
@@ -398,7 +409,7 @@ def test_a_file_that_becomes_shorter(lazy: Dataset, tmp_path: Path) -> None:
     path = tmp_path / "copy" / "train_images-00001.npy"
     path.write_bytes(path.read_bytes()[:-6000])
     assert len(rows[:40]) == 40
-    with pytest.raises(GyrovaeError, match=r"train_images-00001\.npy is damaged: it has become shorter"):
+    with pytest.raises(GyrovaeError, match=r"train_images-00001\.npy is not the file that it was"):
         rows[79]
     path.unlink()
     with pytest.raises(GyrovaeError, match=r"cannot read .*train_images-00001\.npy"):

@@ -7,6 +7,7 @@ import dataclasses
 import io
 import json
 import os
+import pickle
 import random
 import shutil
 import signal
@@ -27,7 +28,7 @@ from numpy.typing import NDArray
 
 from gyrovae_tf import bundle as bundle_files
 from gyrovae_tf.errors import GyrovaeError
-from gyrovae_tf.learn import npz
+from gyrovae_tf.learn import kerasfile, npz
 from gyrovae_tf.learn import run as records
 from gyrovae_tf.learn import train as module
 from gyrovae_tf.learn.dataset import Dataset, preprocess
@@ -472,6 +473,20 @@ def test_a_damaged_model(copy: Path, damage: str) -> None:
         Run.load(copy).keras_model()
 
 
+def test_a_run_is_where_it_was_though_the_working_directory_changes(
+    copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(copy.parent)
+    run = Run.load(copy.name)
+    assert (str(run.path), os.fspath(run)) == (copy.name, copy.name)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert os.fspath(run) == str(copy)
+    assert len(run.keras_model().inputs) == 2
+    assert pickle.loads(pickle.dumps(run)) == run
+    assert os.fspath(pickle.loads(pickle.dumps(run))) == str(copy)
+
+
 def test_a_model_of_another_keras(copy: Path) -> None:
     """A file whose hash is right and whose content this Keras cannot read."""
     with zipfile.ZipFile(copy / "model.keras", "w") as archive:
@@ -651,7 +666,7 @@ def test_a_stop_before_any_write_loses_nothing(
         write(path, content)
 
     run = tmp_path / "run"
-    for place in (module, bundle_files, npz):
+    for place in (module, bundle_files, npz, kerasfile):
         monkeypatch.setattr(place, "atomic_write", write)
     with pytest.raises(KeyboardInterrupt):
         train(tiny_dataset, run, options=tiny_options(epochs=2))

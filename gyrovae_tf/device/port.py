@@ -16,6 +16,7 @@ import threading
 from dataclasses import dataclass
 from typing import Any
 
+from gyrovae_tf.arguments import told
 from gyrovae_tf.errors import GyrovaeError
 
 BAUD = 115_200
@@ -170,6 +171,8 @@ def _descriptor(line: Any) -> int | None:
 def _open(name: str, baud: int) -> Any:
     import serial
 
+    if not isinstance(name, str):
+        raise GyrovaeError("this is no port", expected="a port's name or URL", received=told(name))
     # Two readers of one port would steal each other's bytes. DTR and RTS stay as pyserial sets them, both on: the
     # reset circuit of ESP32 boards then does nothing, and boards with native USB know that somebody listens.
     own: dict[str, Any] = {} if "://" in name or os.name != "posix" else {"exclusive": True}

@@ -110,9 +110,10 @@ class Dataset:
 
     def __repr__(self) -> str:
         spec, number = self.spec, (len(self.train_images), len(self.validation_images))
+        path = None if self.path is None else str(self.path)
         return (
             f"Dataset(windows=<{number[0]}, {number[1]} held back>, window={spec.window}, hop={self.hop}, "
-            f"rate_hz={spec.rate_hz:g}, sources=<{len(self.sources)}>, path={str(self.path)!r})"
+            f"rate_hz={spec.rate_hz:g}, sources=<{len(self.sources)}>, path={path!r})"
         )
 
     @property
@@ -215,7 +216,8 @@ class Dataset:
 
         All of it is read once through, piece by piece; what is more than half a gigabyte stays in its files.
         """
-        folder, record = Path(path), read_record(path)
+        record = read_record(path)
+        folder = Path(path)
         check_frontend(record, POWER, folder)
         older = record.get("schema_version") == 1
         check_schema(record, 1 if older else SCHEMA_VERSION, folder, remedy="Preprocess the recordings again.")

@@ -55,10 +55,10 @@ def export(
         raise GyrovaeError("unknown precision", expected=" or ".join(PRECISIONS), received=precision)
     run = run if isinstance(run, Run) else Run.load(run)
     check_frontend({"frontend": run.frontend}, POWER, run.path)
-    path = run.path / f"model_{precision}.tflite" if output is None else Path(output)
+    path = Path(run) / f"model_{precision}.tflite" if output is None else Path(output)
     check_same_kind(path, lambda head: head[4:8] == tflite.IDENTIFIER, ".tflite model")
-    if precision == "int8" and (run.path / BUNDLE).exists():
-        content = Bundle.load(run.path / BUNDLE).model
+    if precision == "int8" and (Path(run) / BUNDLE).exists():
+        content = Bundle.load(Path(run) / BUNDLE).model
     else:
         images = run.load_dataset().train_images if precision == "int8" else _any_images()
         content = to_precision(run.keras_model(), images, precision)

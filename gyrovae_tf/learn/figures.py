@@ -157,7 +157,7 @@ def gather(
         bundle=detector.bundle,
         model=tflite.describe(detector.bundle.model),
         data=data,
-        log=log_of(Path(run.path) / LOG),
+        log=log_of(Path(run) / LOG),
         motions=motions,
         rows=tuple(_row(kind, motions, evaluation, classical) for kind in motions),
         held_back=evaluation is None,

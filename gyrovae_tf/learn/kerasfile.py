@@ -10,15 +10,18 @@ from __future__ import annotations
 import io
 import json
 import math
+import tempfile
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from gyrovae_tf.errors import atomic_write
 from gyrovae_tf.learn.engine import keras, tf
 from gyrovae_tf.npy import read_stored
 
-_CONFIG, _WEIGHTS = "config.json", "model.weights.h5"
-_MEMBERS = {_CONFIG, _WEIGHTS, "metadata.json"}
+_CONFIG, _WEIGHTS, _METADATA = "config.json", "model.weights.h5", "metadata.json"
+_MEMBERS = {_CONFIG, _WEIGHTS, _METADATA}
 _LARGEST_CONFIG = 1 << 20
 _DEEPEST = 8  # groups in groups
 # fmt: off
@@ -51,6 +54,20 @@ def load(path: Path, content: bytes) -> Any:
     except (tf.errors.OpError, *_DAMAGE) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ValueError(f"Keras cannot build it: {reason}") from None
+
+
+def save(model: Any, path: Path) -> None:
+    """A network in, its .keras file written, whole or not at all: the same bytes whenever the same network is saved."""
+    with tempfile.TemporaryDirectory() as folder:  # Keras writes in place, and only to names that end in .keras
+        model.save(Path(folder) / path.name)
+        parts = read_stored((Path(folder) / path.name).read_bytes(), _MEMBERS)
+    about = json.loads(parts[_METADATA])
+    parts[_METADATA] = json.dumps({**about, "date_saved": "1980-01-01@00:00:00"}).encode()
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for name, part in parts.items():
+            archive.writestr(zipfile.ZipInfo(name), part)  # of 1980
+    atomic_write(path, content.getvalue())
 
 
 def _checked_config(text: bytes) -> dict[str, Any]:

@@ -64,7 +64,7 @@ def quantize(
         used, of = (len(part.train_images) + len(part.validation_images) for part in (some, data))
         about = {"train_windows": len(data.train_images), "excerpt": {"windows": used, "of": of}}
         bundle = dataclasses.replace(bundle, metrics={**bundle.metrics, **about})
-    bundle.save(Path(run.path) / BUNDLE)
+    bundle.save(Path(run) / BUNDLE)
     return bundle
 
 

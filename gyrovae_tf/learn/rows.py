@@ -28,6 +28,8 @@ class Shard(NamedTuple):
     rows: int
     offset: int
     """The byte where its array begins."""
+    state: tuple[int, int, int] | None = None
+    """What changes when the file is another one (`_state`); None: it is not looked at."""
 
 
 class Rows:
@@ -105,7 +107,7 @@ class Rows:
             first = int(self._firsts[number])
             low, high = max(start, first), min(stop, first + shard.rows)
             if low < high:
-                with readable(shard.path), shard.path.open("rb", buffering=0) as file:
+                with readable(shard.path), _opened(shard) as file:
                     self._read(shard, file, low - first, found[low - start : high - start])
         return found
 
@@ -116,7 +118,7 @@ class Rows:
         for places in np.split(order, np.flatnonzero(np.diff(of)) + 1) if len(rows) else []:
             number = int(np.searchsorted(self._firsts, rows[places[0]], side="right")) - 1
             shard, first = self.shards[number], int(self._firsts[number])
-            with readable(shard.path), shard.path.open("rb", buffering=0) as file:
+            with readable(shard.path), _opened(shard) as file:
                 for place in places.tolist():
                     self._read(shard, file, int(rows[place]) - first, found[place : place + 1])
         return found
@@ -130,6 +132,22 @@ class Rows:
             if not count:
                 raise GyrovaeError(f"{shard.path} is damaged: it has become shorter", remedy=_REMEDY)
             done += count
+
+
+def _opened(shard: Shard) -> Any:
+    """A file to read, which must be the one that it was when the rows were told."""
+    file = shard.path.open("rb", buffering=0)
+    if shard.state is not None and shard.state != _state(os.fstat(file.fileno())):
+        file.close()
+        raise GyrovaeError(
+            f"{shard.path} is not the file that it was: the dataset was written anew, or is damaged",
+            remedy="Load it again (gyrovae_tf.Dataset.load).",
+        )
+    return file
+
+
+def _state(status: os.stat_result) -> tuple[int, int, int]:
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def sha256_of(blocks: Iterable[NDArray[Any]]) -> str:
@@ -197,4 +215,4 @@ def shard_of(path: Path, sha256: str | None, content: Any = None, largest: int =
         size *= length
     if size != status.st_size - header.end:
         raise ValueError(f"{path.name} claims to hold {size} bytes and holds {status.st_size - header.end}")
-    return Shard(path, header.shape[0], header.end), header
+    return Shard(path, header.shape[0], header.end, _state(status)), header

@@ -10,6 +10,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from gyrovae_tf.arguments import path_of
 from gyrovae_tf.bundle import POWER, check_frontend, check_schema, frontend_of, read_json
 from gyrovae_tf.errors import GyrovaeError, read_file
 from gyrovae_tf.learn import kerasfile
@@ -42,15 +43,20 @@ class Run:
     """SHA-256 of the Keras model's file; empty while training."""
     frontend: str = POWER
     """Whose images it was trained on: "power", or "stock"."""
+    _folder: Path = dataclasses.field(init=False, repr=False, compare=False)
+    """`path` as it was meant when the run was read or made."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_folder", self.path.absolute())
 
     def __fspath__(self) -> str:
-        """The folder: a run may stand wherever its path may."""
-        return str(self.path)
+        """The folder: a run may stand wherever its path may, also when the working directory is another by now."""
+        return str(self.path if self.path.absolute() == self._folder else self._folder)
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> Run:
         """Read a folder that `train` finished; `GyrovaeError` when it is none or its training did not end."""
-        folder = Path(path)
+        folder = path_of(path, "this is no run", "a gyrovae_tf.Run, or the path of its folder")
         record = read_record(folder)
         if not record["finished"]:
             raise GyrovaeError(
@@ -60,9 +66,15 @@ class Run:
         return run_of(folder, record)
 
     def keras_model(self) -> Any:
-        """The flat Functional Keras model: two images [b, 32, 32, 3] in, two reconstructions out."""
-        path = self.path / MODEL
-        content = read_file(path, largest=LARGEST_MODEL, remedy="Train again.")
+        """The flat Functional model of tf_keras (Keras 2), not compiled: two images in, two reconstructions out.
+
+        All are float32 [b, 32, 32, 3], in standard deviations: `[images[:, 0] / 32, images[:, 1] / 32]` of int8 images
+        [b, 2, 32, 32, 3], or a batch of `Dataset.tf_data`. The codes are the outputs of the layers "scalogram_mean" and
+        "field_mean" (`tf_keras.Model(model.inputs, model.get_layer(name).output)`; not `tf.keras`, which is Keras 3).
+        `GyrovaeError` when the file is gone, damaged or was replaced.
+        """
+        path = Path(self) / MODEL
+        content = read_file(path, largest=LARGEST_MODEL, remedy="Train again, where the run was removed.")
         found = hashlib.sha256(content).hexdigest()
         if found != self.model_sha256:
             raise GyrovaeError(

@@ -70,7 +70,7 @@ def stock_quantize(
     chosen = data.train_windows[spread(len(data.train_windows), _REPRESENTATIVE)]
     content = to_int8(run.keras_model(), int8_images(chosen, data.spec), input_scale=data.spec.input_scale)
     bundle = stock_detector(run, data, content, false_alarm_rate=rate, vote=vote, progress=progress)
-    bundle.save(Path(run.path) / BUNDLE)
+    bundle.save(Path(run) / BUNDLE)
     return bundle
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gyrovae_tf.arguments import path_of
 from gyrovae_tf.bundle import read_json, replacing_folder, write_json
 from gyrovae_tf.errors import GyrovaeError, atomic_write, read_file
 from gyrovae_tf.learn.rows import in_blocks
@@ -24,7 +25,7 @@ _LARGEST_RECORD = 256 << 20
 
 def read_record(path: str | PathLike[str]) -> dict[str, Any]:
     """A dataset's folder in, what its marker says out; `GyrovaeError` when it is none."""
-    folder = Path(path)
+    folder = path_of(path, "this is no dataset", "a gyrovae_tf.Dataset, or the path of its folder")
     if not (folder / MARKER).is_file():
         raise GyrovaeError(
             f"{folder} is not a dataset" if folder.exists() else f"there is no {folder}",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import math
 import shutil
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from os import PathLike
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 from gyrovae_tf.arguments import check_begin, instance
 from gyrovae_tf.bundle import STOCK, check_replaceable, frontend_of, write_json
 from gyrovae_tf.errors import GyrovaeError, atomic_write, read_file
-from gyrovae_tf.learn import baseline, learnt, npz, stock_model
+from gyrovae_tf.learn import baseline, kerasfile, learnt, npz, stock_model
 from gyrovae_tf.learn import distribute as distributed
 from gyrovae_tf.learn.cluster import Cluster
 from gyrovae_tf.learn.dataset import EXCERPT, Dataset, Progress
@@ -272,7 +271,7 @@ def _fit(run: Run, data: Dataset | StockDataset, progress: Progress | None, team
     if material.learnt:
         blocks = (block for windows in material.learnt for block in in_blocks(windows, _BLOCK))
         learnt.Learnt.of(blocks).save(run.path / learnt.FILE)
-    _save_model(material.finish(export_graph(run.architecture, vae)), run.path / MODEL)
+    kerasfile.save(material.finish(export_graph(run.architecture, vae)), run.path / MODEL)
     best = keeper.history[keeper.best_epoch]
     return {
         "epochs": len(keeper.history),
@@ -440,13 +439,6 @@ def _gatherer(images: NDArray[np.int8] | Rows) -> Callable[[Any], Any]:
 
 def _whole(images: NDArray[np.int8]) -> Any:
     return tf.data.Dataset.from_tensor_slices(images).batch(256).map(lambda part: tf.cast(part, tf.float32) / PIXEL)
-
-
-def _save_model(model: Any, path: Path) -> None:
-    """Keras writes in place, and only to names that end in .keras; ours appears whole."""
-    with tempfile.TemporaryDirectory() as folder:
-        model.save(Path(folder) / MODEL)
-        atomic_write(path, (Path(folder) / MODEL).read_bytes())
 
 
 def _remove_old(folder: Path) -> None:
