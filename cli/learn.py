@@ -106,7 +106,6 @@ def preprocess(
     try:
         with progress_bar() as progress:
             from gyrovae_tf.learn import dataset as library
-            from gyrovae_tf.learn.health import doubts
             from gyrovae_tf.learn.stored import hashes_of
             from gyrovae_tf.workers import cores
 
@@ -121,7 +120,7 @@ def preprocess(
                 progress=progress,
                 **options,
             )
-            notes = doubts(made)
+            notes = made.notes
             if before not in (None, hashes_of(output)):
                 notes = (*notes, _REPLACED.format(output))
     except KeyboardInterrupt:

@@ -756,6 +756,15 @@ def test_preprocess_without_the_rest(here: Path) -> None:
     assert text.stderr == ""
 
 
+def test_a_copy_among_the_recordings_is_told_once(here: Path) -> None:
+    for name in ("a.csv", "a_copy.csv"):
+        (here / name).write_text(csv(6000))
+    text = call("preprocess", "a.csv", "a_copy.csv", "-o", "d", "--lsb", "0.01").stdout
+    assert " of 1 recording;\n" in text
+    assert text.count("\nnote: a_copy.csv holds the same samples as a.csv and is left out.\n") == 1
+    assert text.count("Too uniform") == 1
+
+
 def test_a_dataset_that_is_replaced_by_another_is_told(here: Path) -> None:
     """Runs that were trained on it need it."""
     said = []

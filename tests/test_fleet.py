@@ -19,6 +19,7 @@ from xml.etree import ElementTree
 import pytest
 from browser import measured
 from click.testing import CliRunner, Result
+from conftest import TINY_MACHINE, tiny_options
 from gyrovae_tf.cli.main import cli
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -869,6 +870,21 @@ def test_one_model_for_a_group(fans: Path) -> None:
     calibration = bundle.calibration
     assert (bundle.spec.lsb, calibration.vote_alarms, calibration.vote_windows) == (0.01, 2, 3)
     assert bundle.metrics["vote"]["events_per_day"] == pytest.approx(240)
+
+
+@pytest.mark.slow
+def test_a_copy_in_a_group_is_left_out_and_told(tmp_path: Path) -> None:
+    """The device that it is of learnt nothing of its own; the others' held-back motion stays theirs."""
+    for seed, names in enumerate((["a", "copy"], ["c"])):
+        made = gt.simulate(TINY_MACHINE, seconds=60, seed=seed)
+        for name in names:
+            made.write(tmp_path / f"{name}.csv")
+    table = written(tmp_path, "device,recording,group\na,a.csv,g\nb,copy.csv,g\nc,c.csv,g\n")
+    done = fleet(table, tmp_path / "out", options=tiny_options(), mode="ptq", window=64)
+    (model,) = done.models
+    assert (model.failed, model.devices, model.recordings) == ("", ("a", "b", "c"), 2)
+    assert "1 recording left out, as others hold the same samples: copy.csv." in model.doubts
+    assert {one.name: one.judged is not None for one in done.devices} == {"a": True, "b": False, "c": True}
 
 
 @pytest.mark.slow

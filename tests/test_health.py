@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from types import SimpleNamespace
 from typing import Any, cast
@@ -114,6 +115,8 @@ def test_doubts_are_what_was_odd_and_what_can_be_foreseen() -> None:
     assert doubts(data) == ("Odd.",)
     odd, few = doubts(data, 0.001)
     assert (odd, few.split(":")[0]) == ("Odd.", "Too few data")
+    again = dataclasses.replace(data, notes=doubts(data, 0.001))
+    assert doubts(again, 0.001) == (odd, few), "nothing is said twice"
 
 
 # --- samples ---------------------------------------------------------------------------------------------------

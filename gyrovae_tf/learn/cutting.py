@@ -29,12 +29,12 @@ class Segmented(Protocol):
 
 
 def divided(
-    recordings: Sequence[Segmented], window: int, hop: int, validation_share: float
+    recordings: Sequence[Segmented], window: int, hop: int, validation_share: float, left_out: str = ""
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.bool_]]:
     """Recordings in; the origins [k, 2] of their windows, which to hold back, and which to train on, out.
 
     They depend on the recordings' segments alone, and take some tens of bytes a window. `GyrovaeError` when there are
-    too few of either.
+    too few of either, which also says what was `left_out` of the recordings.
     """
     origins = _origins(recordings, window, hop)
     held_back, training = _split(origins, segments_of(origins, recordings), window, validation_share)
@@ -45,7 +45,7 @@ def divided(
             f"too few samples: {total} give {int(training.sum())} windows of {window} to train on and "
             f"{int(held_back.sum())} to hold back",
             expected=f"at least {_LEAST_TRAIN} and {_LEAST_VALIDATION}",
-            remedy=" ".join(filter(None, (lost_to_gaps(recordings, window), longer))),
+            remedy=" ".join(filter(None, (left_out, lost_to_gaps(recordings, window), longer))),
         )
     return origins, held_back, training
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from gyrovae_tf import arguments
 from gyrovae_tf.bundle import POWER, check_frontend, check_schema, replacing_folder, write_json
 from gyrovae_tf.errors import GyrovaeError
+from gyrovae_tf.learn.copies import without_copies
 from gyrovae_tf.learn.cutting import covered, divided, lost_to_gaps
 from gyrovae_tf.learn.cutting import cut as cut
 from gyrovae_tf.learn.layout import check_normal, division, training_part
@@ -104,9 +105,11 @@ class Dataset:
     path: Path | None = None
     """The folder that it was written to or read from."""
     notes: tuple[str, ...] = ()
-    """What was odd about the recordings."""
+    """What was odd about the recordings and their samples, and what can be foreseen of so much of them."""
     suspect: tuple[str, ...] = ()
     """Those of the notes by which not all of the recordings may be normal motion of one machine."""
+    left_out: tuple[int, ...] = ()
+    """Which of the recordings that were given, from 0, hold the samples of another, and are not among its sources."""
 
     def __repr__(self) -> str:
         spec, number = self.spec, (len(self.train_images), len(self.validation_images))
@@ -206,7 +209,7 @@ class Dataset:
                 if array is not None:
                     files |= write_shards(folder, name, array, SHARD)
             counts = {"train": len(self.train_images), "validation": len(self.validation_images)}
-            about = _About(self.spec, self.hop, self.sources, self.notes, self.suspect)
+            about = _About(self.spec, self.hop, self.sources, self.notes, self.suspect, self.left_out)
             write_json(folder / MARKER, _record(about, counts, SHARD, files))
         return dataclasses.replace(self, path=Path(path))
 
@@ -232,6 +235,7 @@ class _About(NamedTuple):
     sources: tuple[str, ...]
     notes: tuple[str, ...]
     suspect: tuple[str, ...]
+    left_out: tuple[int, ...]
 
 
 def _record(about: _About, counts: Mapping[str, int], size: int, files: Mapping[str, str]) -> dict[str, Any]:
@@ -243,6 +247,7 @@ def _record(about: _About, counts: Mapping[str, int], size: int, files: Mapping[
         "sources": list(about.sources),
         "notes": list(about.notes),
         "suspect": list(about.suspect),
+        **({"left_out": list(about.left_out)} if about.left_out else {}),
         "train_windows": counts["train"],
         "validation_windows": counts["validation"],
         "shard_windows": size,
@@ -257,7 +262,8 @@ def _opened(folder: Path, record: Mapping[str, Any], *, checked: bool) -> Datase
         spec = Spec.from_dict(record["spec"])
         hop, hashes = int(record["hop"]), dict(record["files"])
         texts = (record["sources"], record.get("notes", ()), record.get("suspect", ()))
-        about = _About(spec, hop, *(tuple(map(str, one)) for one in texts))
+        sources, notes, suspect = (tuple(map(str, one)) for one in texts)
+        about = _About(spec, hop, sources, notes, suspect, tuple(map(int, record.get("left_out", ()))))
         kept = [name for name in _WINDOWS if _files(record, name)[0] in hashes]
         for name in (*_ARRAYS, *kept):
             found[name] = _rows(folder, record, name, hashes, spec.window, checked=checked)
@@ -349,7 +355,9 @@ def preprocess(
     timeline of all recordings is divided into up to 8 blocks; the last `validation_share` of each is held back, and
     training windows that overlap a held-back one are dropped. The front end is fitted to the training windows alone:
     to all of them, or, where they are of more than 4 million samples (16,384 windows of 256), to so many evenly spaced
-    ones.
+    ones. A recording whose samples another one holds, all in a row (a copy, an older backup of a file that grew), is
+    left out, as it would be trained on and held back. What is odd about recordings and samples is told in the
+    dataset's `notes`, and so is what follows from how much there is.
 
     `jobs` processes of this computer do the work, or the workers of a Dask `scheduler`, which have to reach the files
     by the same names. What is done is kept in `OUTPUT.parts`: with `resume` interrupted work goes on. The same
@@ -383,22 +391,26 @@ def preprocess(
     unfinished = None
     if output is not None:
         plan = {
-            "schema_version": 1,
+            "schema_version": 2,
             "recordings": identities(sources),
             "options": [window, hop, rate_hz, lsb, validation_share, shard_windows],
         }
         unfinished = Unfinished(output, plan, resume=resume)
     known = surveyed(sources, rate_hz, crew, progress)
     check_alike([recording.stream for recording in known])
-    origins, held_back, training = divided(known, window, hop, validation_share)
-    given, lsb = lsb, size_of_count(known) if lsb is None else lsb
+    everything = known  # what a copy says of its samples is true of the others, too
+    apart = without_copies([recording.stream for recording in everything], sources, window, crew, progress)
+    known = [everything[number] for number in apart.kept]
+    origins, held_back, training = divided(known, window, hop, validation_share, apart.note)
+    given, lsb = lsb, size_of_count(everything) if lsb is None else lsb
     spec = None if unfinished is None else unfinished.spec
     if spec is None:
         spec = fitted(known, origins[training], window, lsb, crew, progress)
-    suspect = suspect_in(known)
-    notes = (*told, *notes_on(known, lsb, spec.lsb, given=given), lost_to_gaps(known, window), *suspect)
+    suspect = suspect_in(everything)
+    odd = (*notes_on(everything, lsb, spec.lsb, given=given), lost_to_gaps(known, window), *suspect)
+    notes = tuple(filter(None, (*told, apart.note, *odd)))
     names = tuple(recording.stream.source for recording in known)
-    about = _About(spec, hop, names, tuple(filter(None, notes)), suspect)
+    about = _About(spec, hop, names, notes, suspect, apart.left_out)
     chosen = {"train": training, "validation": held_back}
     tasks = [task for part in chosen for task in portions(part, known, origins, chosen[part], shard_windows)]
     expected = {part: origins[mask] for part, mask in chosen.items()}
@@ -409,7 +421,7 @@ def preprocess(
             for name, array in arrays.items():
                 made.setdefault(f"{task.part}_{name}", []).append(array)
         whole: dict[str, Any] = {name: np.concatenate(parts) for name, parts in made.items()}
-        return Dataset(**about._asdict(), **whole)
+        return _with_doubts(Dataset(**about._asdict(), **whole))
     with unfinished.begun(spec):
         files: dict[str, str] = {}
         missing = []
@@ -421,8 +433,16 @@ def preprocess(
             files |= unfinished.keep(task, arrays)
         counts = {part: len(mine) for part, mine in expected.items()}
         record = _record(about, counts, shard_windows, files)
+        record["notes"] = list(_with_doubts(_opened(unfinished.dataset, record, checked=True)).notes)
         unfinished.finish(record)
     return _opened(Path(output or ""), record, checked=True)
+
+
+def _with_doubts(made: Dataset) -> Dataset:
+    """A dataset with what was odd about its recordings in; with what is to be said of its windows, too, out."""
+    from gyrovae_tf.learn.health import doubts  # which looks at datasets, and so imports this module
+
+    return dataclasses.replace(made, notes=doubts(made))
 
 
 def _shards(

@@ -19,9 +19,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gyrovae_tf.chunks import name_of
 from gyrovae_tf.errors import GyrovaeError, atomic_write
 from gyrovae_tf.fleettable import Wanted
 from gyrovae_tf.learn.fleetrecord import REPORT, SCORES, Judged, Model, write_model
+from gyrovae_tf.wording import first_of, many
 
 MODELS, DATASETS = "models", "datasets"
 """Folders of runs and of datasets."""
@@ -164,6 +166,7 @@ def _made(settings: Settings, wanted: Wanted, place: Path, made_from: str) -> di
     data = preprocess(
         list(owners), dataset, window=settings.window, hop=settings.hop, rate_hz=rate_hz, lsb=settings.lsb
     )
+    of_kept = [owner for number, owner in enumerate(owners.values()) if number not in data.left_out]
     run = train(data, folder, options=Options(**settings.options))
     bundle = quantize(
         run,
@@ -175,12 +178,15 @@ def _made(settings: Settings, wanted: Wanted, place: Path, made_from: str) -> di
     )
     judged, unscored = _scored(bundle, wanted, folder, rate_hz)
     others = set(wanted.devices) - {one.figures.name for one in judged}
-    judged += _held_back(bundle, data, list(owners.values()), others)
+    judged += _held_back(bundle, data, of_kept, others)
     if settings.reports:
         report(run, folder / REPORT)
     known = promise(bundle)
     assert known.trust is not None  # quantize has just put it there
     doubts = list(known.trust.warnings)
+    if data.left_out:
+        names = [name_of(name) for number, name in enumerate(owners) if number in data.left_out]
+        doubts.append(f"{many(len(names), 'recording')} left out, as others hold the same samples: {first_of(names)}.")
     doubts += [
         f"{check.name} {check.value}: {check.meaning}"
         for check in checks(data, bundle)

@@ -290,6 +290,11 @@ class Unfinished:
         file = self._folder / SPEC
         return Spec.from_dict(read_json(file)) if self._parts is not None and file.is_file() else None
 
+    @property
+    def dataset(self) -> Path:
+        """The folder that takes the dataset's place once all is done."""
+        return self._folder / "dataset"
+
     @contextlib.contextmanager
     def begun(self, spec: Spec) -> Iterator[None]:
         """From here on files are written; where nothing comes of it, none is left."""
@@ -315,7 +320,7 @@ class Unfinished:
         try:
             files: dict[str, Any] = read_json(self._done(portion))
             for name, sha256 in files.items():
-                shard_of(self._folder / "dataset" / Path(name).name, str(sha256))
+                shard_of(self.dataset / Path(name).name, str(sha256))
         except (GyrovaeError, ValueError):
             return None
         return files
@@ -325,7 +330,7 @@ class Unfinished:
         files = {}
         for name, array in arrays.items():
             file = shard_name(f"{portion.part}_{name}", portion.number)
-            files[file] = write_npy(self._folder / "dataset" / file, array)
+            files[file] = write_npy(self.dataset / file, array)
         write_json(self._done(portion), files)
         return files
 
@@ -335,9 +340,9 @@ class Unfinished:
     def finish(self, record: Mapping[str, Any]) -> None:
         """All shards are there: the dataset takes its place."""
         assert self._parts is not None  # begun
-        for path in (self._folder / "dataset").iterdir():
+        for path in self.dataset.iterdir():
             if path.name not in record["files"]:  # half a file, which a kill left under another name
                 path.unlink()
-        write_json(self._folder / "dataset" / MARKER, record)
-        put_in_place(self._folder / "dataset", self._target)
+        write_json(self.dataset / MARKER, record)
+        put_in_place(self.dataset, self._target)
         self._parts.remove()

@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 from gyrovae_tf.bundle import STOCK, check_frontend, check_schema
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn.baseline import log_band_energies
+from gyrovae_tf.learn.copies import without_copies
 from gyrovae_tf.learn.cutting import covered, cut_samples, divided, lost_to_gaps
 from gyrovae_tf.learn.dataset import Progress, check_hop, check_share
 from gyrovae_tf.learn.health import odd_recordings
 from gyrovae_tf.learn.layout import check_normal, training_part
-from gyrovae_tf.learn.making import mixture_notes
+from gyrovae_tf.learn.making import Crew, mixture_notes
 from gyrovae_tf.learn.rows import spread
 from gyrovae_tf.learn.stored import MARKER, load_npy, read_record, write_dataset
 from gyrovae_tf.mixed import mixtures
@@ -32,7 +33,7 @@ from gyrovae_tf.signal.perturb import PERTURBATIONS
 from gyrovae_tf.signal.stock import stock_images, to_int8
 from gyrovae_tf.spec import RATE_TOLERANCE
 from gyrovae_tf.stockspec import DEFAULTS, RATE_HZ, UNITS, WINDOW, StockConstants, StockSpec
-from gyrovae_tf.streaming import read_sources, sources_of
+from gyrovae_tf.streaming import Stream, read_sources, sources_of
 
 SCHEMA_VERSION = 1
 LSB = 0.0025
@@ -177,7 +178,10 @@ def stock_preprocess(
     sources = sources_of(recordings)
     known = read_sources(sources, rate_hz=rate_hz)
     _check_like_the_firmware(known)
-    origins, held_back, training = divided(known, WINDOW, hop, validation_share)
+    mixture = mixture_notes(mixtures(sources), len(known))
+    apart = without_copies([Stream.of(recording) for recording in known], sources, WINDOW, Crew())
+    known = [known[number] for number in apart.kept]
+    origins, held_back, training = divided(known, WINDOW, hop, validation_share, apart.note)
     windows, _ = cut_samples(known, window=WINDOW, hop=hop)
     to_train, to_hold_back = windows[training], windows[held_back]
     if isinstance(constants, str):
@@ -206,21 +210,21 @@ def stock_preprocess(
         sources=tuple(recording.source for recording in known),
         largest=largest,
         largest_changed=changed,
-        notes=_notes(known, sources, to_train, origins[training]),
+        notes=tuple(filter(None, (apart.note, *_notes(known, mixture, to_train, origins[training])))),
     )
     return made if output is None else made.save(output)
 
 
 def _notes(
     known: Sequence[Recording],
-    sources: Sequence[Recording | str],
+    mixture: Sequence[str],
     windows: NDArray[np.float32],
     origins: NDArray[np.int64],
 ) -> tuple[str, ...]:
-    """Recordings, where they are from, and windows to train on with their origins in; what is odd about them out."""
+    """Recordings, what is told of their mixtures, and windows to train on with their origins in; what is odd out."""
     names = [recording.source for recording in known]
     odd = odd_recordings(windows, origins, names, 1.0, UNITS, least=_LEAST_MOTION)
-    return tuple(filter(None, (lost_to_gaps(known, WINDOW), *mixture_notes(mixtures(sources), len(known)), *odd)))
+    return (lost_to_gaps(known, WINDOW), *mixture, *odd)
 
 
 def fit_constants(windows: NDArray[np.float32]) -> StockConstants:
