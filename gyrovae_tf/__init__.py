@@ -52,6 +52,7 @@ _HOMES = {
     "judge": "device.judge",
     "preprocess": "learn.dataset",
     "quantize": "learn.quantize",
+    "reasons": "signal.score",
     "report": "learn.report",
     "score_recordings": "scoring",
     "simulate": "device.simulate",
@@ -59,7 +60,10 @@ _HOMES = {
     "stock_images": "signal.stock",
     "stock_preprocess": "learn.stock_data",
     "stock_quantize": "learn.stock_quantize",
+    "stride_of": "signal.score",
     "train": "learn.train",
+    "vote": "signal.score",
+    "write_image": "flash",
 }
 """Public name -> the module it lives in, imported when the name is first used."""
 
@@ -74,6 +78,7 @@ if TYPE_CHECKING:
     from gyrovae_tf.device.judge import judge as judge
     from gyrovae_tf.device.simulate import simulate as simulate
     from gyrovae_tf.errors import GyrovaeError as GyrovaeError
+    from gyrovae_tf.flash import write_image as write_image
     from gyrovae_tf.learn.benchmark import benchmark as benchmark
     from gyrovae_tf.learn.dataset import Dataset as Dataset
     from gyrovae_tf.learn.dataset import preprocess as preprocess
@@ -97,6 +102,9 @@ if TYPE_CHECKING:
     from gyrovae_tf.runtime import Detector as Detector
     from gyrovae_tf.scoring import score_recordings as score_recordings
     from gyrovae_tf.signal.frontend import images as images
+    from gyrovae_tf.signal.score import reasons as reasons
+    from gyrovae_tf.signal.score import stride_of as stride_of
+    from gyrovae_tf.signal.score import vote as vote
     from gyrovae_tf.signal.stock import stock_images as stock_images
     from gyrovae_tf.spec import Spec as Spec
     from gyrovae_tf.stockbundle import StockBundle as StockBundle

@@ -4,6 +4,7 @@ golden windows to prove a device by."""
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 import json
 import os
@@ -15,8 +16,10 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+import numpy as np
+
 from gyrovae_tf.arena import Arena
-from gyrovae_tf.arguments import path_of
+from gyrovae_tf.arguments import number, path_of
 from gyrovae_tf.calibration import Calibration, digest_of
 from gyrovae_tf.errors import GyrovaeError, atomic_write, exchanged, read_file
 from gyrovae_tf.golden_npz import LARGEST as _LARGEST_GOLDEN
@@ -109,6 +112,27 @@ class Bundle:
                 atomic_write(folder / name, content)
             write_json(folder / MANIFEST, self.manifest())
         return Path(path)
+
+    def with_threshold(self, threshold: float, *, vote: tuple[int, int] | None = None) -> Bundle:
+        """Another threshold, and a vote (alarms, windows) where one is given, in; the bundle with them out.
+
+        The threshold is in the units of `calibration.threshold`: a score of s becomes s * the old one / the new one.
+        Golden windows get the scores that the detector gives now. What was promised of the old one (metrics
+        "threshold", "trust" and "vote") is left out; `calibration.false_alarm_rate` and `reach` stay, what was asked
+        for and what a device aims at on site: to ask for another rate, quantise again. `GyrovaeError` for a threshold
+        that is not above 0, and for a vote that cannot be.
+        """
+        calibration = self.calibration
+        found = number(threshold, "threshold is not usable", "a number above 0", lambda value: value > 0)
+        alarms, windows = (calibration.vote_alarms, calibration.vote_windows) if vote is None else vote
+        made = dataclasses.replace(
+            calibration, threshold=float(np.float32(found)), vote_alarms=alarms, vote_windows=windows
+        )
+        golden = self.golden
+        if golden is not None:
+            golden = dataclasses.replace(golden, scores=golden.scores * (calibration.threshold / made.threshold))
+        kept = {name: value for name, value in self.metrics.items() if name not in ("threshold", "trust", "vote")}
+        return dataclasses.replace(self, calibration=made, golden=golden, metrics=kept)
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> Bundle:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import os
 import resource
 import stat
@@ -387,6 +388,20 @@ def test_a_full_disk_leaves_the_old_bundle_and_nothing_else(saved: Path) -> None
         large.save(saved.parent / "new.gyrovae")
     assert content(saved.parent) == before
     assert [path.name for path in saved.parent.iterdir()] == [saved.name]
+
+
+def test_another_threshold_and_vote() -> None:
+    promised = {"threshold": {"low": 2.0}, "trust": {}, "vote": {}, "macs": 9}
+    old = dataclasses.replace(BUNDLE, metrics=promised)
+    made = old.with_threshold(1.25, vote=(2, 4))
+    assert made.calibration == dataclasses.replace(CALIBRATION, threshold=1.25, vote_alarms=2, vote_windows=4)
+    assert made.metrics == {"macs": 9}
+    assert old.with_threshold(np.float32(0.1)).calibration.threshold == float(np.float32(0.1))
+    for threshold in (0, -1.0, math.nan, "1", None, True):
+        with pytest.raises(GyrovaeError, match="threshold is not usable; expected a number above 0"):
+            old.with_threshold(threshold)  # type: ignore[arg-type]
+    with pytest.raises(GyrovaeError, match="the vote is not usable"):
+        old.with_threshold(1.0, vote=(5, 4))
 
 
 def test_metrics_that_are_no_json_leave_the_old_bundle_and_nothing_else(saved: Path) -> None:

@@ -192,6 +192,13 @@ def test_another_version_of_the_same_kernels_is_another(bundle: Bundle) -> None:
     assert (found.recorded, found.same_kernels) == (f"{older.kernels} (tflite-micro 0.1)", False)
 
 
+def test_with_another_threshold_they_come_out_as_the_detector_gives_them_now(tiny: Tiny) -> None:
+    made = tiny.bundle.with_threshold(tiny.bundle.calibration.threshold / 3)
+    assert not golden.verify(made).problems
+    assert tiny.bundle.golden is not None
+    assert golden.verify(dataclasses.replace(made, golden=tiny.bundle.golden)).problems
+
+
 def test_without_golden_windows_there_is_nothing_to_check(tiny: Tiny) -> None:
     with pytest.raises(GyrovaeError, match="holds no golden windows\nQuantise again"):
         golden.verify(dataclasses.replace(tiny.bundle, golden=None))

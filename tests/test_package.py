@@ -45,6 +45,7 @@ NAMES = [
     "judge",
     "preprocess",
     "quantize",
+    "reasons",
     "report",
     "score_recordings",
     "simulate",
@@ -52,7 +53,10 @@ NAMES = [
     "stock_images",
     "stock_preprocess",
     "stock_quantize",
+    "stride_of",
     "train",
+    "vote",
+    "write_image",
 ]
 
 
