@@ -173,7 +173,7 @@ NUMBERS = ("spec", "window", "shift", "alarms", "windows", "taps", "model", "are
 @pytest.mark.parametrize(
     ("place", "form", "values", "why"),
     [
-        (8, "I", (0, 2), "the image is of another version"),
+        (8, "I", (0, 1, 3), "the image is of another version"),
         (12, "I", (0, 63, 1 << 20, 1 << 31), "the image is not whole"),
         (16, "I", (0,), "the image is damaged (CRC-32)"),
         ("window", "i", (0, 31, 96, -64), "the window is longer than this firmware has room for"),
@@ -185,7 +185,7 @@ NUMBERS = ("spec", "window", "shift", "alarms", "windows", "taps", "model", "are
         ("golden", "i", (32,), "the image is too short"),
         ("bands", "i", (-1, 65), "a view has a wrong number of regimes"),
         ("groups", "i", (-1, 65), "a view has a wrong number of regimes"),
-        (164, "f", (0.0, -3.0, 100.0, float("nan")), "the image's reach is not usable"),
+        (180, "f", (0.0, -3.0, 100.0, float("nan")), "the image's reach is not usable"),
     ],
 )
 def test_an_image_with_a_wrong_number_is_refused_by_its_name(

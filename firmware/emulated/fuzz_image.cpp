@@ -85,7 +85,8 @@ extern "C" size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t mos
   size -= size % 16;
   if (size > kBodyAt && seed % 16) {
     const uint32_t length = static_cast<uint32_t>(size);
-    std::memcpy(data, "GYROVAE\0\1\0\0\0", 12);
+    std::memcpy(data, "GYROVAE", 8);
+    std::memcpy(data + 8, &gyrovae::flash::kVersion, 4);
     std::memcpy(data + kLengthAt, &length, sizeof length);
     const uint32_t crc = gyrovae::crc32(data + kBodyAt, size - kBodyAt);
     std::memcpy(data + kCrcAt, &crc, sizeof crc);
