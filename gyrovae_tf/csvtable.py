@@ -180,10 +180,10 @@ def refuse_other_files(start: bytes, source: str) -> None:
             remedy = "Open or unpack it, and save what is inside as CSV UTF-8."
             if mark == b"PAR1":
                 remedy = "Name it .parquet."
-                if source.lower().endswith(".parquet"):
-                    remedy = "In Python: gyrovae_tf.Stream.open(path).recording()"
-                    raise GyrovaeError(f"{source}: {what}", expected="CSV in UTF-8", remedy=remedy)
-            raise GyrovaeError(f"{source}: {what}, whatever its name says", expected="CSV in UTF-8", remedy=remedy)
+            problem = f"{source}: {what}, whatever its name says"
+            if mark == b"PAR1" and source.lower().endswith(".parquet"):
+                problem, remedy = f"{source}: {what}", "In Python: gyrovae_tf.Stream.open(path).recording()"
+            raise GyrovaeError(problem, expected="CSV in UTF-8", remedy=remedy)
 
 
 def not_text(source: str) -> GyrovaeError:

@@ -9,7 +9,7 @@ import struct
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,7 @@ _ARENA = 1 << 20  # bytes, beside what the tensors themselves need: too small a 
 
 _LARGEST_ARENA = 64 << 20  # a damaged model may ask for anything
 
+_T = TypeVar("_T")
 Invoke = Callable[[NDArray[Any]], tuple[NDArray[Any], NDArray[Any]]]
 """One image pair [2, 32, 32, 3] in; reconstructed scalogram and field, each [32, 32, 3], out."""
 
@@ -91,9 +92,7 @@ class Model:
 
     def __copy__(self) -> Model:
         """The same model; one in a process of its own gets another one."""
-        made = object.__new__(type(self))
-        vars(made).update(vars(self), _invoke=copy.copy(self._invoke))
-        return made
+        return copied(self, _invoke=copy.copy(self._invoke))
 
     def reconstruct(self, images: NDArray[np.int8]) -> tuple[NDArray[Any], NDArray[Any]]:
         """int8 images [k, 2, 32, 32, 3] in; reconstructed scalograms and fields, each [k, 32, 32, 3], out.
@@ -144,9 +143,7 @@ class Detector:
         self.model = Model(self.content, kernels, isolate=True)
 
     def __copy__(self) -> Detector:
-        made = object.__new__(type(self))
-        vars(made).update(vars(self), model=copy.copy(self.model))
-        return made
+        return copied(self, model=copy.copy(self.model))
 
     def score_windows(self, windows: NDArray[np.int16]) -> Scores:
         """int16 windows [k, N, 3] in counts of `bundle.spec.lsb` in, `Scores` out."""
@@ -163,6 +160,13 @@ class Detector:
         if window_means is not None:
             window_means = _check_means(window_means, len(images))
         return score(profiles_of(self.model, images, self.bundle.spec, window_means), self.bundle.calibration)
+
+
+def copied(one: _T, **changed: Any) -> _T:
+    """An object, and what is another in its copy, in; the copy, which shares all else, out."""
+    made = object.__new__(type(one))
+    vars(made).update(vars(one), **changed)
+    return made
 
 
 def profiles_of(

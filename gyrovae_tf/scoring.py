@@ -255,8 +255,10 @@ def _checked(devices: Mapping[Any, str] | None) -> dict[str, str]:
 
 def _owned(given: dict[str, str], names: Sequence[str]) -> tuple[dict[str, str], list[str]]:
     """Whose recordings are, by any path of theirs, in; the same by their names here, and what is none of them, out."""
-    real = {os.path.realpath(name): name for name in names if not is_url(name)}
-    found = {name: name if name in names else real.get(os.path.realpath(name)) for name in given}
+    found: dict[str, str | None] = {name: name for name in names if name in given}
+    if others := given.keys() - found.keys():
+        real = {os.path.realpath(name): name for name in names if not is_url(name)}
+        found |= {name: real.get(os.path.realpath(name)) for name in given if name in others}
     return (
         {known: given[name] for name, known in found.items() if known is not None},
         [name for name, known in found.items() if known is None],

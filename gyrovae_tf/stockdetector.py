@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gyrovae_tf.errors import GyrovaeError
-from gyrovae_tf.runtime import Model
+from gyrovae_tf.runtime import Model, copied
 from gyrovae_tf.signal.stock import check_windows, figures, stock_images, to_int8, wrapped
 from gyrovae_tf.stockbundle import Band, StockBundle, StockCalibration
 from gyrovae_tf.stockspec import UNDEFINED_ROWS, StockSpec
@@ -75,9 +75,7 @@ class StockDetector:
         self.model = Model(self.bundle.model, kernels, input_scale=self.bundle.spec.input_scale, isolate=True)
 
     def __copy__(self) -> StockDetector:
-        made = object.__new__(type(self))
-        vars(made).update(vars(self), model=copy.copy(self.model))
-        return made
+        return copied(self, model=copy.copy(self.model))
 
     def score_windows(self, windows: NDArray[Any]) -> StockScores:
         """float32 windows [k, 256, 3] in m/s^2 at 200 Hz in, `StockScores` out."""

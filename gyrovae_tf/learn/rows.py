@@ -28,8 +28,8 @@ class Shard(NamedTuple):
     rows: int
     offset: int
     """The byte where its array begins."""
-    state: tuple[int, int, int] | None = None
-    """What changes when the file is another one (`_state`); None: it is not looked at."""
+    state: tuple[int, int, int]
+    """What changes when the file is another one (`_state`)."""
 
 
 class Rows:
@@ -137,7 +137,7 @@ class Rows:
 def _opened(shard: Shard) -> Any:
     """A file to read, which must be the one that it was when the rows were told."""
     file = shard.path.open("rb", buffering=0)
-    if shard.state is not None and shard.state != _state(os.fstat(file.fileno())):
+    if shard.state != _state(os.fstat(file.fileno())):
         file.close()
         raise GyrovaeError(
             f"{shard.path} is not the file that it was: the dataset was written anew, or is damaged",

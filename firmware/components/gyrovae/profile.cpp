@@ -73,7 +73,7 @@ void levels(const int16_t *profile, const Tables &tables, int32_t *quarters, int
       const int32_t octaves = floor_divide(profile[place] * (1 << (kGainShift - 3)), gain);
       power[band] = tables.power_mean[place] + ((octaves + 1) >> 1);  // rounded: half up
     }
-    for (int i = 0; i < kQuarters; i++) quarters[axis * kQuarters + i] = level_of(power + i * kQuarter, kQuarter, tables);
+    for (int i = 0; i < kQuarters; i++) *quarters++ = level_of(power + i * kQuarter, kQuarter, tables);
     level[axis] = level_of(power, kBands, tables);
   }
 }

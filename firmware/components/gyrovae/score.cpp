@@ -16,10 +16,10 @@ static float seen_of(ViewName name, const profile::Profile &seen, int place) {
       return static_cast<float>(seen.bands[place]) * kBandUnit;
     case kGroupsView:
       return static_cast<float>(seen.groups[place]) * kGroupUnit;
-    case kRhythmView:
-      return static_cast<float>(seen.rhythm[place]) * kFieldUnit;
     case kQuartersView:
       return static_cast<float>(seen.quarters[place]);
+    case kRhythmView:
+      return static_cast<float>(seen.rhythm[place]) * kFieldUnit;
     case kLevelView:
       return static_cast<float>(seen.level[place]);
     case kTiltView:

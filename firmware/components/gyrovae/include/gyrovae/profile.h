@@ -9,12 +9,12 @@ namespace gyrovae::profile {
 
 // What a window looks like in each view, all of x first, then of y, then of z.
 struct Profile {
-  int16_t bands[kAxes * kBands];    // log mean power over time, in 1/16 pixel
-  int16_t groups[kAxes * kGroups];  // sums of 4 x 32 pixels
-  int16_t rhythm[kAxes * kCells];   // sums of the field's 32 pixels
+  int16_t bands[kAxes * kBands];        // log mean power over time, in 1/16 pixel
+  int16_t groups[kAxes * kGroups];      // sums of 4 x 32 pixels
+  int16_t rhythm[kAxes * kCells];       // sums of the field's 32 pixels
   int32_t quarters[kAxes * kQuarters];  // log power of a quarter's bands together, in 1/256 octave
-  int32_t level[kAxes];             // the same of all bands
-  int32_t tilt[kAxes];              // the window's mean, in counts
+  int32_t level[kAxes];                 // the same of all bands
+  int32_t tilt[kAxes];                  // the window's mean, in counts
 };
 
 // An int8 image [32][32][3] in, sums of pixels along its second axis, [3][32] (axis, row), out.
