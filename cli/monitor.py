@@ -16,7 +16,6 @@ from gyrovae_tf.device.stopping import ENDING, stopped_by
 from gyrovae_tf.errors import GyrovaeError
 
 from .amount import Amount
-from .stock import detector_of
 
 if TYPE_CHECKING:
     from gyrovae_tf.device.monitor import Decision
@@ -84,6 +83,8 @@ def monitor(
 
     detector = None
     if model is not None:
+        from gyrovae_tf.shards import detector_of
+
         detector = detector_of(model)
     elif on_device is False and (options["hop"] is not None or options["threshold"] != 1.0):
         raise click.UsageError("--hop and --threshold are for --model: a device has its own")

@@ -16,25 +16,10 @@ from .show import WIDTH, command, print_json, say, table
 
 if TYPE_CHECKING:
     from gyrovae_tf.learn.stock_console import Console
-    from gyrovae_tf.runtime import Detector
     from gyrovae_tf.stockbundle import Band
-    from gyrovae_tf.stockdetector import StockDetector
     from gyrovae_tf.stockspec import StockConstants
 
 FIT = "fit"
-
-
-def detector_of(path: Path) -> Detector | StockDetector:
-    """A run or a bundle in, the detector in it, for whichever firmware it is made, out."""
-    from gyrovae_tf.stockbundle import is_stock
-
-    if is_stock(path):
-        from gyrovae_tf.stockdetector import StockDetector
-
-        return StockDetector(path)
-    from gyrovae_tf.runtime import Detector
-
-    return Detector(path)
 
 
 def refuse(given: dict[str, Any], why: str) -> None:

@@ -29,12 +29,8 @@ _BEHIND = (
     ("info", "describe", "describe"),
     ("flash-image", "write_image", "flash"),
     ("flash-image --port", "write_to_device", "flash"),
-    ("monitor", "watch", "device.watch"),
-    ("calibrate", "calibrate", "device.onsite"),
     ("calibrate --forget", "forget", "device.onsite"),
-    ("collect --list-ports", "list_ports", "device.port"),
     ("simulate", "serve", "device.serve"),
-    ("demo", "demo", "learn.demo"),
 )
 """Commands without a public name, and the functions that they call."""
 # Named in texts, and in no type that is public.

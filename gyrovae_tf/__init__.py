@@ -30,6 +30,7 @@ _HOMES = {
     "Detector": "runtime",
     "Evaluation": "learn.evaluate",
     "GyrovaeError": "errors",
+    "Live": "device.follow",
     "Options": "learn.options",
     "Recording": "recording",
     "Report": "learn.report",
@@ -41,15 +42,19 @@ _HOMES = {
     "StockDetector": "stockdetector",
     "Stream": "streaming",
     "benchmark": "learn.benchmark",
+    "calibrate": "device.onsite",
     "check": "lint",
     "collect": "device.collect",
     "collect_figures": "device.figures",
+    "demo": "learn.demo",
     "emit_header": "cgen",
     "evaluate": "learn.evaluate",
     "export": "learn.export",
     "fleet": "learn.fleet",
     "images": "signal.frontend",
     "judge": "device.judge",
+    "list_ports": "device.port",
+    "monitor": "device.follow",
     "preprocess": "learn.dataset",
     "quantize": "learn.quantize",
     "reasons": "signal.score",
@@ -75,13 +80,18 @@ if TYPE_CHECKING:
     from gyrovae_tf.cgen import emit_header as emit_header
     from gyrovae_tf.device.collect import collect as collect
     from gyrovae_tf.device.figures import collect_figures as collect_figures
+    from gyrovae_tf.device.follow import Live as Live
+    from gyrovae_tf.device.follow import monitor as monitor
     from gyrovae_tf.device.judge import judge as judge
+    from gyrovae_tf.device.onsite import calibrate as calibrate
+    from gyrovae_tf.device.port import list_ports as list_ports
     from gyrovae_tf.device.simulate import simulate as simulate
     from gyrovae_tf.errors import GyrovaeError as GyrovaeError
     from gyrovae_tf.flash import write_image as write_image
     from gyrovae_tf.learn.benchmark import benchmark as benchmark
     from gyrovae_tf.learn.dataset import Dataset as Dataset
     from gyrovae_tf.learn.dataset import preprocess as preprocess
+    from gyrovae_tf.learn.demo import demo as demo
     from gyrovae_tf.learn.evaluate import Evaluation as Evaluation
     from gyrovae_tf.learn.evaluate import evaluate as evaluate
     from gyrovae_tf.learn.export import export as export

@@ -12,6 +12,7 @@ import json
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from os import PathLike
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,7 +27,7 @@ from gyrovae_tf.parts import Part
 from gyrovae_tf.recording import check_fits, pull_of, sum_of_means
 from gyrovae_tf.signal.score import Reason, Scores, edges_hz, reasons, stride_of, vote
 from gyrovae_tf.spec import AXES, BANDS, Spec
-from gyrovae_tf.stockbundle import StockBundle, StockCalibration
+from gyrovae_tf.stockbundle import StockBundle, StockCalibration, load_bundle
 from gyrovae_tf.stockdetector import StockDetector
 from gyrovae_tf.streaming import Batch, Stream
 
@@ -230,9 +231,12 @@ _loaded = threading.local()
 
 
 def detector_of(
-    bundle: Bundle | StockBundle, kernels: str | None = None, model: bytes | None = None
+    bundle: Bundle | StockBundle | str | PathLike[str], kernels: str | None = None, model: bytes | None = None
 ) -> runtime.Detector | StockDetector:
-    """A bundle, kernels and perhaps another .tflite as for `Detector` in, what scores windows out."""
+    """A bundle (or its path, or that of a run), kernels and perhaps another .tflite as for `Detector` in, what scores
+    windows, for whichever firmware it is made, out."""
+    if not isinstance(bundle, Bundle | StockBundle):
+        bundle = load_bundle(bundle)
     if isinstance(bundle, StockBundle):
         return StockDetector(bundle, kernels)
     return runtime.Detector(bundle, kernels, model=model)

@@ -562,17 +562,21 @@ class Monitor:
     def _decide(self, ended: Ended | None, now: float) -> Iterable[Decision]:
         if ended is None:
             return []
-        assert self.detector is not None
-        hz, wanted_hz = self.rate_hz, self.detector.bundle.spec.rate_hz
+        assert self._intake is not None
+        hz, wanted_hz = self.rate_hz, self._intake.spec.rate_hz
         if hz is not None:
             wrong = not abs(hz / wanted_hz - 1) <= RATE_TOLERANCE
             if wrong and not self._wrong_rate:
                 self._note(f"samples come at {hz:.4g} Hz; the model was made for {wanted_hz:g} Hz", again=True)
             self._wrong_rate = wrong
+        return [self.decide(ended, now)]
+
+    def decide(self, ended: Ended, now: float) -> Decision:
+        """A window for the detector of this computer, and its time (Unix seconds), in, the decision on it out."""
         windows = ended.samples[None]
         if self._levels is not None:
             first, second = map(float, cast("StockDetector", self.detector).score_windows(windows).figures[0])
-            return [self._judged(wire.StockFigures(first - self._levels.row_db, second), now)]
+            return self._judged(wire.StockFigures(first - self._levels.row_db, second), now)
         detector = cast("Detector", self.detector)
         spec = detector.bundle.spec
         images = frontend.images(windows, spec)
@@ -582,7 +586,7 @@ class Monitor:
             for r in reasons(scores.deviation[0], spec)
         )
         at = {"number": ended.number, "t_us": ended.t_us}
-        return [self._hosted(float(scores.score[0]), named, now, images=images[0], **at)]
+        return self._hosted(float(scores.score[0]), named, now, images=images[0], **at)
 
     def _printed(self, figures: wire.StockFigures, now: float) -> Iterable[Decision]:
         """Figures of the stock firmware's console in; the decision, where their window is one of its own, out."""

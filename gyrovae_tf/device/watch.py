@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 from gyrovae_tf.arguments import number, whole
@@ -87,6 +87,24 @@ def watch(
     `decided` and the `listeners` get each decision, `told` what a person should know, `tick` is called between two
     readings. `GyrovaeError` as from `Monitor.take`.
     """
+    for decision in decisions(
+        watched, line, listeners=listeners, told=told, tick=tick, stop=stop, seconds=seconds, windows=windows
+    ):
+        decided(decision)
+
+
+def decisions(
+    watched: Watched,
+    line: Line,
+    *,
+    listeners: Sequence[Listener] = (),
+    told: Callable[[str], None] = lambda _text: None,
+    tick: Callable[[], None] = lambda: None,
+    stop: Callable[[], bool] = lambda: False,
+    seconds: float | None = None,
+    windows: int | None = None,
+) -> Iterator[Decision]:
+    """The same, decision by decision."""
     if seconds is not None:
         seconds = number(seconds, "the seconds to watch are not usable", "above 0", lambda found: found > 0)
     if windows is not None:
@@ -122,7 +140,7 @@ def watch(
         for some in [[event] for event in events] or [[]]:
             for decision in monitor.take(some, time.time()):
                 watched(decision)
-                decided(decision)
+                yield decision
                 for listener in listeners:
                     listener(decision)
                 count += 1

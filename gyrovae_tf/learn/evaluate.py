@@ -29,7 +29,7 @@ from gyrovae_tf.recording import Recording, check_rate_hz, odd_pulls
 from gyrovae_tf.scoring import LONG_BYTES, SHARD_ROWS, check_shards
 from gyrovae_tf.shards import Job, detector_of, lent
 from gyrovae_tf.signal.score import stride_of, vote
-from gyrovae_tf.stockbundle import StockBundle, is_stock, load_bundle
+from gyrovae_tf.stockbundle import StockBundle, is_stock
 from gyrovae_tf.stockdetector import StockDetector
 from gyrovae_tf.streaming import sources_of
 from gyrovae_tf.workers import check_jobs
@@ -208,7 +208,7 @@ def evaluate(
     if (model is not None or compare) and stock:
         raise GyrovaeError("a detector for the stock firmware is evaluated as it is: without --model or --compare")
     content = None if model is None else tflite.read_model(model)
-    detector = detector_of(run if isinstance(run, Bundle | StockBundle) else load_bundle(run), kernels, content)
+    detector = detector_of(run, kernels, content)
     bundle = detector.bundle
     normal, anomalies, division = to_test_on(normal, anomalies, dataset)
     if not normal:
