@@ -184,9 +184,9 @@ def test_a_calibration_ends_with_the_mode(device: emulated.Device) -> None:
 
 
 def test_what_it_does_not_understand_it_says(device: emulated.Device) -> None:
-    device.send("hello", "calibrate 0", "x" * 1000, "info\0")
-    for _ in range(4):
-        expected = "unknown command: stream, detect, info, calibrate MINUTES, forget"
+    device.send("hello", "calibrate 0", "calibrate 1441", "x" * 1000, "info\0")
+    for _ in range(5):
+        expected = "unknown command: stream, detect, info, calibrate MINUTES (1 to 1440), forget"
         assert device.event(wire.Status) == wire.Status("error", expected)
     device.send("info")
     assert banner(device).mode == "detect"

@@ -528,6 +528,18 @@ def test_a_calibration_that_begins_anew_counts_from_its_beginning_and_forget_end
     assert not [word for word in said.words if word.startswith("#E")]
 
 
+@pytest.mark.parametrize("command", ["stream", "detect", "forget", "calibrate 1"])
+def test_a_calibration_that_is_ended_early_is_told_once(board: Board, command: str) -> None:
+    """In front of the banner: a monitor that is started meanwhile says `stream`, and nobody would know."""
+    board.flash(image(board.script.bundle))
+    ended = "#W the calibration on site was ended before it was done, and sets no threshold"
+    said = board.boot("calibrate 1", windows=20, later=command, later_after="10")
+    assert said.words.count(ended) == 1
+    assert said.lines[said.lines.index(ended) + 1].startswith('{"gyrovae":1,')
+    assert ended not in board.boot(command, windows=20).words
+    assert ended not in board.boot("calibrate 1", windows=190, later=command, later_after="188").words  # it was done
+
+
 def test_where_there_is_no_detector_there_is_nothing_to_forget(
     tmp_path: Path, programs: dict[bool, Path], script: emulated_device.Script
 ) -> None:
@@ -568,6 +580,14 @@ def test_before_there_is_a_sensor_a_command_is_answered_by_a_word(board: Board) 
         assert said.lines[0] == "#W the sensor is not open yet, and no command is followed before"
         assert [(b["sensor"], b["mode"]) for b in said.banners] == [("script", "detect")]
         assert "#W the sensor is not open yet, and no command is followed before" not in said.lines[1:]
+
+
+def test_lines_that_are_dropped_are_told_once_there_is_room_all_of_them(board: Board) -> None:
+    """The port is full until the sixth window's end. Each second a word of it is dropped, too, and does not count."""
+    board.flash(image(board.script.bundle))
+    said = board.boot(windows=12, full=str(6 * WINDOW), tick_us="20000")
+    assert [verdict[1] for verdict in said.verdicts] == ["5", "6", "7", "8", "9", "10", "11"]
+    assert said.words[2:] == ["#W lines dropped, the port is too slow or nobody reads: 5"]
 
 
 def test_the_driver_of_i2c_is_silent_before_a_sensor_is_looked_for(board: Board) -> None:

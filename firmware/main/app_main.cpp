@@ -145,6 +145,7 @@ void run(void *) {
   app.begin(gyrovae::wire::Mode::kStream);
 #endif
   gyrovae::sampling::go();
+  int64_t dropped = 0;  // lines, until a word of them got through
   for (int64_t told = 0;;) {
     gyrovae::wire::Sample sample;
     if (gyrovae::sampling::next(sample, kWaitMs)) app.sample(sample);
@@ -154,8 +155,11 @@ void run(void *) {
     const int64_t now = esp_timer_get_time();
     if (now - told >= kSecond) {
       told = now;
-      if (const int dropped = gyrovae::link::take_dropped()) {
-        app.say(Level::kWarning, "lines dropped, the port is too slow or nobody reads:", dropped);
+      dropped += gyrovae::link::take_dropped();
+      if (dropped) {
+        app.say(Level::kWarning, "lines dropped, the port is too slow or nobody reads:",
+                static_cast<int32_t>(dropped < INT32_MAX ? dropped : INT32_MAX));
+        if (!gyrovae::link::take_dropped()) dropped = 0;  // else that word was dropped, too: the next one tells of all
       }
     }
   }

@@ -10,6 +10,7 @@
 #include <iterator>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "detectors.h"
@@ -38,6 +39,7 @@ std::vector<int> play;  // windows, over and over
 bool going = false;
 uint32_t given = 0;
 size_t listened = 0, early = 0, later = 0;
+int dropped = 0;  // lines, while the port is full: until so many samples were given (`full`)
 
 std::string file(const char *name) {
   std::ifstream stream(name, std::ios::binary);
@@ -131,6 +133,10 @@ const char *open() {
 }
 
 void write(const char *line, size_t bytes) {
+  if (going && given < static_cast<uint32_t>(std::atoi(arguments["full"].c_str()))) {
+    dropped++;
+    return;
+  }
   std::fwrite(line, 1, bytes, stdout);
 }
 
@@ -146,7 +152,7 @@ size_t read(char *bytes, size_t most) {
 }
 
 int take_dropped() {
-  return 0;
+  return std::exchange(dropped, 0);
 }
 
 }  // namespace gyrovae::link
@@ -216,7 +222,7 @@ uint32_t esp_random() {
 }
 int64_t esp_timer_get_time() {
   static int64_t now = 0;
-  return now += 10;
+  return now += arguments.count("tick_us") ? std::atoi(arguments["tick_us"].c_str()) : 10;
 }
 esp_reset_reason_t esp_reset_reason() {
   const std::map<std::string, esp_reset_reason_t> reasons = {

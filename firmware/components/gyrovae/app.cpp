@@ -68,7 +68,7 @@ void Core::begin(wire::Mode mode) {
   mode_ = mode;
   begun_++;
   restart_ = true;
-  fit_windows_ = 0;
+  give_up();
   vote_.reset();
   answer();
 }
@@ -169,6 +169,12 @@ void Core::fit(float score) {
   answer();
 }
 
+void Core::give_up() {
+  if (!fit_windows_) return;
+  fit_windows_ = 0;
+  say(wire::Level::kWarning, "the calibration on site was ended before it was done, and sets no threshold");
+}
+
 void Core::receive(char byte) {
   wire::Command command;
   if (commands_.add(byte, command)) obey(command);
@@ -211,14 +217,14 @@ void Core::obey(const wire::Command &command) {
       return calibrate(static_cast<uint32_t>(command.minutes));
     case wire::Word::kForget:
       site_ = {};
-      fit_windows_ = 0;
+      give_up();
       vote_.reset();  // its alarms are of another threshold
       if (detector_ && !board_.keep(detector_->id, site_)) {
         say(wire::Level::kError, "the threshold of this site is still kept");
       }
       return answer();
     case wire::Word::kUnknown:
-      return say(wire::Level::kError, "unknown command: stream, detect, info, calibrate MINUTES, forget");
+      return say(wire::Level::kError, "unknown command: stream, detect, info, calibrate MINUTES (1 to 1440), forget");
   }
 }
 

@@ -82,6 +82,8 @@ class Core {
   void calibrate(uint32_t minutes);
   void answer();
   void fit(float score);
+  // Ends a calibration that is running, and says so: whoever has ordered it counts on its threshold.
+  void give_up();
   void send(const wire::Line &line) { board_.write(line.data(), line.size()); }
 
   Board board_ = {};
