@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gyrovae_tf.errors import GyrovaeError
-from gyrovae_tf.wording import some
+from gyrovae_tf.wording import one_line, some
 
 from .calibration import calibration_options
 from .crew import check_crew, scheduler_option
@@ -138,7 +138,7 @@ def _text(done: Fleet) -> str:
         "back: normal motion that the model was not trained on.",
     ]
     notes += [f"no model for {name}: {why}" for name, why in list(done.failed.items())[:_SHOWN]]
-    notes += [f"not scored: {name}: {' '.join(why.split())}" for name, why in list(done.unscored.items())[:_SHOWN]]
+    notes += [f"not scored: {name}: {one_line(why)}" for name, why in list(done.unscored.items())[:_SHOWN]]
     doubted = [model for model in done.models if model.doubts]
     notes += [f"{model.name}: {' '.join(model.doubts)}" for model in doubted[:_SHOWN]]
     hidden = sum(max(len(listed) - _SHOWN, 0) for listed in (done.failed, done.unscored, doubted))

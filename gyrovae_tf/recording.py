@@ -152,13 +152,13 @@ class Recording:
 
         `rate_hz`, when given, is the recording's rate. It must agree with a rate stated in the file to 1 % and with
         one measured by its timestamps to 5 % (dt in whole ms: also to their resolution), or, where the file has
-        neither, to 2 % with that of the `meta.json` below. Without it the rate is the
-        stated one, else the measured one, else `sample_rate_hz` of a `meta.json` in the file's folder or up to three
-        above, else None. That `meta.json` also gives the units where the format leaves them open (else m/s^2).
-        Measured is the mean step within segments (of dt the median). A segment starts where a step is not positive or
-        over 1.5 medians (whole ms: also over median + 1, so that 1.25 ms written as 1, 1, 1, 2 is no gap). Of a clock
-        that runs unevenly, as of arrival or a coarse one, only long steps are gaps, and `metadata` says from where on
-        (`UNEVEN`); where that is so of one step in a hundred and more, the rate must be known.
+        neither, to 2 % with that of the `meta.json` below. Without it the rate is the stated one, else the measured
+        one, else `sample_rate_hz` of a `meta.json` in the file's folder or up to three above, else None. That
+        `meta.json`, or a nearer one without a rate, also gives the units where the format leaves them open (else
+        m/s^2). Measured is the mean step within segments (of dt the median). A segment starts where a step is not
+        positive or over 1.5 medians (whole ms: also over median + 1, so that 1.25 ms written as 1, 1, 1, 2 is no
+        gap). Of a clock that runs unevenly, as of arrival or a coarse one, only long steps are gaps, and `metadata`
+        says from where on (`UNEVEN`); where that is so of one step in a hundred and more, the rate must be known.
         """
         path = path_of(path, "this is no file", "the path of a recording")
         source = path.name
@@ -620,7 +620,12 @@ def _fits(measured: float, rate: float, slack_ms: float) -> bool:
 
 
 def _folder_meta(path: Path) -> tuple[float | None, str | None, Path | None]:
-    """Rate in Hz, units and path of the nearest `meta.json` that states a rate: beside the file or above."""
+    """Rate in Hz, units and path of the nearest `meta.json` that states a rate: beside the file or above.
+
+    Units count without a rate, too: a file whose times tell its rate needs no other. Of two such files the nearest
+    counts.
+    """
+    nearest: str | None = None
     for folder in path.absolute().parents[:_FOLDERS]:
         candidate = folder / "meta.json"
         try:
@@ -628,17 +633,16 @@ def _folder_meta(path: Path) -> tuple[float | None, str | None, Path | None]:
         except OSError:
             continue
         if stat.S_ISREG(status.st_mode):
-            found = _parse_meta(str(candidate), status.st_mtime_ns, status.st_size)
-            if found[0] is not None:
-                return *found, candidate
-    return None, None, None
+            rate, units = _parse_meta(str(candidate), status.st_mtime_ns, status.st_size)
+            nearest = nearest or units
+            if rate is not None:
+                return rate, nearest, candidate
+    return None, nearest, None
 
 
 @functools.lru_cache(maxsize=64)
 def _parse_meta(path: str, _changed_ns: int, _size: int) -> tuple[float | None, str | None]:
     meta = json_object(read_file(path, largest=_LARGEST_META), path)
-    if "sample_rate_hz" not in meta:
-        return None, None
     units = meta.get("units")
-    rate = positive(meta["sample_rate_hz"], f"{path}: sample_rate_hz")
+    rate = positive(meta["sample_rate_hz"], f"{path}: sample_rate_hz") if "sample_rate_hz" in meta else None
     return rate, units if isinstance(units, str) and units else None

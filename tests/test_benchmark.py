@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
-from conftest import TINY_MACHINE, TINY_WINDOW, tiny_options
+from conftest import TINY_MACHINE, TINY_WINDOW, stock_recording, tiny_options
 from gyrovae_tf.cli.main import cli
 from sklearn.metrics import roc_auc_score
 
@@ -61,6 +61,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("normal/session.csv", moving(10, 3)),
         ("anomaly/imbalance/a.csv", moving(8, 4, "imbalance")),
         ("anomaly/imbalance/b.csv", moving(0.1, 5, "imbalance")),
+        ("anomaly/loose.csv", moving(8, 4, "imbalance")),
         ("anomaly/off/a.csv", moving(8, 6, "off")),
         ("anomaly/brief/a.csv", moving(0.1, 7)),
         ("anomaly/slow/a.csv", Recording(np.zeros((500, 3)), 50.0, ((0, 500),), "slow")),
@@ -107,6 +108,21 @@ def test_a_folder_that_is_no_dataset_costs_only_itself(measured: dict[str, Any])
     assert "error" not in fine
 
 
+def test_a_folder_that_the_file_system_refuses_costs_only_itself(
+    machine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(folder: Path, *_: Any) -> dict[str, Any]:
+        if folder.name == "locked":
+            raise PermissionError(13, "Permission denied", str(folder / "normal"))
+        return {"methods": {}}
+
+    monkeypatch.setattr(module, "_one", refused)
+    locked = unlike(machine, tmp_path / "locked")
+    one, other = benchmark([locked, machine], tmp_path / "out")["datasets"]
+    assert one["error"] == f"the file system refused {locked / 'normal'}: Permission denied"
+    assert "error" not in other
+
+
 def test_every_method_is_there_with_all_its_figures(record: dict[str, Any]) -> None:
     assert set(record["methods"]) == {"int8", "float", *baselines.FITS}
     for found in record["methods"].values():
@@ -136,9 +152,10 @@ def test_the_ways_to_quantise_are_beside_each_other(record: dict[str, Any]) -> N
 
 def test_what_cannot_be_scored_is_told(record: dict[str, Any]) -> None:
     skipped = record["skipped"]
-    assert set(skipped) == {"anomaly/imbalance/b.csv", "brief", "broken", "empty", "slow"}
+    assert set(skipped) == {"anomaly/imbalance/b.csv", "anomaly/loose.csv", "brief", "broken", "empty", "slow"}
     assert "too few samples for one window of 64" in skipped["anomaly/imbalance/b.csv"]
     assert "too few samples for one window of 64" in skipped["brief"]
+    assert skipped["anomaly/loose.csv"] == "it is in no kind's folder; expected anomaly/<kind>/loose.csv"
     assert "three" in skipped["broken"]
     assert "holds no .csv or .parquet files" in skipped["empty"]
     assert "another rate" in skipped["slow"]
@@ -267,6 +284,28 @@ def test_what_meta_json_leaves_open_is_settled_and_told(tmp_path: Path) -> None:
         "meta.json has no recommended_window, and the recordings to learn from are too short for 256 samples: windows "
         "are of 128.",
     ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("frontend", ["power", "stock"])
+def test_copies_are_told(tmp_path: Path, frontend: str) -> None:
+    """Of four files one to learn from is another once more, and so are the one to test on and the fault."""
+    folder = tmp_path / "copies"
+    recordings = [stock_recording(seed) for seed in (1, 2)]
+    for name, recording in zip(("a", "b", "c", "d"), (0, 1, 0, 0), strict=True):
+        recordings[recording].write(folder / "normal" / f"{name}.csv")
+    recordings[0].write(folder / "anomaly" / "clog" / "a.csv")
+    (folder / "meta.json").write_text(json.dumps({"split": {"normal_train": ["a.csv", "b.csv", "c.csv"]}}))
+    (one,) = benchmark([folder], tmp_path / "out", seeds=1, options=OPTIONS, frontend=frontend)["datasets"]
+    notes = [re.sub(r"\d+ %", "N %", text) for text in one["notes"]]
+    left_out = {
+        "power": "1 of 3 recordings to learn from left out: others hold the same samples.",
+        "stock": "c.csv holds the same samples as a.csv and is left out.",
+    }
+    assert left_out[frontend] in notes
+    trained = "of its windows lie in motion that was trained on"
+    assert f"normal: N % {trained}, so its figures flatter; test on recordings that were not." in notes
+    assert any(text.startswith(f"clog: N % {trained}, as normal motion") for text in notes)
 
 
 def test_a_file_to_learn_from_must_be_whole(machine: Path, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ import pytest
 from browser import measured
 from click.testing import CliRunner, Result
 from conftest import TINY_MACHINE, tiny_options
+from gyrovae_tf.cli.fleet import _text
 from gyrovae_tf.cli.main import cli
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -336,6 +337,14 @@ def test_the_page_is_whole_and_safe() -> None:
     assert ["".join(row.find("td").itertext()) for row in body_rows][:3] == ["worse", "worn", "a&b"]  # type: ignore[union-attr]
     anchors = {part.get("id") for part in tree.iter() if part.get("id")}
     assert {part.get("href", "")[1:] for part in tree.iter("a") if part.get("href", "").startswith("#")} <= anchors
+
+
+def test_a_refusal_of_two_lines_is_two_sentences_on_page_and_screen() -> None:
+    short = model("a", scored("a"), unscored={"a": {"x.csv": "too few samples; received 100\nRecord longer."}})
+    told = "too few samples; received 100. Record longer."
+    assert f"<b>x.csv</b>: {told}</li>" in page_of((short,))
+    made = Fleet(Path("out"), "device", (short,), standings((short,)), (), 1, 10.0)
+    assert f"not scored: x.csv: {told}" in _text(made).splitlines()
 
 
 def test_what_is_doubted_has_the_width_of_the_table() -> None:

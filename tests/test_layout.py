@@ -15,6 +15,7 @@ from gyrovae_tf.learn.layout import (
     division,
     fault_session_part,
     normal_test_part,
+    stray_part,
     to_test_on,
     training_part,
 )
@@ -188,3 +189,24 @@ def test_recordings_of_anomalies_are_found_as_evaluate_finds_them(fan: Path) -> 
         "clog": ["clog/a.csv", "clog/b.CSV", "clog/s1/c.csv", "clog/s1/d.parquet"],
         "empty": [],
     }
+
+
+@pytest.mark.parametrize("name", ["a\0.csv", "\ud800.csv", 999 * "a" + ".csv"], ids=["NUL", "half a character", "long"])
+@pytest.mark.parametrize("part", ["normal_train", "normal_test"])
+def test_what_no_file_can_be_called_is_refused(fan: Path, part: str, name: str) -> None:
+    parts = {"normal_train": ["a.csv"], "normal_test": ["b.csv"]}
+    split(fan, **(parts | {part: [name]}))
+    ask = training_part if part == "normal_train" else normal_test_part
+    with pytest.raises(GyrovaeError, match=f"lists what no file can be called under split.{part}; expected names"):
+        ask(fan)
+
+
+def test_a_recording_that_no_kind_holds_is_told(fan: Path) -> None:
+    split(fan, normal_train=["a.csv"], normal_test=["b.csv"])
+    for name in ("loose.csv", ".hidden.csv", "notes.txt"):
+        write(fan / "anomaly" / name)
+    assert named(fan, stray_part(fan)) == ["anomaly/loose.csv"]
+    assert list(anomaly_part(fan)) == ["clog"]
+    assert dataset_to_test_on(fan).division == (
+        "anomaly/loose.csv: left out, as no kind's folder in anomaly/ holds it.",
+    )

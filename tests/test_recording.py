@@ -904,6 +904,16 @@ def test_meta_json_beside_or_up_to_two_folders_above_gives_rate_and_units(file):
     assert Recording.read(file('# {"rate_hz": 7}\nx,y,z\n1,2,3\n')).rate_hz == 7.0
 
 
+def test_units_of_a_meta_json_count_without_a_rate_too(file):
+    timed = file("time_ms,x,y,z\n" + "".join(f"{10 * i},1,2,3\n" for i in range(9)), "d/r.csv")
+    (timed.parents[1] / "meta.json").write_text('{"sample_rate_hz": 100, "units": "mg"}')
+    assert Recording.read(timed).units == "mg"
+    (timed.parents[0] / "meta.json").write_text('{"units": "g"}')  # the nearer one counts, for what it says
+    assert (Recording.read(timed).rate_hz, Recording.read(timed).units) == (100.0, "g")
+    plain = file("x,y,z\n1,2,3\n", "d/p.csv")
+    assert (Recording.read(plain).rate_hz, Recording.read(plain).units) == (100.0, "g")
+
+
 def test_meta_json_four_folders_above_does_not_count(file):
     path = file("x,y,z\n1,2,3\n", "d/r.csv")
     (path.parents[4] / "meta.json").write_text('{"sample_rate_hz": 62.5}')

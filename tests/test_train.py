@@ -70,6 +70,14 @@ def pictures(count: int = 8, seed: int = 0) -> NDArray[np.float32]:
 # --- what is minimised -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are text elsewhere")
+def test_a_run_s_folder_may_have_a_name_that_is_not_utf8(tiny: Tiny, tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"d\xfcse")
+    run = train(tiny.dataset, folder, options=tiny_options(epochs=1))
+    assert list((folder / "tensorboard").glob("events*"))
+    assert [layer.name for layer in run.keras_model().layers] == [layer.name for layer in tiny.run.keras_model().layers]
+
+
 def test_it_is_a_keras_model_with_its_own_step() -> None:
     assert issubclass(VAE, keras.Model)
     assert VAE.train_step is not keras.Model.train_step

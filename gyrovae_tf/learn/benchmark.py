@@ -39,12 +39,13 @@ from gyrovae_tf.learn.run import Run
 from gyrovae_tf.learn.stock_benchmark import measure_stock
 from gyrovae_tf.learn.threshold import check_rate
 from gyrovae_tf.learn.train import train
-from gyrovae_tf.learn.trial import Trial, baseline_trials, figured, record_of, windows_of
+from gyrovae_tf.learn.trial import Trial, baseline_trials, figured, learnt_notes, record_of, windows_of
 from gyrovae_tf.learn.windows import Unseen, shorter_window, unseen
 from gyrovae_tf.signal.cost import frontend_cost
 from gyrovae_tf.signal.frontend import images as images_of
 from gyrovae_tf.signal.profile import means
 from gyrovae_tf.streaming import read_all
+from gyrovae_tf.wording import many
 
 SCHEMA_VERSION = 1
 RESULT = "benchmark.json"
@@ -87,7 +88,8 @@ def benchmark(
           why it was not scored; one of several files of a kind, or of the normal ones, by its path in the folder),
           `failed_seeds` (seed -> why), `minutes` (see `benchmark`'s argument), `notes` (what was settled here, as
           meta.json does not say it: which files are tested on, the window's length; figures depend on it; and what is
-          odd about the recordings to learn from, and why the last seed's false alarms cannot be promised).
+          odd about the recordings to learn from; what was learnt of those to test on; and why the last seed's false
+          alarms cannot be promised).
     - `seeds`, `frontend`, `runtime`, `false_alarm_rate` (asked for), `versions`, `schema_version`.
 
     A dataset that fails is told under its `error`; the others go on. `GyrovaeError` when arguments are not usable,
@@ -126,9 +128,10 @@ def benchmark(
                 record |= _one(folder, root / name, every, minutes, false_alarm_rate, told)
             notes = [*division(folder), *record.get("notes", ())]
             record |= {"runtime": result["runtime"], "frontend": frontend, "notes": notes}
-        except GyrovaeError as error:
-            record["error"] = str(error)
-            refused.append((name, error))
+        except (GyrovaeError, OSError) as error:
+            why = _refusal(error)
+            record["error"] = str(why)
+            refused.append((name, why))
         result["datasets"].append(record)
         write_json(root / RESULT, result)
     if len(refused) == len(result["datasets"]):
@@ -142,9 +145,16 @@ def _not_in_the_layout(named: dict[str, Path]) -> list[tuple[str, GyrovaeError]]
     for name, folder in named.items():
         try:
             training_part(folder)
-        except GyrovaeError as error:
-            found.append((name, error))
+        except (GyrovaeError, OSError) as error:
+            found.append((name, _refusal(error)))
     return found
+
+
+def _refusal(error: GyrovaeError | OSError) -> GyrovaeError:
+    """Why a dataset failed in, the same as it is told out: a folder that may not be read costs only itself, too."""
+    if isinstance(error, GyrovaeError):
+        return error
+    return GyrovaeError(f"the file system refused {error.filename or 'it'}: {error.strerror or error}")
 
 
 def _none_usable(refused: tuple[str, GyrovaeError]) -> GyrovaeError:
@@ -229,10 +239,23 @@ def _one(
         "minutes": [_shorter(folder, data.spec.window, length, options, rate, progress) for length in minutes],
         "notes": [
             *notes,
+            *_left_out(data),
+            *data.suspect,
             *oddities(data),
+            *learnt_notes(work / "run", tests),
             *(f"false alarms cannot be promised: {text}" for text in bundle.metrics["trust"]["warnings"]),
         ],
     }
+
+
+def _left_out(data: Dataset) -> list[str]:
+    """A dataset in; how many recordings were not learnt from, as others hold their samples, in words out."""
+    count, total = len(data.left_out), len(data.left_out) + len(data.sources)
+    return (
+        [f"{count} of {many(total, 'recording')} to learn from left out: others hold the same samples."]
+        if count
+        else []
+    )
 
 
 def _preprocessed(folder: Path, output: Path, progress: Progress | None) -> tuple[Dataset, list[str]]:

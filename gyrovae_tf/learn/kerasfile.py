@@ -37,8 +37,8 @@ _MODELS = {("keras", "Model"), ("keras", "Functional"), ("tf_keras.src.engine.fu
 _DAMAGE = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, OSError, EOFError, RuntimeError)
 
 
-def load(path: Path, content: bytes) -> Any:
-    """A .keras file and its bytes in, its Functional model, not compiled, out; `ValueError` when it is another one."""
+def load(content: bytes) -> Any:
+    """The bytes of a .keras file in, its Functional model, not compiled, out; `ValueError` when it is another one."""
     try:
         parts = read_stored(content, _MEMBERS)
     except ValueError as error:
@@ -50,7 +50,9 @@ def load(path: Path, content: bytes) -> Any:
             wanted = sum(math.prod(weight.shape) for weight in keras.Model.from_config(config["config"]).weights)
         if wanted != held:
             raise ValueError(f"its configuration asks for {wanted} weights, and it holds {held}")
-        return keras.models.load_model(path, compile=False, safe_mode=True)
+        with tempfile.TemporaryDirectory() as folder:  # Keras opens no path that is not UTF-8
+            (copy := Path(folder) / "model.keras").write_bytes(content)
+            return keras.models.load_model(copy, compile=False, safe_mode=True)
     except (tf.errors.OpError, *_DAMAGE) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ValueError(f"Keras cannot build it: {reason}") from None

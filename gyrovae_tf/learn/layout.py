@@ -9,6 +9,7 @@ folders and patterns, too, as for `streaming.find_recordings`.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
@@ -19,7 +20,7 @@ from gyrovae_tf.arguments import told
 from gyrovae_tf.bundle import read_json
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.recording import Recording, Source, listed
-from gyrovae_tf.streaming import find_recordings
+from gyrovae_tf.streaming import ENDINGS, find_recordings
 from gyrovae_tf.wording import many
 
 _TRAIN, _TEST, _FAULT_SESSIONS = "normal_train", "normal_test", "normal_test_in_fault_sessions"
@@ -51,7 +52,7 @@ class ToTestOn(NamedTuple):
     normal: Sequence[Source]
     anomalies: dict[str, Sequence[Source]]
     division: tuple[str, ...] = ()
-    """What `division` says of the dataset that they are of."""
+    """What `division` says of the dataset that they are of, and what of its anomalies counts nowhere."""
 
 
 def to_test_on(
@@ -75,7 +76,9 @@ def to_test_on(
     empty = [kind for kind, found in kinds.items() if not found]
     if empty:
         raise GyrovaeError(f"{Path(dataset) / 'anomaly'} holds no recordings of {empty[0]}")
-    return ToTestOn(files, dict(kinds), tuple(division(dataset)))
+    stray = stray_part(dataset)
+    left = [f"{_shown(Path(dataset), stray)}: left out, as no kind's folder in anomaly/ holds it."] if stray else []
+    return ToTestOn(files, dict(kinds), (*division(dataset), *left))
 
 
 def check_normal(recordings: Iterable[Source] | Source) -> None:
@@ -122,6 +125,12 @@ def anomaly_part(dataset: str | PathLike[str]) -> dict[str, list[Path]]:
     if not kinds:
         raise GyrovaeError(f"{folder / 'anomaly'} holds no recordings", expected="anomaly/<kind>/*.csv")
     return {path.name: _inside(path) for path in kinds}
+
+
+def stray_part(dataset: str | PathLike[str]) -> list[Path]:
+    """A folder in the shared layout in; recordings in anomaly/ that no kind's folder holds, out: they count nowhere."""
+    inside = sorted((Path(dataset) / "anomaly").glob("*"))
+    return [path for path in inside if path.name.lower().endswith(ENDINGS) and path.name[0] != "." and path.is_file()]
 
 
 def division(dataset: str | PathLike[str]) -> list[str]:
@@ -232,7 +241,25 @@ def _named(folder: Path, meta: dict[str, Any], part: str) -> list[Path] | None:
     names = _names(folder, meta, part)
     if names is None:
         return None
+    wrong = next((name for name in names if not _possible(folder / "normal" / name)), None)
+    if wrong is not None:
+        raise GyrovaeError(
+            f"{folder / 'meta.json'} lists what no file can be called under split.{part}",
+            expected="names of files in normal/",
+            received=told(wrong),
+        )
     return [Path(name) for name in find_recordings([_spelt(folder, name) for name in names])]
+
+
+def _possible(path: Path) -> bool:
+    """Whether a file may be called so: what JSON can hold, file systems need not."""
+    try:
+        path.stat()
+    except OSError as error:
+        return error.errno != errno.ENAMETOOLONG
+    except ValueError:  # a NUL, or half of a pair of surrogates
+        return False
+    return True
 
 
 def _readable(folder: Path, meta: dict[str, Any], part: str) -> list[Path]:

@@ -9,6 +9,7 @@ from os import PathLike
 
 from gyrovae_tf.errors import check_same_kind
 from gyrovae_tf.learn.health import Status
+from gyrovae_tf.wording import one_line
 
 WORDS: dict[Status, str] = {"good": "OK", "look": "look", "bad": "problem"}
 """What a mark says."""
@@ -101,7 +102,7 @@ def refusals(name: str, title: str, lead: str, reasons: Mapping[str, str]) -> st
     """What could not be used -> why, in; a section that lists it, with a line in front, out; nothing for none."""
     if not reasons:
         return ""
-    items = "\n".join(f"<li><b>{escaped(what)}</b>: {escaped(why)}</li>" for what, why in reasons.items())
+    items = "\n".join(f"<li><b>{escaped(what)}</b>: {escaped(one_line(why))}</li>" for what, why in reasons.items())
     return (
         f'<section id="{name}"><h2>{escaped(title)}</h2>\n<p class="lead">{escaped(lead)}</p><ul>\n{items}\n</ul>\n'
         "</section>\n"

@@ -16,7 +16,7 @@ from gyrovae_tf.learn.stock_console import IMAGES, stock_scores
 from gyrovae_tf.learn.stock_data import features, stock_preprocess
 from gyrovae_tf.learn.stock_quantize import stock_quantize
 from gyrovae_tf.learn.train import train
-from gyrovae_tf.learn.trial import Group, Scores, Trial, baseline_trials, figured, record_of, windows_of
+from gyrovae_tf.learn.trial import Group, Scores, Trial, baseline_trials, figured, learnt_notes, record_of, windows_of
 from gyrovae_tf.learn.windows import unseen
 from gyrovae_tf.signal.stock import macs
 from gyrovae_tf.stockbundle import StockBundle
@@ -85,6 +85,7 @@ def measure_stock(
         "skipped": tests.skipped,
         "failed_seeds": failed,
         "minutes": [],
+        "notes": [*data.notes, *learnt_notes(work / "run", tests)],
     }
 
 

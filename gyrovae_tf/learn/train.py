@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -367,7 +368,7 @@ class _Keeper(keras.callbacks.Callback):
         atomic_write(self._folder / LOG, "\n".join(lines) + "\n")
         try:
             if self._writer is None:
-                self._writer = tf.summary.create_file_writer(str(self._folder / TENSORBOARD))
+                self._writer = tf.summary.create_file_writer(os.fsencode(self._folder / TENSORBOARD))
             with self._writer.as_default(step=int(row["epoch"])):
                 for name in _COLUMNS[1:]:
                     tf.summary.write(name, tf.constant(row[name]), metadata=_scalar_metadata())

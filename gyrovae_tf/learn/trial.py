@@ -5,13 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gyrovae_tf.learn import baselines
+from gyrovae_tf.learn.learnt import learnt_by, overlaps
 from gyrovae_tf.learn.measure import Figures, averaged, figures
+from gyrovae_tf.learn.stock_data import counts_of
 from gyrovae_tf.learn.windows import Unseen
 
 Scores = NDArray[np.float64]
@@ -68,6 +71,23 @@ def windows_of(trained: int, held_back: int, tests: Unseen) -> dict[str, Any]:
         "normal_in_fault_sessions": 0 if tests.fault_sessions is None else len(tests.fault_sessions),
         "anomalies": {kind: len(windows) for kind, windows in tests.anomalies.items()},
     }
+
+
+def learnt_notes(run: Path, tests: Unseen) -> list[str]:
+    """A run's folder and what it was tested on in; which of that it learnt from, in words, out."""
+    known = learnt_by(run)
+    if known is None:
+        return []
+
+    def share(windows: NDArray[Any]) -> float:
+        return known.share(counts_of(windows) if windows.dtype.kind == "f" else windows)
+
+    stricter = () if tests.fault_sessions is None else overlaps({"normal": share(tests.fault_sessions)})
+    return [
+        *overlaps({"normal": share(tests.normal)}),
+        *(f"in the faults' sessions, {text}" for text in stricter),
+        *overlaps({kind: share(windows) for kind, windows in tests.anomalies.items()}),
+    ]
 
 
 def record_of(trials: Sequence[Trial], seeds: Sequence[int]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn.cutting import cut, cut_samples, segments_of
-from gyrovae_tf.learn.layout import anomaly_part, fault_session_part, normal_test_part, training_part
+from gyrovae_tf.learn.layout import anomaly_part, fault_session_part, normal_test_part, stray_part, training_part
 from gyrovae_tf.recording import Recording, check_fits, too_short
 from gyrovae_tf.spec import Spec
 from gyrovae_tf.stockspec import StockSpec
@@ -91,6 +91,9 @@ def unseen(folder: str | PathLike[str], spec: Spec | StockSpec, *, hop: int) -> 
             skipped[kind] = str(error)
     if not anomalies:
         raise GyrovaeError(f"no kind of anomaly can be scored: {next(iter(skipped.values()))}")
+    for stray in stray_part(folder):
+        wrong = GyrovaeError("it is in no kind's folder", expected=f"anomaly/<kind>/{stray.name}")
+        skipped[f"anomaly/{stray.name}"] = str(wrong)
     normal = _scorable(normal_test_part(folder), folder, spec, hop, skipped)
     stricter = None
     try:
