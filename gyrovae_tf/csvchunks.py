@@ -43,6 +43,7 @@ from gyrovae_tf.csvtable import (
     refuse_other_files,
     split_rows,
     whole_lines,
+    without_excel,
 )
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.recording import RESERVED, settled, stated_by, told_of_times
@@ -151,7 +152,7 @@ class CsvChunks:
         if b"\0" in raw:
             raise binary(self._source, raw, line)
         raw = raw.removeprefix(codecs.BOM_UTF8) if first else raw
-        return bare_newlines(raw)
+        return without_excel(bare_newlines(raw)) if first else bare_newlines(raw)
 
     @contextlib.contextmanager
     def _readable(self) -> Iterator[None]:
@@ -176,12 +177,18 @@ class CsvChunks:
         table = read_table(text[start : ends[:HEAD][-1] if ends else None], line, self._source, whole=whole)
         if table.names is None and table.fields[-1] >= FLATTENED:
             return metadata, line, self._flat(table)
-        motion, names = columns(table.rows(0, 1), whole=False), table.names
+        names = table.names
+        try:
+            motion = columns(table.rows(0, 1), whole=False)
+        except GyrovaeError:
+            columns(table, whole=False)  # where more rows are at fault, it tells so
+            raise
         found = Layout(
             table.delimiter,
             names,
             int(table.fields[0]),
             ended=table.ended,
+            comma=table.comma,
             units=motion.units,
             factor=motion.factor,
             clock=motion.clock,
@@ -195,7 +202,7 @@ class CsvChunks:
     def _flat(self, table: Table) -> Layout:
         """As `csvtable.flattened`, from the first rows."""
         kept, width = flat_shape(table)
-        found = Layout(table.delimiter, None, int(table.fields[-1]), ended=table.ended, flat=True)
+        found = Layout(table.delimiter, None, int(table.fields[-1]), ended=table.ended, comma=table.comma, flat=True)
         return changed(found, kept=kept, skipped=len(table.row(0)) - kept, may_hold_dt=width % 4 == 0)
 
     # --- lines to rows
@@ -205,7 +212,8 @@ class CsvChunks:
         layout, begins = self._layout, mark is None or mark.row == 0
         headed = begins and layout.names is not None and not self._commented
         for chunk in self._lines(None if begins else mark):
-            table = split_rows(chunk.text, chunk.line, self._source, layout.delimiter, ended=layout.ended)
+            how = {"ended": layout.ended, "comma": layout.comma}
+            table = split_rows(chunk.text, chunk.line, self._source, layout.delimiter, **how)
             if headed and len(table.lines):
                 table, headed = table.rows(1, None), False
             if len(table.lines):

@@ -31,6 +31,7 @@ class Layout:
     names: list[str] | None
     width: int  # fields in a row
     ended: bool = False  # as `csvtable.Table`
+    comma: bool = False  # as `csvtable.Table`
     axes: tuple[int, ...] = (0, 1, 2)
     time: int | None = None
     tick_ms: float | None = 1.0  # as `header.Header`

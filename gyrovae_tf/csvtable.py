@@ -14,6 +14,7 @@ import itertools
 import json
 import math
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,7 +25,7 @@ import numpy.typing as npt
 from gyrovae_tf.arguments import number
 from gyrovae_tf.clock import Clock, Steps
 from gyrovae_tf.errors import GyrovaeError
-from gyrovae_tf.header import EXPECTED, Header, Kind, read_header
+from gyrovae_tf.header import EXPECTED, Header, Kind, is_unit, read_header
 
 Floats = npt.NDArray[np.float64]
 
@@ -36,6 +37,8 @@ LATEST = 1e19
 ROW = re.compile(rb"(?m)^[ \t]*[^#\s].*$")
 """A line that is no comment and not empty."""
 NUMBER = re.compile(rb"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_COMMA = re.compile(rb"[+-]?\d+,\d+([eE][+-]?\d+)?")
+_THOUSANDS = re.compile(rb"[+-]?[1-9]\d{0,2}(,\d{3})+")  # or a number with three decimals
 JOURNAL = b'# {"journal": 1, '
 """How a file begins that `device.journal` writes, line by line as samples come: its last line may be cut."""
 # A time of day, with or without its date, parts of a second and zone.
@@ -56,6 +59,11 @@ _JSON = "It looks like JSON: write its samples as CSV, below a first line such a
 HEAD = 9
 """Rows, with that of the names, that tell what a file holds."""
 _QUOTED = b"\x1f"  # stands for a delimiter in quotes, which parts nothing
+_EXCEL = re.compile(rb'"?sep=.?"?[ \t]*(?=\n)')  # a first line that tells a spreadsheet the delimiter
+_MARKED = re.compile(rb"[+-]?\d[\d.,']*([eE][+-]?\d+)?")
+_NAMED = re.compile(r"[^\W\d][\w ]*[:=] *[+-]?\d+\.?\d*(?:[ ,;].*)?|[\d:.]+ -> .*")
+_ALONE = "Write what the values are in a first line, such as timestamp,x,y,z, and in the others values alone."
+_MEASURED = re.compile(r"[+-]?[\d.]+(?:[eE][+-]?\d+)? *(\D.*)")
 RISES = 10
 """Rows of which each is above the one before: motion has no so many, unless it is all there is, and a time has."""
 _COUNTED = 100_000  # rows behind a faulty one that are looked at for more like it
@@ -101,6 +109,7 @@ class Table(NamedTuple):
     fields: npt.NDArray[np.intp]
     header: Header | None = None  # what the names say; of a table as `read_table` gives it
     ended: bool = False  # whether rows end with a delimiter that parts nothing, and were relieved of it
+    comma: bool = False  # whether decimals have a comma: then it and the point have changed places in `body`
 
     def row(self, index: int) -> list[bytes]:
         row = self.body[self.starts[index] : self.ends[index]]
@@ -120,6 +129,15 @@ class Table(NamedTuple):
             lines=self.lines[rows],
             fields=self.fields[rows],
         )
+
+    def exchanged(self) -> Table:
+        """Decimals with a comma as those with a point, and the other way round."""
+        comma = _QUOTED if self.delimiter == b"," else b","
+        return self._replace(body=self.body.translate(bytes.maketrans(comma + b".", b"." + comma)), comma=True)
+
+    def shown(self, text: bytes) -> str:
+        """A value of a row as the file has it, of 40 characters at the most."""
+        return (text.translate(bytes.maketrans(b".,", b",.")) if self.comma else text).decode()[:40]
 
 
 def positive(value: object, what: str) -> float:
@@ -149,7 +167,12 @@ def read_text(path: Path) -> bytes:
         raise not_text(path.name) from error
     if b"\0" in raw:
         raise binary(path.name, raw)
-    return bare_newlines(raw)
+    return without_excel(bare_newlines(raw))
+
+
+def without_excel(text: bytes) -> bytes:
+    """How a file begins, with bare newlines, in; the same out, with a first line `sep=;` as a comment."""
+    return b"#" + text[1:] if _EXCEL.match(text) else text
 
 
 def bare_newlines(raw: bytes) -> bytes:
@@ -235,7 +258,7 @@ def _delimiter(line: bytes) -> bytes:
 def _are_names(comment: bytes, row: bytes) -> bool:
     """Whether what stands behind # names the columns of the row below, as Klipper and numpy write them."""
     names, fields = ([text.strip() for text in line.split(_delimiter(comment))] for line in (comment, row))
-    if len(names) != len(fields) or not any(map(NUMBER.fullmatch, fields)):
+    if len(names) != len(fields) or not any(map(NUMBER.fullmatch, (text.replace(b",", b".") for text in fields))):
         return False
     try:
         return read_header([name.decode().lower() for name in names], lambda _: "number") is not None
@@ -284,10 +307,12 @@ def read_table(body: bytes, line: int, source: str, *, whole: bool = True) -> Ta
     table = split_rows(body, line, source, delimiter)
     if not len(table.lines):
         raise _no_samples(source)
-    if _is_ended(table):
+    comma = _has_comma(table)
+    if _is_ended(table.exchanged() if comma else table):
         table = split_rows(body, line, source, delimiter, ended=True)
+    names = [text.decode().lower() for text in table.row(0)]
+    table = table.exchanged() if comma else table
     found = table.row(0)
-    names = [text.decode().lower() for text in found]
 
     def kind(index: int) -> Kind:
         rows = map(table.row, range(1, min(len(table.lines), HEAD)))
@@ -322,7 +347,7 @@ def wrong_columns(source: str, names: Sequence[str]) -> GyrovaeError:
         f"{source}: wrong columns",
         expected=EXPECTED,
         received=repr(shown[:120]),
-        remedy=_JSON if shown.startswith(("{", "[{", "[[")) else remedy + _ABOVE,
+        remedy=_JSON if shown.startswith(("{", "[{", "[[")) else _ALONE if _NAMED.match(shown) else remedy + _ABOVE,
     )
 
 
@@ -365,7 +390,8 @@ def kind_of(values: Sequence[bytes]) -> Kind:
     if found[0] and any(time and time["part"] for time in found):
         return "time"
     # What numbers look like where one is missing, or is written with a comma.
-    return "nothing" if re.fullmatch(rb"|[+-]?(nan|inf|infinity|\d+,\d+)", value, re.IGNORECASE) else "text"
+    missing = re.fullmatch(rb"|[+-]?(nan|inf|infinity)", value, re.IGNORECASE) or _COMMA.fullmatch(value)
+    return "nothing" if missing else "text"
 
 
 def milliseconds(text: str) -> float | None:
@@ -393,6 +419,19 @@ def _seconds(text: str, zone: str) -> int | None:
     return ((24 * days + hour) * 60 + minute + (east if "-" in zone else -east)) * 60 + second
 
 
+def _has_comma(table: Table) -> bool:
+    """Whether numbers have a comma before their decimals, by the first rows; where it may part thousands, none has."""
+    if not re.search(rb"\d[,\x1f]\d", table.body[: table.ends[:HEAD][-1]]):
+        return False
+    numbers = [text for index in range(min(len(table.lines), HEAD)) for text in table.row(index)]
+    commas = [text for text in numbers if b"," in text and _MARKED.fullmatch(text)]
+    return (
+        all(map(_COMMA.fullmatch, commas))
+        and not all(map(_THOUSANDS.fullmatch, commas))
+        and not any(b"." in text and NUMBER.fullmatch(text) for text in numbers)
+    )
+
+
 def _is_ended(table: Table) -> bool:
     """Whether rows end with a delimiter behind the last value, as loops print them, by the first two.
 
@@ -405,10 +444,12 @@ def _is_ended(table: Table) -> bool:
     return (more == 1 and not second[-1]) or (more == -1 and not first[-1])
 
 
-def split_rows(body: bytes, line: int, source: str, delimiter: bytes, *, ended: bool = False) -> Table:
+def split_rows(
+    body: bytes, line: int, source: str, delimiter: bytes, *, ended: bool = False, comma: bool = False
+) -> Table:
     """Whole lines, the first of which is line `line` of the file, in; their rows, of which there may be none, out.
 
-    `ended`: a delimiter at a row's end parts nothing.
+    `ended`: a delimiter at a row's end parts nothing. `comma`: as of `Table`.
     """
     if b"#" in body:
         body = re.sub(rb"(?m)^[ \t]*#.*$", b"", body)
@@ -430,7 +471,8 @@ def split_rows(body: bytes, line: int, source: str, delimiter: bytes, *, ended: 
     starts, ends = starts[kept], ends[kept]
     marks = np.flatnonzero(data == ord(delimiter))
     fields = np.searchsorted(marks, ends) - np.searchsorted(marks, starts) + 1
-    return Table(source, body, delimiter, None, starts, ends, kept + line, fields, ended=ended)
+    table = Table(source, body, delimiter, None, starts, ends, kept + line, fields, ended=ended)
+    return table.exchanged() if comma else table
 
 
 def columns(table: Table, *, whole: bool = True) -> Motion:
@@ -616,26 +658,49 @@ def offence(
     following = itertools.chain(
         rows, itertools.chain.from_iterable(_faults(other, limits, 0, written) for other in behind)
     )
-    more = sum(found is not None for found in itertools.islice(following, _COUNTED))
-    not_all = any(True for _ in following)
+    others = [found is not None for found in itertools.islice(following, _COUNTED)]
+    more, not_all = sum(others), any(True for _ in following)
     name = table.names[fault.column] if table.names else fault.column + 1
     where = f"{table.source}, {_row(fault.line, more, least=not_all)}, column {name}"
     which = "those rows" if more else "that row"
     text = fault.row[fault.column].strip()
-    shown = text.decode()[:40]
+    shown = table.shown(text)
     if fault.column == written:
         remedy = f"Remove {which}, or write a time there."
         return GyrovaeError(where, expected="a time such as 12:00:00.005", received=repr(shown), remedy=remedy)
     if NUMBER.fullmatch(text):
         remedy = f"Remove {which}, or write a number there that can be."
         return GyrovaeError(where, expected=f"at most {limits[fault.column]:g} in size", received=shown, remedy=remedy)
-    if re.fullmatch(rb"[+-]?\d+,\d+", text):
-        remedy = "Write decimals with a point."
-    elif any(NUMBER.fullmatch(fault.row[other].strip()) for other in limits if other < len(fault.row)):
-        remedy = f"Remove {which}, or write a number there."
+    values = [fault.row[other].strip() for other in limits if other < len(fault.row)]
+    if written_so := _as_written(text, named=table.names is not None):
+        remedy = written_so
+    elif any(map(NUMBER.fullmatch, values)):
+        every = others and all(others) and fault.line == table.lines[0]
+        remedy = "No row has one there: write one in each." if every else f"Remove {which}, or write a number there."
+    elif not more and all(is_unit(value.decode()) for value in values):
+        unit = shown.strip("[]() ")
+        remedy = f"These look like units: write them behind the names, such as {name} ({unit}), and remove that row."
     else:
         remedy = f"Remove {which}: {'they hold' if more else 'it holds'} no sample."
     return GyrovaeError(where, expected="a number", received=repr(shown), remedy=remedy)
+
+
+def _as_written(value: bytes, *, named: bool) -> str | None:
+    """What is no number in; what to do about how it is written out, where a number is in it."""
+    text = value.decode()
+    plain = "".join("" if mark.isspace() else {"\u2212": "-", "\u2013": "-"}.get(mark, mark) for mark in text)
+    if NUMBER.fullmatch(plain.encode()) and (odd := next((mark for mark in text if not mark.isascii()), None)):
+        return f"It holds the character {unicodedata.name(odd, 'without a name')}: write it in plain ASCII."
+    if _MARKED.fullmatch(value):
+        either = ""
+        if _THOUSANDS.fullmatch(value) and text.count(",") == 1:
+            either = f"It may be {text.replace(',', '.')} or {text.replace(',', '')}. "
+        return f"{either}Write decimals with a point, and nothing between thousands."
+    if (measured := _MEASURED.fullmatch(text)) and is_unit(measured[1]):
+        return f"Write numbers alone, and what they are in behind the column's name, such as x ({measured[1]})."
+    if _NAMED.fullmatch(text) or (not named and milliseconds(text) is not None):
+        return _ALONE
+    return None
 
 
 def _faults(table: Table, limits: Mapping[int, float], skipped: int, written: int | None) -> Iterator[_Fault | None]:

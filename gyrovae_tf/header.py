@@ -26,6 +26,7 @@ _MILLISECONDS = {
     **dict.fromkeys(("us", "µs", "usec", "micros", "microseconds"), 1e-3),
     **dict.fromkeys(("ns", "nsec", "nanos", "nanoseconds"), 1e-6),
 }
+_TURNED = ("rad/s", "deg/s", "°/s", "dps")
 _UNIT = r"(?:[ _]+(?P<plain>{0})|[ _]*[(\[](?P<braced>{0})[)\]])?"
 _ACCELERATION = re.compile(
     r"(?:imu\W*\d*\W*)?(?:lin(?:ear)?[ _]?)?(?:|a|acc|accel|acceleration|accelerometer|axis)[ _.-]?(?P<axis>[xyz])"
@@ -59,6 +60,11 @@ class Header(NamedTuple):
     """Whether times are written as such (12:00:00.005), and so to be read as milliseconds."""
     unread: int | None = None
     """Where there is no time: a column that has a time's name but no times."""
+
+
+def is_unit(text: str) -> bool:
+    """Whether a text, perhaps in brackets, is a unit of motion or of time."""
+    return text.strip().strip("[]()").strip().lower() in {*_ACCELERATIONS, *_MILLISECONDS, *_TURNED}
 
 
 def read_header(names: Sequence[str], kind: Callable[[int], Kind]) -> Header | None:
@@ -111,6 +117,9 @@ def _motion(names: Sequence[str]) -> tuple[tuple[str, str, str], str | None, flo
         if set(axes) <= set(names):
             unit = matched["plain"] or matched["braced"]
             return axes, "m/s^2" if unit else None, _ACCELERATIONS[unit] if unit else 1.0
+    axes = ("gfx", "gfy", "gfz")  # g-forces, of Physics Toolbox
+    if set(axes) <= set(names):
+        return axes, "m/s^2", _G
     axes = ("gyrx", "gyry", "gyrz")
     # Edge Impulse's firmware gives degrees per second.
     return (axes, "rad/s", math.pi / 180) if set(axes) <= set(names) else None

@@ -13,7 +13,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from gyrovae_tf.chunks import is_url, name_of, open_bytes, optional
-from gyrovae_tf.csvtable import HEAD, NUMBER, ROW, bare_newlines, is_utf16, read_head, read_table, split_rows
+from gyrovae_tf.csvtable import (
+    HEAD,
+    NUMBER,
+    ROW,
+    bare_newlines,
+    is_utf16,
+    read_head,
+    read_table,
+    split_rows,
+    without_excel,
+)
 from gyrovae_tf.errors import readable
 from gyrovae_tf.parquetchunks import arrow_readable, header_of
 from gyrovae_tf.recording import Recording
@@ -96,7 +106,7 @@ def _of_csv(path: str) -> Iterator[tuple[str, list[str]]]:
         size = file.seek(0, 2)
         if is_utf16(start):
             return
-        text = _plain(start)
+        text = without_excel(_plain(start))
         text = text if size <= _START else text[: text.rfind(b"\n") + 1]
         ends = [found.end() for found in itertools.islice(ROW.finditer(text), HEAD)]
         if not ends:

@@ -31,6 +31,8 @@ NUMBER = "Remove that row, or write a number there."
 LESS = "Remove that row, or write a number there that can be."
 NUMBERS = "Remove those rows, or write a number there."
 CUTS = "Remove those rows if they are cut. Where lines stand above the names of the columns, remove those lines."
+MARKS = "Write decimals with a point, and nothing between thousands."
+ALONE = "Write what the values are in a first line, such as timestamp,x,y,z, and in the others values alone."
 ROW = "Remove that row: it holds no sample."
 RENAME = (
     "Rename the columns of the three axes to x,y,z (a gyroscope's in degrees per second to gyrX,gyrY,gyrZ). "
@@ -110,6 +112,45 @@ def test_x_y_z_is_one_segment_in_m_s2_of_unknown_rate(file):
 )
 def test_the_same_two_samples_in_other_dress(file, text):
     assert Recording.read(file(text)).samples.tolist() == TWO
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x;y;z\n1,5;-0,25;1,2E1\n3;4,125;-5\n",
+        "x\ty\tz\n1,5\t-0,25\t12,0\n3\t4,125\t-5\n",
+        "x y z\n1,5 -0,25 12\n3 4,125 -5\n",
+        'x,y,z\n"1,5","-0,25",12\n3,"4,125",-5\n',
+        "note;x;y;z\nwarm, v1.2;1,5;-0,25;12\nhot. v1,3;3;4,125;-5\n",
+        "acc.x;acc.y;acc.z\n1,5;-0,25;12\n3;4,125;-5\n",
+        "1,5;-0,25;12,0\n3,0;4,125;-5,0\n",
+        "1,5;-0,25;12,0;\n3,0;4,125;-5,0;\n",
+        "#x;y;z\n1,5;-0,25;12,0\n3,0;4,125;-5,0\n",
+        "sep=;\nx;y;z\n1,5;-0,25;12,0\n3,0;4,125;-5,0\n",
+    ],
+    ids=["; as Excel", "tab", "spaces", "quotes", "notes", "names", "bare", "bare rows end in ;", "#", "sep="],
+)
+def test_decimals_with_a_comma(file, text):
+    assert Recording.read(file(text)).samples.tolist() == [[1.5, -0.25, 12], [3, 4.125, -5]]
+
+
+def test_times_beside_decimals_with_a_comma(file):
+    rows = [f"{0.005 * i:.9E};0,5;{i};1E0".replace(".", ",") for i in range(20)]
+    phone = "\n".join(['"Time (s)";"Acceleration x (m/s^2)";"Acceleration y (m/s^2)";"Acceleration z (m/s^2)"', *rows])
+    assert Recording.read(file(phone)).rate_hz == pytest.approx(200)
+    clock = "\n".join(["time;x;y;z", *(f"12:00:00.{10 * i:03};0,5;{i};1" for i in range(20))])
+    assert Recording.read(file(clock)).rate_hz == pytest.approx(100)
+
+
+def test_the_line_that_tells_excel_the_delimiter_is_passed_over(file):
+    assert Recording.read(file('"sep=,"\nx,y,z\n1,2,3\n4,5,6\n')).samples.tolist() == TWO
+    assert refusal(file("sep=,\nx,y,z\n1,2,oh\n4,5,6\n")).startswith("r.csv, row 3, column z;")
+
+
+def test_g_forces_of_physics_toolbox(file):
+    recording = Recording.read(file("time,gFx,gFy,gFz,TgF\n0,0,0,1,1\n0.01,0,0,2,2\n0.02,0,0,1,1\n0.03,0,0,1,1\n"))
+    assert recording.samples[:2].tolist() == [[0, 0, 9.80665], [0, 0, 19.6133]]
+    assert (recording.units, recording.rate_hz) == ("m/s^2", pytest.approx(100))
 
 
 def test_utf_16_as_windows_powershell_redirects_it(file):
@@ -978,14 +1019,34 @@ def test_a_malformed_meta_json_is_refused(file, text, problem):
         ("x,y,z\n1,2,٣\n", f"r.csv, row 2, column z; expected a number, received '٣'\n{NUMBER}"),
         ("1,2,3\n1,oops,3\n", f"r.csv, row 2, column 2; expected a number, received 'oops'\n{NUMBER}"),
         ("1,oops,3\n1,2,3\n", f"r.csv, row 1, column 2; expected a number, received 'oops'\n{NUMBER}"),
-        ("x;y;z\n1,5;2;3\n", "r.csv, row 2, column x; expected a number, received '1,5'\nWrite decimals with a point."),
-        ('x,y,z\n"1,5","2","3"\n', "r.csv, row 2, column x; expected a number, received '1,5'\n"
-         "Write decimals with a point."),
+        ("x;y;z\n1,5;2.5;3\n", f"r.csv, row 2, column x; expected a number, received '1,5'\n{MARKS}"),
+        ("x;y;z\n1,5;2,5;3\n1,5;2.500,5;3\n4;5;6\n", f"r.csv, row 2 and 1 more, column x; expected a number, "
+         f"received '1,5'\n{MARKS}"),
+        ("x;y;z\n1,5;2,5;3,5\n" + "1;2;3\n" * 9 + "1;2.500;3,5\n", "r.csv, row 12, column y; expected a "
+         f"number, received '2.500'\nIt may be 2.500 or 2500. {MARKS}"),
+        ('x,y,z\n"1,001","2,002","10,000"\n1,2,3\n', "r.csv, row 2, column x; expected a number, received '1,001'\n"
+         f"It may be 1.001 or 1001. {MARKS}"),
+        ('x,y,z\n"1,001.3",2,3\n4,5,6\n', f"r.csv, row 2, column x; expected a number, received '1,001.3'\n{MARKS}"),
+        ("x,y,z\n-9.8 m/s²,2 m/s²,3 m/s²\n4,5,6\n", "r.csv, row 2, column x; expected a number, "
+         "received '-9.8 m/s²'\nWrite numbers alone, and what they are in behind the column's name, such as x (m/s²)."),
+        ("x,y,z\n\u22129.8,2,3\n4,5,6\n", "r.csv, row 2, column x; expected a number, received '\u22129.8'\n"
+         "It holds the character MINUS SIGN: write it in plain ASCII."),
+        ("x,y,z\n1\u00a0,2,3\n4,5,6\n", "r.csv, row 2, column x; expected a number, received '1\\xa0'\n"
+         "It holds the character NO-BREAK SPACE: write it in plain ASCII."),
+        ("x:0.1,y:0.2,z:9.8\n" * 2, f"r.csv: wrong columns; expected {AXES}, received 'x:0.1,y:0.2,z:9.8'\n{ALONE}"),
+        ("12:00:00.010,1,2,3\n12:00:00.020,4,5,6\n", "r.csv, row 1 and 1 more, column 1; expected a number, "
+         f"received '12:00:00.010'\n{ALONE}"),
+        ("12:00:00.010 -> 1,2,3\n12:00:00.020 -> 4,5,6\n", "r.csv, row 1 and 1 more, column 1; expected a number, "
+         f"received '12:00:00.010 -> 1'\n{ALONE}"),
+        ("x,y,z\nnan,2,3\nnan,5,6\n", "r.csv, row 2 and 1 more, column x; expected a number, received 'nan'\n"
+         "No row has one there: write one in each."),
         ("x,y,z\nTrue,2,3\n", f"r.csv, row 2, column x; expected a number, received 'True'\n{NUMBER}"),
         ('{\n"accX": [1]}\n', f"r.csv: wrong columns; expected {AXES}, received '{{'\n{JSON}"),
         ('{"values":[[1,2,3],[1,2,3],[1,2,3],[1,2,3],[1,2,3]]}', "r.csv: rows of 15 values and no header; "
          f"expected x y z x y z ..., a multiple of 3\n{JSON}"),
-        ("x,y,z\nm/s2,m/s2,m/s2\n1,2,3\n", f"r.csv, row 2, column x; expected a number, received 'm/s2'\n{ROW}"),
+        ("x,y,z\nah,oh,uh\n1,2,3\n", f"r.csv, row 2, column x; expected a number, received 'ah'\n{ROW}"),
+        ("x,y,z\n[mg],[mg],[mg]\n1,2,3\n", "r.csv, row 2, column x; expected a number, received '[mg]'\n"
+         "These look like units: write them behind the names, such as x (mg), and remove that row."),
         ("timestamp,x,y,z\n,1,2,3\n", f"r.csv, row 2, column timestamp; expected a number, received ''\n{NUMBER}"),
         ("timestamp,x,y,z\n5,1,2,3\n1e20,1,2,3\n", "r.csv, row 3, column timestamp; expected at most 1e+19 in size, "
          "received 1e20\n" + LESS),
