@@ -25,11 +25,13 @@ from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.parquetchunks import ParquetChunks
 from gyrovae_tf.recording import Recording, Source, check_alike, listed, rated
 from gyrovae_tf.signal.frontend import check_lsb, to_counts
+from gyrovae_tf.wording import first_of
 
 BATCH = 1024
 """Windows at a time."""
 ENDINGS = (".csv", ".parquet")
 """How files in a folder end that are recordings."""
+_PACKED = (".csv.gz", ".csv.bz2", ".csv.xz", ".csv.zst", ".zip")
 
 
 class Batch(NamedTuple):
@@ -317,12 +319,16 @@ def sources_of(recordings: Iterable[Source] | Source) -> list[Recording | str]:
 
 
 def _found(name: str) -> list[str]:
-    inside = _in_url(name) if is_url(name) else _in_folder(name)
-    if not inside:
-        raise GyrovaeError(
-            f"nothing matches {name}" if _is_pattern(name) else f"{name} holds no {' or '.join(ENDINGS)} files"
-        )
-    return inside
+    if inside := _in_url(name) if is_url(name) else _in_folder(name):
+        return inside
+    problem = f"nothing matches {name}" if _is_pattern(name) else f"{name} holds no {' or '.join(ENDINGS)} files"
+    folder = Path(name)
+    others = sorted(file.name for file in _below(folder) if file.name[0] != ".") if folder.is_dir() else []
+    if not others:
+        raise GyrovaeError(problem)
+    packed = any(file.lower().endswith(_PACKED) for file in others)
+    remedy = "Unpack them." if packed else "Where recordings in CSV are among these, let their names end in .csv."
+    raise GyrovaeError(problem, received=first_of(others), remedy=remedy)
 
 
 def _is_pattern(name: str) -> bool:
@@ -346,7 +352,12 @@ def _below(folder: Path) -> Iterator[Path]:
         place = Path(os.path.realpath(path))
         return root in (place, *place.parents) or place in root.parents
 
-    for here, folders, files in os.walk(folder, followlinks=True):
+    def refuse(error: OSError) -> None:
+        """Of a folder that was given; of those in it others are read."""
+        if error.filename is not None and Path(error.filename) == folder:
+            raise GyrovaeError(f"cannot read {folder}: {error.strerror or error}") from error
+
+    for here, folders, files in os.walk(folder, followlinks=True, onerror=refuse):
         place = os.path.realpath(here)
         if place in seen:
             folders.clear()

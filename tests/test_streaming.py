@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import datetime
+import errno
 import itertools
 import json
 import math
+import os
 import pickle
 import subprocess
 import sys
@@ -479,6 +481,43 @@ def test_folders_and_patterns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     (tmp_path / "empty").mkdir()
     with pytest.raises(GyrovaeError, match=r"empty holds no \.csv or \.parquet files"):
         find_recordings(["empty"])
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        ((), ""),
+        (("b.csv.gz", "a.csv.gz"), "; received a.csv.gz, b.csv.gz\nUnpack them."),
+        (
+            ("log.txt", ".hidden"),
+            "; received log.txt\nWhere recordings in CSV are among these, let their names end in .csv.",
+        ),
+    ],
+)
+def test_what_a_folder_holds_instead_of_recordings(tmp_path: Path, names: tuple[str, ...], told: str) -> None:
+    for name in names:
+        (tmp_path / name).touch()
+    with pytest.raises(GyrovaeError) as caught:
+        find_recordings(tmp_path)
+    assert str(caught.value) == f"{tmp_path} holds no .csv or .parquet files{told}"
+
+
+def test_a_folder_that_cannot_be_looked_into(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.csv").write_text("x,y,z\n1,2,3\n")
+    (tmp_path / "lost+found").mkdir()
+    look = os.scandir
+    shut = {tmp_path / "lost+found"}
+
+    def scandir(folder: str) -> Any:
+        if Path(folder) in shut:
+            raise PermissionError(errno.EACCES, "Permission denied", str(folder))
+        return look(folder)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert find_recordings(tmp_path) == [str(tmp_path / "a.csv")]
+    shut.add(tmp_path)
+    with pytest.raises(GyrovaeError, match=f"cannot read {tmp_path}: Permission denied"):
+        find_recordings(tmp_path)
 
 
 def test_urls() -> None:

@@ -70,7 +70,7 @@ def test_a_kind_of_which_nothing_can_be_used(tmp_path: Path) -> None:
     found = unseen(dataset(tmp_path, files), SPEC, hop=64)
     assert list(found.anomalies) == ["clog"]
     assert {kind: why.splitlines()[0] for kind, why in found.skipped.items()} == {
-        "empty": f"{tmp_path / 'anomaly' / 'empty'} holds no .csv or .parquet files",
+        "empty": f"{tmp_path / 'anomaly' / 'empty'} holds no .csv or .parquet files; received notes.txt",
         "off": "none of 2 recordings can be used; the first: 1.csv, row 2, column z; expected a number, received 'nan'",
         "worn": "1.csv, row 2, column z; expected a number, received 'nan'",
     }

@@ -32,6 +32,7 @@ from gyrovae_tf.signal.score import stride_of, vote
 from gyrovae_tf.stockbundle import StockBundle, is_stock
 from gyrovae_tf.stockdetector import StockDetector
 from gyrovae_tf.streaming import sources_of
+from gyrovae_tf.wording import first_of, many
 from gyrovae_tf.workers import check_jobs
 
 Recordings = Sequence[Recording | str | PathLike[str]]
@@ -111,6 +112,8 @@ class Evaluation:
     """Why recordings may not be in the m/s^2 that they are taken for."""
     mixed: tuple[str, ...] = ()
     """Why recordings may hold more than the kind of motion that they are given for."""
+    unused: tuple[str, ...] = ()
+    """Which recordings count nowhere, as they hold no window."""
     console: Console | None = None
     """Figures and alarm levels as the stock firmware prints them; None of detectors for ours."""
 
@@ -118,9 +121,9 @@ class Evaluation:
     def notes(self) -> tuple[str, ...]:
         """What is odd about the test recordings.
 
-        Nothing lists them, they were trained on, or may be in other units or of more than one kind of motion.
+        Nothing lists them, they hold no window, were trained on, or may be in other units or of more than one kind.
         """
-        return (*self.division, *overlaps(self.learnt), *self.odd_units, *self.mixed)
+        return (*self.division, *self.unused, *overlaps(self.learnt), *self.odd_units, *self.mixed)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready values; `auroc` maps each kind to the int8 model's figure, `delay_s` to `Group.delay_s`, the mean
@@ -264,8 +267,15 @@ def evaluate(
             lsb=bundle.spec.lsb if isinstance(bundle, Bundle) else None,
         ),
         mixed=_mixed([source for mine in sources.values() for source in mine]),
+        unused=tuple(filter(None, (_unused(kind, one.windowless()) for kind, one in found.items()))),
         console=console_of(detector.bundle.calibration, printed) if isinstance(detector, StockDetector) else None,
     )
+
+
+def _unused(kind: str, names: Sequence[str]) -> str:
+    """A kind and its recordings that hold no window in, what to say of them out."""
+    which = f"{kind}: {many(len(names), 'recording')} ({first_of(names)})"
+    return f"{which} with no stretch as long as a window: left out." if names else ""
 
 
 def _mixed(sources: Sequence[Recording | str]) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from gyrovae_tf.bundle import read_json
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.recording import Recording, Source, listed
 from gyrovae_tf.streaming import ENDINGS, find_recordings
-from gyrovae_tf.wording import many
+from gyrovae_tf.wording import first_of, many
 
 _TRAIN, _TEST, _FAULT_SESSIONS = "normal_train", "normal_test", "normal_test_in_fault_sessions"
 _SHOWN = 3  # files that a message names
@@ -74,11 +74,14 @@ def to_test_on(
         raise GyrovaeError("give either a dataset or recordings, not both")
     files, kinds = normal_test_part(dataset), anomaly_part(dataset)
     empty = [kind for kind, found in kinds.items() if not found]
-    if empty:
-        raise GyrovaeError(f"{Path(dataset) / 'anomaly'} holds no recordings of {empty[0]}")
+    if len(empty) == len(kinds):
+        raise GyrovaeError(
+            f"{Path(dataset) / 'anomaly'} holds no recordings of {first_of(empty)}", expected="anomaly/<kind>/*.csv"
+        )
     stray = stray_part(dataset)
     left = [f"{_shown(Path(dataset), stray)}: left out, as no kind's folder in anomaly/ holds it."] if stray else []
-    return ToTestOn(files, dict(kinds), (*division(dataset), *left))
+    left += [f"anomaly/{kind}: left out, as it holds no recordings." for kind in empty]
+    return ToTestOn(files, {kind: found for kind, found in kinds.items() if found}, (*division(dataset), *left))
 
 
 def check_normal(recordings: Iterable[Source] | Source) -> None:

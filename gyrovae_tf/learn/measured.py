@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gyrovae_tf.chunks import is_url
+from gyrovae_tf.chunks import is_url, name_of
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn.baseline import Mahalanobis, log_band_energies
 from gyrovae_tf.learn.dataset import Progress
@@ -79,6 +79,14 @@ class Measured:
     """Where the windows come from."""
     counts: tuple[int, ...]
     """How many come from each."""
+
+    def windowless(self) -> list[str]:
+        """Names of the recordings that none of the windows is of."""
+        counts, names = dict[int, int](), dict[int, str]()
+        for shard, count in zip(self.shards, self.counts, strict=True):
+            counts[shard.recording] = counts.get(shard.recording, 0) + count
+            names[shard.recording] = name_of(shard.path)
+        return [names[recording] for recording, count in counts.items() if not count]
 
     def windows(self, job: Job, places: NDArray[np.intp]) -> NDArray[Any]:
         """Some windows, by their places in order, read once more."""

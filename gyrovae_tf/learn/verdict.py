@@ -78,7 +78,9 @@ def judge(figures: Figures, health: Sequence[Check]) -> Verdict:
     known = figures.evaluation
     learnt = overlaps(known.learnt) if known else ()
     points += [("bad", text[0].upper() + text[1:]) for text in learnt]
-    points += [("look", text) for text in ((*known.division, *known.odd_units, *known.mixed) if known else ())]
+    if known:
+        doubtful = (*known.division, *known.unused, *known.odd_units, *known.mixed)
+        points += [("look", text) for text in doubtful]
     doubts = [check for check in health if check.status != "good"]
     if doubts:
         names = ", ".join(dict.fromkeys(check.name for check in doubts))
