@@ -299,7 +299,7 @@ def test_copies_are_told(tmp_path: Path, frontend: str) -> None:
     (one,) = benchmark([folder], tmp_path / "out", seeds=1, options=OPTIONS, frontend=frontend)["datasets"]
     notes = [re.sub(r"\d+ %", "N %", text) for text in one["notes"]]
     left_out = {
-        "power": "1 of 3 recordings to learn from left out: others hold the same samples.",
+        "power": "c.csv holds the same samples as a.csv and is left out.",
         "stock": "c.csv holds the same samples as a.csv and is left out.",
     }
     assert left_out[frontend] in notes

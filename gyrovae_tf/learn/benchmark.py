@@ -28,7 +28,6 @@ from gyrovae_tf.learn.baseline import log_band_energies
 from gyrovae_tf.learn.dataset import Dataset, Progress, in_parts, preprocess
 from gyrovae_tf.learn.engine import versions
 from gyrovae_tf.learn.floating import float_scores
-from gyrovae_tf.learn.health import oddities
 from gyrovae_tf.learn.layout import division, training_part
 from gyrovae_tf.learn.measure import averaged
 from gyrovae_tf.learn.modes import candidates, choose
@@ -40,12 +39,12 @@ from gyrovae_tf.learn.stock_benchmark import measure_stock
 from gyrovae_tf.learn.threshold import check_rate
 from gyrovae_tf.learn.train import train
 from gyrovae_tf.learn.trial import Trial, baseline_trials, figured, learnt_notes, record_of, windows_of
+from gyrovae_tf.learn.trust import foreseen
 from gyrovae_tf.learn.windows import Unseen, shorter_window, unseen
 from gyrovae_tf.signal.cost import frontend_cost
 from gyrovae_tf.signal.frontend import images as images_of
 from gyrovae_tf.signal.profile import means
 from gyrovae_tf.streaming import read_all
-from gyrovae_tf.wording import many
 
 SCHEMA_VERSION = 1
 RESULT = "benchmark.json"
@@ -126,7 +125,7 @@ def benchmark(
                 record |= measure_stock(folder, root / name, every, false_alarm_rate, told)
             else:
                 record |= _one(folder, root / name, every, minutes, false_alarm_rate, told)
-            notes = [*division(folder), *record.get("notes", ())]
+            notes = list(dict.fromkeys((*division(folder), *record.get("notes", ()))))  # the dataset has some, too
             record |= {"runtime": result["runtime"], "frontend": frontend, "notes": notes}
         except (GyrovaeError, OSError) as error:
             why = _refusal(error)
@@ -217,6 +216,7 @@ def _one(
     if bundle is None:
         raise GyrovaeError("no seed led to a detector: " + next(iter(failed.values())))
     cost = frontend_cost(data.spec)
+    of_amount = foreseen(data)
     methods = {name: record_of(found, used) for name, found in trials.items()}
     methods["int8"] |= {
         "bytes": len(bundle.model),
@@ -239,23 +239,11 @@ def _one(
         "minutes": [_shorter(folder, data.spec.window, length, options, rate, progress) for length in minutes],
         "notes": [
             *notes,
-            *_left_out(data),
-            *data.suspect,
-            *oddities(data),
+            *(text for text in data.notes if text not in of_amount),  # the trust below says it of this rate
             *learnt_notes(work / "run", tests),
             *(f"false alarms cannot be promised: {text}" for text in bundle.metrics["trust"]["warnings"]),
         ],
     }
-
-
-def _left_out(data: Dataset) -> list[str]:
-    """A dataset in; how many recordings were not learnt from, as others hold their samples, in words out."""
-    count, total = len(data.left_out), len(data.left_out) + len(data.sources)
-    return (
-        [f"{count} of {many(total, 'recording')} to learn from left out: others hold the same samples."]
-        if count
-        else []
-    )
 
 
 def _preprocessed(folder: Path, output: Path, progress: Progress | None) -> tuple[Dataset, list[str]]:

@@ -7,6 +7,7 @@ room for; weights may be links to other files.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import math
@@ -37,8 +38,21 @@ _MODELS = {("keras", "Model"), ("keras", "Functional"), ("tf_keras.src.engine.fu
 _DAMAGE = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, OSError, EOFError, RuntimeError)
 
 
-def load(content: bytes) -> Any:
-    """The bytes of a .keras file in, its Functional model, not compiled, out; `ValueError` when it is another one."""
+@contextlib.contextmanager
+def _in_utf8(path: Path) -> Iterator[Path]:
+    """The same file by a name that is UTF-8, as Keras opens no others; no copy, as a disk may be full."""
+    try:
+        str(path.absolute()).encode()
+    except UnicodeEncodeError:
+        with tempfile.TemporaryDirectory() as folder:
+            (link := Path(folder) / "model.keras").symlink_to(path.absolute())
+            yield link
+    else:
+        yield path
+
+
+def load(path: Path, content: bytes) -> Any:
+    """A .keras file and its bytes in, its Functional model, not compiled, out; `ValueError` when it is another one."""
     try:
         parts = read_stored(content, _MEMBERS)
     except ValueError as error:
@@ -50,9 +64,8 @@ def load(content: bytes) -> Any:
             wanted = sum(math.prod(weight.shape) for weight in keras.Model.from_config(config["config"]).weights)
         if wanted != held:
             raise ValueError(f"its configuration asks for {wanted} weights, and it holds {held}")
-        with tempfile.TemporaryDirectory() as folder:  # Keras opens no path that is not UTF-8
-            (copy := Path(folder) / "model.keras").write_bytes(content)
-            return keras.models.load_model(copy, compile=False, safe_mode=True)
+        with _in_utf8(path) as known:
+            return keras.models.load_model(known, compile=False, safe_mode=True)
     except (tf.errors.OpError, *_DAMAGE) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ValueError(f"Keras cannot build it: {reason}") from None

@@ -84,7 +84,7 @@ class Run:
                 remedy="Train again.",
             )
         try:
-            return kerasfile.load(content)
+            return kerasfile.load(path, content)
         except ValueError as error:  # another version of tf-keras wrote it
             raise GyrovaeError(f"cannot load {path}: {error}", remedy="Train again.") from None
 
