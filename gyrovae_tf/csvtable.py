@@ -55,6 +55,7 @@ _ARCHIVES = {
 }
 _SAVE = "Save it as CSV UTF-8 in the program that it comes from, or in an editor or a spreadsheet."
 _ABOVE = "Where lines stand above the names of the columns, remove those lines."
+_NONE = " Where the file is no recording of motion, give the others without it."
 _JSON = "It looks like JSON: write its samples as CSV, below a first line such as timestamp,x,y,z"
 HEAD = 9
 """Rows, with that of the names, that tell what a file holds."""
@@ -347,7 +348,11 @@ def wrong_columns(source: str, names: Sequence[str]) -> GyrovaeError:
         f"{source}: wrong columns",
         expected=EXPECTED,
         received=repr(shown[:120]),
-        remedy=_JSON if shown.startswith(("{", "[{", "[[")) else _ALONE if _NAMED.match(shown) else remedy + _ABOVE,
+        remedy=_JSON
+        if shown.startswith(("{", "[{", "[["))
+        else _ALONE
+        if _NAMED.match(shown)
+        else remedy + _ABOVE + _NONE,
     )
 
 

@@ -36,7 +36,8 @@ ALONE = "Write what the values are in a first line, such as timestamp,x,y,z, and
 ROW = "Remove that row: it holds no sample."
 RENAME = (
     "Rename the columns of the three axes to x,y,z (a gyroscope's in degrees per second to gyrX,gyrY,gyrZ). "
-    "Where lines stand above the names of the columns, remove those lines."
+    "Where lines stand above the names of the columns, remove those lines. "
+    "Where the file is no recording of motion, give the others without it."
 )
 CUT = "Remove that row if it is cut. Where lines stand above the names of the columns, remove those lines."
 COMMAS = "Where decimals are written with commas, write them with points. Else remove that row."
