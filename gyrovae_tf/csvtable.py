@@ -55,7 +55,6 @@ _ARCHIVES = {
 }
 _SAVE = "Save it as CSV UTF-8 in the program that it comes from, or in an editor or a spreadsheet."
 _ABOVE = "Where lines stand above the names of the columns, remove those lines."
-_NONE = " Where the file is no recording of motion, give the others without it."
 _JSON = "It looks like JSON: write its samples as CSV, below a first line such as timestamp,x,y,z"
 HEAD = 9
 """Rows, with that of the names, that tell what a file holds."""
@@ -343,17 +342,16 @@ def read_table(body: bytes, line: int, source: str, *, whole: bool = True) -> Ta
 def wrong_columns(source: str, names: Sequence[str]) -> GyrovaeError:
     """What to say of columns among which is no motion."""
     shown = ",".join(names[:12]) + (",..." if len(names) > 12 else "")
-    remedy = "Rename the columns of the three axes to x,y,z (a gyroscope's in degrees per second to gyrX,gyrY,gyrZ). "
-    return GyrovaeError(
-        f"{source}: wrong columns",
-        expected=EXPECTED,
-        received=repr(shown[:120]),
-        remedy=_JSON
-        if shown.startswith(("{", "[{", "[["))
-        else _ALONE
-        if _NAMED.match(shown)
-        else remedy + _ABOVE + _NONE,
+    remedy = (
+        "Rename the columns of the three axes to x,y,z (a gyroscope's in degrees per second to gyrX,gyrY,gyrZ). "
+        f"{_ABOVE} Where the file is no recording of motion, give the others without it."
     )
+    if shown.startswith(("{", "[{", "[[")):
+        remedy = _JSON
+    elif _NAMED.match(shown):
+        remedy = _ALONE
+    problem = f"{source}: wrong columns"
+    return GyrovaeError(problem, expected=EXPECTED, received=repr(shown[:120]), remedy=remedy)
 
 
 def other_width(
