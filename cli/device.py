@@ -64,7 +64,7 @@ def _ports(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
     """List the ports and end."""
     if not value or ctx.resilient_parsing:
         return
-    from gyrovae_tf.device.port import list_ports
+    from gyrovae_tf.device.port import NO_PORT, list_ports
 
     ports = list_ports()
     if "--json" in ctx.meta[_WORDS]:
@@ -72,6 +72,8 @@ def _ports(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
     else:
         for port in ports:
             click.echo("  ".join(filter(None, (port.name, port.description, port.identity))))
+        if not ports:
+            click.echo(NO_PORT, err=True)
     ctx.exit()
 
 

@@ -74,7 +74,9 @@ class _Commands(click.Group):
         """Run the command; Ctrl-C becomes one line (click would put an empty one in front of it)."""
         try:
             return super().invoke(ctx)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, ImportError) as error:
+            if not _stopped(error):
+                raise
             raise GyrovaeError("stopped by Ctrl-C; nothing half-written is left behind") from None
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
@@ -105,6 +107,13 @@ class _Commands(click.Group):
             _fail(f"the file system refused{where}: {error.strerror or error}")
         except MemoryError:
             _fail("not enough memory for this much data")
+
+
+def _stopped(error: BaseException | None) -> bool:
+    """Whether Ctrl-C is behind an error: native code that is being imported tells of another one."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _plain(text: str) -> str:

@@ -295,7 +295,8 @@ def check_frontend(record: Mapping[str, Any], expected: str, folder: Path) -> No
     if found == expected:
         return
     remedies = {
-        POWER: 'gyrovae-tf goes the ordinary way with it (in Python: the functions without "stock_").',
+        POWER: "It is for our own firmware: monitor --model takes it with Seeed's in its sampling mode, too; collect "
+        '--model and simulate --protocol stock-console do not (in Python: the functions without "stock_").',
         STOCK: "It is for Seeed's stock firmware: train, quantize, evaluate, benchmark and emit-header --flavour stock "
         "take it (in Python: train, stock_quantize, evaluate, stock_header).",
     }

@@ -386,6 +386,20 @@ def test_ctrl_c(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert said == "gyrovae-tf: stopped by Ctrl-C; nothing half-written is left behind\n"
 
 
+def test_ctrl_c_while_a_package_is_imported(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Native parts of packages tell of it as an import that failed, and name Ctrl-C as the cause."""
+    failed = ImportError("initialization failed")
+    failed.__cause__ = KeyboardInterrupt()
+    monkeypatch.setattr(evaluate_module, "evaluate", raising(failed))
+    assert refusal("evaluate", here) == "gyrovae-tf: stopped by Ctrl-C; nothing half-written is left behind\n"
+
+
+def test_an_import_that_fails_by_itself_is_not_taken_for_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluate_module, "evaluate", raising(ImportError("no such library")))
+    with pytest.raises(ImportError, match="no such library"):
+        call("evaluate", "run")
+
+
 @pytest.mark.parametrize(
     ("error", "says"),
     [

@@ -23,7 +23,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from conftest import PROGRAM, port_of
+from gyrovae_tf.cli.main import cli
 
 import gyrovae_tf as gt
 from gyrovae_tf.device import port as port_module
@@ -33,6 +35,7 @@ from gyrovae_tf.device.port import Listed
 from gyrovae_tf.device.pretend import Device, Habits, Motion
 from gyrovae_tf.device.serve import Incidents, pretend
 from gyrovae_tf.device.simulate import Machine, simulate
+from gyrovae_tf.device.stopping import stopped_by
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.recording import Recording
 
@@ -484,20 +487,34 @@ def test_what_is_too_short_is_not_said_to_be_fit_and_the_whole_file_is_told(tmp_
         assert told["total"] == {"samples": 2500, "seconds": 6.25, "segments": 3, "windows": 29}
 
 
-@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_it_with_all_that_was_collected(tmp_path: Path, kind: signal.Signals) -> None:
+@pytest.mark.parametrize(("kind", "times"), [(signal.SIGINT, 1), (signal.SIGTERM, 1), (signal.SIGTERM, 2)])
+def test_a_signal_ends_it_with_all_that_was_collected(tmp_path: Path, kind: signal.Signals, times: int) -> None:
+    """Also one that comes twice at once, as from the command timeout."""
     with pretend(Device(counting())) as it:
         command = [*PROGRAM, "collect", "--port", it.port, "-o", str(tmp_path / "r.csv")]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
             _until((tmp_path / "r.csv").exists)
             time.sleep(2.0)
-            process.send_signal(kind)
+            for _ in range(times):
+                process.send_signal(kind)
+                time.sleep(0.002)
             sent = it.record.boots[0].samples
             out, err = process.communicate(timeout=30)
     assert (process.returncode, err) == (0, "")
     assert "verdict: " in out
     found = check_places(Recording.read(tmp_path / "r.csv"))
     assert found[-1] >= sent - 200  # what was under way, on a busy machine a second of it
+
+
+def test_who_asks_again_later_is_not_made_to_wait() -> None:
+    with stopped_by(signal.SIGINT) as stopped:
+        assert not stopped()
+        for _ in range(2):  # at once, which is one question
+            signal.raise_signal(signal.SIGINT)
+        assert stopped()
+        time.sleep(0.4)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
 
 
 def _until(there: Callable[[], bool]) -> None:
@@ -546,13 +563,22 @@ def test_a_name_of_what_is_no_csv_file(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_ports_are_listed() -> None:
     done = run("--list-ports")
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, bool(done.stderr)) == (0, not done.stdout)
     for words in (("--list-ports", "--json"), ("--json", "--list-ports")):
         told = run(*words)
         assert (told.returncode, told.stderr) == (0, "")
         ports = json.loads(told.stdout)["ports"]
         assert len(ports) == len(done.stdout.splitlines())
         assert all(port.keys() == {"name", "description", "identity"} for port in ports)
+
+
+def test_where_there_is_no_port_that_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(port_module, "list_ports", list)
+    done = CliRunner().invoke(cli, ["collect", "--list-ports"])
+    assert (done.exit_code, done.stdout) == (0, "")
+    assert done.stderr == "There is no serial port here now: is the board plugged in, with a cable that carries data?\n"
+    done = CliRunner().invoke(cli, ["collect", "--list-ports", "--json"])
+    assert (done.exit_code, done.stderr, json.loads(done.stdout)) == (0, "", {"ports": []})
 
 
 def killed_after(path: Path, seconds: float, speed: float) -> None:

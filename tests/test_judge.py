@@ -88,6 +88,8 @@ def test_an_axis_that_never_changes() -> None:
     found = of(NORMAL * [1, 0, 1])
     assert names(found) == [("still", True)]
     assert found.flaws[0].reason == "axis y never changes: every sample reads the same"
+    found = of(NORMAL * [1, 0, 0])
+    assert found.flaws[0].reason == "axes y and z never change: every sample reads the same"
 
 
 @pytest.mark.parametrize(("clipped", "told"), [(0, []), (30, [("clipping", False)]), (600, [("clipping", True)])])

@@ -230,6 +230,16 @@ def test_a_calibration_that_is_left_early_is_given_up_on_the_device_too() -> Non
     assert device.heard[-1] == b"detect"
 
 
+def test_a_port_that_says_nothing_is_left_as_soon_as_somebody_stops() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        begun = time.monotonic()
+        with pytest.raises(GyrovaeError, match="stopped; the device keeps the threshold"):
+            onsite.calibrate(
+                f"socket://127.0.0.1:{server.getsockname()[1]}", stop=lambda: time.monotonic() - begun > 0.5
+            )
+    assert time.monotonic() - begun < 5
+
+
 def test_a_device_with_long_windows_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """Three of its windows take a minute."""
     monkeypatch.setattr(onsite, "_ANSWER_S", 0.5)

@@ -181,7 +181,9 @@ def _flaws(made: Judgement, bad_lines: float, earlier: int, recording: Recording
 
     if made.still_axes:
         stuck = made.still_axes == AXES
-        which = "nothing moves" if stuck else f"axis {' and '.join(made.still_axes)} never changes"
+        axes = " and ".join(made.still_axes)
+        never = f"axis {axes} never changes" if len(made.still_axes) == 1 else f"axes {axes} never change"
+        which = "nothing moves" if stuck else never
         remedy = "Check the sensor and its wiring" + (", and record while the machine runs." if stuck else ".")
         yield Flaw("still", True, f"{which}: every sample reads the same", remedy)
     else:

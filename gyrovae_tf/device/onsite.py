@@ -46,7 +46,7 @@ def calibrate(
     with _Talk(port, baud) as talk:
         try:
             # One that detected cannot have said before that it streams: from here on it says what is true now.
-            known = talk.answer("stream", "stream")
+            known = talk.answer("stream", "stream", stop)
             talk.say("calibrate", minutes)
             return _calibrated(talk, known, progress, told, stop)
         except BaseException:
@@ -88,7 +88,11 @@ def _calibrated(
             done += event.window % stride == 0
             if progress:
                 progress(min(done, wanted), wanted)
-    raise GyrovaeError("stopped; the device keeps the threshold that it had")
+    raise _given_up()
+
+
+def _given_up() -> GyrovaeError:
+    return GyrovaeError("stopped; the device keeps the threshold that it had")
 
 
 def _ended(banner: Banner, wanted: int, error: str) -> Banner:
@@ -142,7 +146,7 @@ class _Talk(contextlib.AbstractContextManager["_Talk"]):
         name, *numbers = words
         self._port.write(b"\n" + command_line(str(name), *(int(number) for number in numbers)))
 
-    def answer(self, word: str, mode: Mode | None = None) -> Banner:
+    def answer(self, word: str, mode: Mode | None = None, stop: Callable[[], bool] = lambda: False) -> Banner:
         """The banner that answers a word, which is said again until one comes.
 
         With a mode it is one that is in that mode, and was not said at a boot: what the device has kept since while
@@ -150,6 +154,8 @@ class _Talk(contextlib.AbstractContextManager["_Talk"]):
         """
         asked, begun = 0.0, time.monotonic()
         while time.monotonic() - begun < _ANSWER_S:
+            if stop():
+                raise _given_up()
             if time.monotonic() - asked > _ASK_S:
                 self.say(word)
                 asked = time.monotonic()

@@ -24,6 +24,7 @@ _CHUNK = 1 << 16
 _MOST_CHUNKS = 256  # read ahead, so that a slow disk stops nobody
 _WAIT_S = 0.1
 _MOST_NAMED = 6
+NO_PORT = "There is no serial port here now: is the board plugged in, with a cable that carries data?"
 _ASKED_S, _APART_S, _TIMES = 10, 5, 3  # without a byte, until a server is asked whether it is there; then how often
 
 
@@ -238,6 +239,6 @@ def _there() -> str:
     """Which ports there are, in words."""
     names = [port.name for port in _listed()]
     if not names:
-        return "There is no serial port here now: is the board plugged in, with a cable that carries data?"
+        return NO_PORT
     more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
     return f"There are: {', '.join(names[:_MOST_NAMED])}{more} (gyrovae-tf collect --list-ports)."
