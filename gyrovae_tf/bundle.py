@@ -177,7 +177,7 @@ def read_manifest(path: str | PathLike[str], frontend: str) -> tuple[Path, dict[
     """
     folder = find_bundle(path)
     manifest = folder / MANIFEST
-    raw = read_json(manifest, largest=LARGEST_MANIFEST)
+    raw = read_json(manifest, largest=LARGEST_MANIFEST, remedy="Quantise again.")
     check_frontend(raw, frontend, folder)
     known = STOCK_SCHEMA_VERSION
     if frontend == POWER:
@@ -245,7 +245,7 @@ def find_bundle(path: str | PathLike[str]) -> Path:
     folder = path_of(path, "this is no bundle", "a gyrovae_tf.Bundle, or the path of one, or of a run that holds one")
     try:
         if not folder.exists():
-            raise GyrovaeError(f"there is no {folder}")
+            raise GyrovaeError(f"there is no {folder}", expected="a bundle, or a run that was quantised")
         if (folder / MANIFEST).is_file():
             return folder
         inside = sorted(folder.glob(f"*{SUFFIX}/{MANIFEST}")) if folder.is_dir() else []
@@ -262,15 +262,15 @@ def find_bundle(path: str | PathLike[str]) -> Path:
     )
 
 
-def read_json(path: Path, *, largest: int = 16 << 20) -> dict[str, Any]:
+def read_json(path: Path, *, largest: int = 16 << 20, remedy: str | None = None) -> dict[str, Any]:
     """A JSON file with one object in, the object out; `GyrovaeError` when it is missing, too large or malformed."""
     content = read_file(path, largest=largest)
     try:
         raw = json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise GyrovaeError(f"{path} is not JSON: {error}") from None
+        raise GyrovaeError(f"{path} is not JSON: {error}", remedy=remedy) from None
     if not isinstance(raw, dict):
-        raise GyrovaeError(f"{path} does not hold a JSON object", received=type(raw).__name__)
+        raise GyrovaeError(f"{path} does not hold a JSON object", received=type(raw).__name__, remedy=remedy)
     return raw
 
 

@@ -63,7 +63,7 @@ def describe(path: str | PathLike[str]) -> Description:
 
 
 def _dataset(folder: Path) -> Description:
-    record = read_json(folder / _DATASET, largest=_LARGEST_RECORD)
+    record = read_json(folder / _DATASET, largest=_LARGEST_RECORD, remedy="It is damaged: preprocess again.")
     spec = record.get("spec")
     spec = spec if isinstance(spec, dict) else {}
     facts: dict[str, Any] = {"frontend": frontend_of(record)}
@@ -87,7 +87,7 @@ def _dataset(folder: Path) -> Description:
 
 
 def _run(folder: Path) -> Description:
-    record = read_json(folder / RUN)
+    record = read_json(folder / RUN, remedy="It is damaged: train again, with --overwrite.")
     facts: dict[str, Any] = {
         name: record.get(name) for name in ("dataset", "finished", "options", "architecture", "metrics", "versions")
     }

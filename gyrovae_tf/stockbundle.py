@@ -190,7 +190,8 @@ class StockBundle:
 
 def is_stock(path: str | PathLike[str]) -> bool:
     """A bundle, or a run that holds one, in; whether it is for the stock firmware out."""
-    return frontend_of(read_json(find_bundle(path) / MANIFEST, largest=LARGEST_MANIFEST)) == STOCK
+    manifest = find_bundle(path) / MANIFEST
+    return frontend_of(read_json(manifest, largest=LARGEST_MANIFEST, remedy="Quantise again.")) == STOCK
 
 
 def load_bundle(path: str | PathLike[str]) -> Bundle | StockBundle:

@@ -331,8 +331,8 @@ def test_counts() -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("run.json", r"run.json is not JSON"),
-        (f"{BUNDLE}/manifest.json", r"manifest.json is not JSON"),
+        ("run.json", r"run.json is not JSON: .*\nIt is damaged: train again, with --overwrite\."),
+        (f"{BUNDLE}/manifest.json", r"manifest.json is not JSON: .*\nQuantise again\."),
         (f"{BUNDLE}/model_int8.tflite", r"model_int8.tflite is damaged"),
     ],
 )

@@ -130,7 +130,7 @@ def read_record(folder: Path) -> dict[str, Any]:
             remedy="Make one: gyrovae-tf train DATASET/ -o RUN/",
         )
     check_links(folder)
-    record = read_json(folder / MARKER)
+    record = read_json(folder / MARKER, remedy="It is damaged: train again, with --overwrite.")
     fields = {
         **dict.fromkeys(("dataset", "dataset_digest", "model_sha256"), str),
         **dict.fromkeys(("options", "architecture", "metrics"), dict),

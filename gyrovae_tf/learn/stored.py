@@ -32,7 +32,7 @@ def read_record(path: str | PathLike[str]) -> dict[str, Any]:
             expected=f"a folder with {MARKER}",
             remedy="Make one: gyrovae-tf preprocess RECORDING.csv -o DATASET/",
         )
-    return read_json(folder / MARKER, largest=_LARGEST_RECORD)
+    return read_json(folder / MARKER, largest=_LARGEST_RECORD, remedy="It is damaged: preprocess again.")
 
 
 def hashes_of(path: str | PathLike[str]) -> dict[str, Any] | None:
