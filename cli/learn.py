@@ -147,8 +147,8 @@ def preprocess(
     from gyrovae_tf.wording import many
 
     click.echo(
-        f"{output}: {many(len(made.train_images), 'window')} to train on and {len(made.validation_images)} held back, "
-        f"of {many(len(made.sources), 'recording')};\n"
+        f"{output}: {many(len(made.train_images), 'window')} to train on and {len(made.validation_images):,} held "
+        f"back, of {many(len(made.sources), 'recording')};\n"
         f"each is {spec.window} samples ({spec.window_ms:.0f} ms at {spec.rate_hz:g} Hz), "
         f"one count is {spec.lsb:g} {spec.units}"
     )

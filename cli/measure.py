@@ -13,6 +13,7 @@ from gyrovae_tf.wording import many, one_line
 
 from . import stock
 from .crew import check_crew, scheduler_option
+from .learn import FRONTENDS
 from .progress import progress_bar
 from .show import WIDTH, as_json, evaluation_table, print_json, table
 from .tested import TestCommand, read_options, test_recordings
@@ -30,6 +31,9 @@ _FOLDER = click.Path(path_type=Path)
 @click.argument("run", type=_FOLDER)
 @test_recordings
 @click.option(
+    "--frontend", type=click.Choice(FRONTENDS), help="Refuse a detector of another one.  [default: RUN's own]"
+)
+@click.option(
     "--runtime", "kernels", type=click.Choice(KERNELS), help=f"Kernels.  [default: {KERNELS[0]} if installed]"
 )
 @click.option("--model", type=_FOLDER, help="A .tflite instead of the bundle's: what export made of RUN.")
@@ -46,6 +50,9 @@ def evaluate(
     Recordings are CSV or Parquet files of any length, folders (with those in them), patterns, or URLs; memory does not
     grow with their length. Parquet, URLs and --scheduler need: pip install "gyrovae-tf[scale]". A worker that dies
     costs time only. With --parts, the same command goes on where it was interrupted; the folder goes when all is done.
+
+    A detector for Seeed's stock firmware is evaluated as that firmware works: its images, truncated to int8 without a
+    clamp, and what its console prints.
 
     tflm are the kernels of the device (TensorFlow Lite Micro). Those of litert are there on every PC and round some
     pixels otherwise.
@@ -86,7 +93,7 @@ def _lengths(_ctx: click.Context, _param: click.Parameter, value: str | None) ->
 @click.option("--seeds", type=click.IntRange(1), default=3, show_default=True, help="Trainings a dataset.")
 @click.option(
     "--frontend",
-    type=click.Choice(["power", "stock"]),
+    type=click.Choice(FRONTENDS),
     default="power",
     show_default=True,
     help="stock: in Seeed's firmware.",
@@ -126,8 +133,8 @@ def _dataset(record: dict[str, Any]) -> str:
         return _wrapped(f"{record['name']}: not measured: {one_line(record['error'])}")
     windows = record["windows"]
     head = (
-        f"{record['name']}: {windows['train']} windows of {record['window']} samples to learn from, "
-        f"{windows['normal']} normal and {sum(windows['anomalies'].values())} abnormal ones to test on"
+        f"{record['name']}: {windows['train']:,} windows of {record['window']} samples to learn from, "
+        f"{windows['normal']:,} normal and {sum(windows['anomalies'].values()):,} abnormal ones to test on"
     )
     methods = _ranked(record["methods"])
     rows = [["method", "AUROC", "worst kind", "below 5 % FA", "recall", "false alarms", "seconds"]]

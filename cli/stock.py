@@ -85,8 +85,8 @@ def preprocess(
         )
         return
     click.echo(
-        f"{output}: {len(made.train_windows)} windows to train on and {len(made.validation_windows)} held back, for "
-        f"Seeed's stock firmware;\nthe model's input is in steps of {spec.input_scale:g}: "
+        f"{output}: {len(made.train_windows):,} windows to train on and {len(made.validation_windows):,} held back, "
+        f"for Seeed's stock firmware;\nthe model's input is in steps of {spec.input_scale:g}: "
         f"int8 holds {made.margin:.1f} times the largest pixel of these windows"
     )
     for text in made.notes:
@@ -130,7 +130,7 @@ def quantize(run: Path, as_json: bool, mode: str, **options: Any) -> None:
         f"operators: {', '.join(bundle.ops)}\n"
         f'the console prints "Predict results: a b"; an alarm is\n{_levels("a", first)} (scalogram), or '
         f"{_levels('b', second)} (field)\n"
-        f"that is {figure(100 * tail['rate'])} % of {tail['windows']} normal windows that were held back; for more "
+        f"that is {figure(100 * tail['rate'])} % of {tail['windows']:,} normal windows that were held back; for more "
         f"time of the same kind\nbetween {figure(100 * tail['rate_low'])} % and {figure(100 * tail['rate_high'])} %\n"
         f"{expected_events(vote)}"
     )

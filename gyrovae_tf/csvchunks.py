@@ -42,6 +42,7 @@ from gyrovae_tf.csvtable import (
     read_table,
     refuse_other_files,
     split_rows,
+    usual_width,
     whole_lines,
     without_excel,
 )
@@ -234,7 +235,8 @@ class CsvChunks:
             rows, last = rows + len(table.lines), int(table.fields[-1])
             if set(widths) <= {layout.width} and not watched.add(table, first=first):
                 self._refuse_number()
-        width = layout.width if layout.names is not None or last < FLATTENED else last
+        usual = usual_width({fields: number for fields, (_, number) in widths.items()}, last)
+        width = layout.width if layout.names is not None or usual < FLATTENED else usual
         if others := {line: found for found, (line, _) in widths.items() if found != width}:
             decimals = layout.delimiter == b"," and layout.names is not None
             more = sum(number for found, (_, number) in widths.items() if found != width) - 1

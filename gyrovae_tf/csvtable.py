@@ -329,7 +329,8 @@ def read_table(body: bytes, line: int, source: str, *, whole: bool = True) -> Ta
     elif not any(map(NUMBER.fullmatch, found)):
         raise wrong_columns(source, names)
     # SSCMA's first row may differ from the others: see flattened.
-    width = len(names) if table.names or table.fields[-1] < FLATTENED else int(table.fields[-1])
+    usual = usual_width(dict(enumerate(np.bincount(table.fields[1:]).tolist())), int(table.fields[-1]))
+    width = len(names) if table.names or usual < FLATTENED else usual
     ragged = np.flatnonzero(table.fields != width)
     ragged = ragged[ragged > 0] if table.names is None and width >= FLATTENED else ragged
     if ragged.size:
@@ -337,6 +338,14 @@ def read_table(body: bytes, line: int, source: str, *, whole: bool = True) -> Ta
         decimals, more = delimiter == b"," and header is not None, len(ragged) - 1
         raise other_width(source, line, width, received, decimals=decimals, more=more, least=not whole)
     return table
+
+
+def usual_width(rows: Mapping[int, int], last: int) -> int:
+    """Number of fields -> of how many rows behind the first, and that of the last row, in; the usual number out.
+
+    The last row may be cut; where others are as many, it is the usual one.
+    """
+    return max(rows, key=lambda fields: (rows[fields], fields == last), default=last)
 
 
 def wrong_columns(source: str, names: Sequence[str]) -> GyrovaeError:

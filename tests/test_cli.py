@@ -738,6 +738,20 @@ def test_units_that_are_hardly_those_they_are_called(here: Path, gravity: float,
         assert not told or told[0].startswith(str(expected))
 
 
+@pytest.mark.parametrize(
+    ("frontend", "words"),
+    [
+        ("power", "d: 3,504 windows to train on and 1,488 held back, of 1 recording;"),
+        ("stock", "d: 3,033 windows to train on and 1,437 held back, for Seeed's stock firmware;"),
+    ],
+)
+def test_thousands_of_windows(here: Path, frontend: str, words: str) -> None:
+    (here / "a.csv").write_text(csv(6000))
+    window = "64" if frontend == "power" else "256"
+    said = call("preprocess", "a.csv", "-o", "d", "--frontend", frontend, "--window", window, "--hop", "1").stdout
+    assert said.splitlines()[0] == words
+
+
 def test_preprocess_without_the_rest(here: Path) -> None:
     (here / "a.csv").write_text(csv(6000))
     done = shell("preprocess", "a.csv", "-o", "d", "--lsb", "0.01", "--json", folder=here)

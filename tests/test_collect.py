@@ -626,8 +626,10 @@ def test_the_live_line() -> None:
     stands = Progress(12_345, 61.7, 200.04, 3, 17, 0, 2, 5, rows, None)
     assert line(stands, 200) == (
         "12,345 samples 61.7 s  200.04 Hz  lost 17 gaps 3  dup 0% clip 2  damaged 5  "
-        "x▁▂▂▃▄▄▅▅▆▇▇█  y▁▁▁▁▁▁▁▁▁▁▁▁  z████████████"
+        "x▁▂▂▃▄▄▅▅▆▇▇█ y▁▁▁▁▁▁▁▁▁▁▁▁ z████████████"
     )
+    usual = dataclasses.replace(stands, lost=0, gaps=0, clipped=0, damaged=0)
+    assert line(usual, 79) == "12,345 samples 61.7 s  200.04 Hz  lost 0 gaps 0  dup 0% clip 0  x▇▇█ y▁▁▁ z███"
     assert line(stands, 60) == "12,345 samples 61.7 s  200.04 Hz  lost 17 gaps 3"
     waiting = dataclasses.replace(stands, waiting="/dev/ttyACM0 is gone: waiting for it")
     assert line(waiting, 70) == "/dev/ttyACM0 is gone: waiting for it  12,345 samples 61.7 s  200.04 Hz"

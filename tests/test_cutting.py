@@ -139,6 +139,13 @@ def test_the_last_part_of_each_block_is_held_back(count: int, held_back: list[in
     assert (training == ~kept).all()
 
 
+def test_windows_close_together_are_not_lost_between_many_blocks() -> None:
+    """30 windows of time: 4 blocks of 116, of which 29 are held back, and 15 at each border are in neither part."""
+    _, kept, training = divided([ramp(16 * 30)], 16, 1, 0.25)
+    assert numbers(kept)[::29] == [87, 203, 319, 436]
+    assert (kept.sum(), training.sum()) == (4 * 29, 465 - 4 * 29 - 7 * 15)
+
+
 def test_what_overlaps_with_what_is_held_back_is_not_trained_on() -> None:
     """48 windows, each half over the next: 17 shares samples with 18, and 24 with 23; 41 with 42."""
     _, kept, training = divided([ramp(49 * 2)], 4, 2, 0.25)

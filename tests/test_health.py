@@ -97,7 +97,7 @@ def test_the_amount_of_motion(trained: int, value: str, status: str) -> None:
 def test_the_amount_is_that_for_the_detectors_rate() -> None:
     found = check(AMOUNT, dataset(LONG), detector(rate=0.001))
     assert found.status == "look"
-    assert "911 independent windows; 0.1 % of them is 0.9. About 2000 are needed to promise that." in found.meaning
+    assert "911 independent windows; 0.1 % of them is 0.9. About 2,000 are needed to promise that." in found.meaning
 
 
 def test_scores_may_tell_that_it_is_less_than_it_seemed() -> None:

@@ -411,6 +411,8 @@ def test_sscma_rows_with_dt_or_of_another_width_are_refused(file):
     )
     ragged = "\n".join(",".join(flattened(0, n)) for n in (5, 6, 5))
     assert refusal(file(ragged)) == "r.csv, row 2: the number of columns changes; expected 15, received 18\n" + CUT
+    cut = "\n".join([*[",".join(["0.5"] * 18)] * 12, ",".join(["0.5"] * 15)])
+    assert refusal(file(cut)) == "r.csv, row 13: the number of columns changes; expected 18, received 15\n" + CUT
 
 
 @pytest.mark.parametrize("width", [1, 2, 5, 6, 7, 9, 12])

@@ -407,6 +407,18 @@ def test_a_fleet_is_scored_with_what_the_console_tells(made: Made, recordings: P
     assert (done.devices[0].status, done.devices[0].why) == ("bad", "")
 
 
+def test_evaluate_is_told_which_front_end_to_expect(made: Made, tiny: Any, recordings: Path) -> None:
+    words = ["--normal", str(recordings / "normal.csv"), "--json"]
+    asked = CliRunner().invoke(cli, ["evaluate", str(made.run), "--frontend", "stock", *words])
+    assert asked.exit_code == 0
+    assert asked.stdout == CliRunner().invoke(cli, ["evaluate", str(made.run), *words]).stdout
+    for run, frontend, received in ((made.run, "power", "stock"), (tiny.run.path, "stock", "power")):
+        with pytest.raises(GyrovaeError, match=f"another front end; expected {frontend}, received {received}"):
+            gt.evaluate(run, normal=[recordings / "normal.csv"], frontend=frontend)
+    with pytest.raises(GyrovaeError, match="unknown front end; expected power or stock, received 'scalogram'"):
+        gt.evaluate(made.run, normal=[recordings / "normal.csv"], frontend="scalogram")
+
+
 def test_evaluate_refuses_what_stock_has_not(made: Made, recordings: Path) -> None:
     with pytest.raises(GyrovaeError, match="without --model or --compare"):
         gt.evaluate(made.run, normal=[recordings / "normal.csv"], compare=True)

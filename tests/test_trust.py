@@ -192,6 +192,14 @@ def test_two_windows_must_be_expected_above_the_threshold(most: int, told: list[
     assert [text[: len(start)] for text, start in zip(few, told, strict=True)] == told
 
 
+def test_far_too_few_windows_are_told_in_figures_that_say_something() -> None:
+    found = check(stationary(0), BLOCKS, 0.0001, seconds=3600, recordings=TWO_DAYS, most=300)
+    assert (
+        "Too few data: 60 minutes hold about 300 independent windows; 0.01 % of them is less than 0.1. "
+        "About 20,000 are needed to promise that."
+    ) in found.warnings
+
+
 @pytest.mark.parametrize(("number", "few"), [(3, True), (4, False)])
 def test_fewer_than_four_blocks_are_too_few(number: int, few: bool) -> None:
     found = check(stationary(0), blocks_of(COUNT, number), 0.01, seconds=3600, recordings=TWO_DAYS)

@@ -13,7 +13,7 @@ from gyrovae_tf.recording import Recording, too_short
 from gyrovae_tf.signal import frontend
 
 _BLOCKS = 8  # parts of the timeline, each with its own training and validation stretch
-_LEAST_BLOCK = 24  # windows
+_LEAST_BLOCK = 24  # windows, a quarter of one apart
 _LEAST_TRAIN, _LEAST_VALIDATION = 16, 4
 _LOST = 0.1  # of the samples: so many are told
 
@@ -37,7 +37,7 @@ def divided(
     too few of either, which also says what was `left_out` of the recordings.
     """
     origins = _origins(recordings, window, hop)
-    held_back, training = _split(origins, segments_of(origins, recordings), window, validation_share)
+    held_back, training = _split(origins, segments_of(origins, recordings), window, hop, validation_share)
     if training.sum() < _LEAST_TRAIN or held_back.sum() < _LEAST_VALIDATION:
         total = sum(len(recording) for recording in recordings)
         longer = f"Record longer, or choose a smaller --window or --hop (now {window} and {hop})."
@@ -151,14 +151,15 @@ def _origins(recordings: Sequence[Segmented], window: int, hop: int) -> NDArray[
 
 
 def _split(
-    origins: NDArray[np.int64], segments: NDArray[np.int64], window: int, share: float
+    origins: NDArray[np.int64], segments: NDArray[np.int64], window: int, hop: int, share: float
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Origins [k, 2] in time order and their segments [k] in; which windows are held back, and which trained on, out.
 
     Windows of one segment closer than a window's length share samples; those of different ones share none.
     """
     count = len(origins)
-    blocks = max(1, min(_BLOCKS, count // _LEAST_BLOCK))
+    # Of windows closer together a block needs more, as no more of its time may be lost between the parts.
+    blocks = max(1, min(_BLOCKS, count * min(4 * hop, window) // (window * _LEAST_BLOCK)))
     held_back = np.zeros(count, bool)
     for block in range(blocks):
         first, last = block * count // blocks, (block + 1) * count // blocks

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gyrovae_tf import runtime, tflite
-from gyrovae_tf.arguments import switch
-from gyrovae_tf.bundle import STOCK, Bundle
+from gyrovae_tf.arguments import switch, told
+from gyrovae_tf.bundle import POWER, STOCK, Bundle
 from gyrovae_tf.errors import GyrovaeError
 from gyrovae_tf.learn import baseline, npz
 from gyrovae_tf.learn.compare import Comparison, evenly
@@ -175,6 +175,7 @@ def evaluate(
     dataset: str | PathLike[str] | None = None,
     hop: int | None = None,
     rate_hz: float | None = None,
+    frontend: str | None = None,
     kernels: str | None = None,
     model: str | PathLike[str] | None = None,
     compare: bool = False,
@@ -191,7 +192,8 @@ def evaluate(
     files of any length (`streaming.find_recordings`); or `dataset` is a folder in the layout normal/*.csv,
     anomaly/<kind>/*.csv, meta.json: the normal files are those of split.normal_test, or without it those that
     `preprocess` leaves to be tested on, and `notes` say so. Windows are `hop` samples apart (half a window unless
-    given). The baseline is that of the run's training windows; a bundle alone has none.
+    given). The baseline is that of the run's training windows; a bundle alone has none. The images are those of the
+    detector's own front end: with `frontend` ("power", "stock") one of another is refused.
 
     `kernels` run the model (a name of `runtime.KERNELS`; unless given the device's where they are installed). `model`
     is a .tflite to put in place of the bundle's, such as `export` makes, under the same score and threshold. With
@@ -208,6 +210,7 @@ def evaluate(
     compare, rate_hz = switch(compare, "compare is not usable"), check_rate_hz(rate_hz)
     shard_rows, long_bytes = check_shards(shard_rows, long_bytes)
     stock = isinstance(run, StockBundle) or (not isinstance(run, Bundle) and is_stock(run))
+    _check_frontend(frontend, STOCK if stock else POWER)
     if (model is not None or compare) and stock:
         raise GyrovaeError("a detector for the stock firmware is evaluated as it is: without --model or --compare")
     content = None if model is None else tflite.read_model(model)
@@ -276,6 +279,19 @@ def _unused(kind: str, names: Sequence[str]) -> str:
     """A kind and its recordings that hold no window in, what to say of them out."""
     which = f"{kind}: {many(len(names), 'recording')} ({first_of(names)})"
     return f"{which} with no stretch as long as a window: left out." if names else ""
+
+
+def _check_frontend(asked: str | None, own: str) -> None:
+    """Refuse a front end that is asked for and is not that of the detector."""
+    if asked not in (None, POWER, STOCK):
+        raise GyrovaeError("unknown front end", expected=f"{POWER} or {STOCK}", received=told(asked))
+    if asked not in (None, own):
+        raise GyrovaeError(
+            "the detector is of another front end",
+            expected=asked,
+            received=own,
+            remedy=f"Leave --frontend out, or preprocess with --frontend {asked} and train again.",
+        )
 
 
 def _mixed(sources: Sequence[Recording | str]) -> tuple[str, ...]:

@@ -180,10 +180,11 @@ def foreseen(data: Dataset, rate: float = 0.01) -> tuple[str, ...]:
 
 
 def _too_few(minutes: float, effective: float, rate: float, about: str = "about") -> str:
+    expected = rate * effective
+    share = f"{expected:.1f}" if expected >= 0.05 else "less than 0.1"
     return (
-        f"{TOO_FEW}: {figure(minutes)} minutes hold {about} {effective:.0f} independent windows; "
-        f"{100 * rate:.2g} % of them is {rate * effective:.1f}. About {_LEAST_EXPECTED / rate:.0f} are needed to "
-        "promise that."
+        f"{TOO_FEW}: {figure(minutes)} minutes hold {about} {effective:,.0f} independent windows; "
+        f"{100 * rate:.2g} % of them is {share}. About {_LEAST_EXPECTED / rate:,.0f} are needed to promise that."
     )
 
 
