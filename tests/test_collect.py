@@ -512,7 +512,7 @@ def test_who_asks_again_later_is_not_made_to_wait() -> None:
         for _ in range(2):  # at once, which is one question
             signal.raise_signal(signal.SIGINT)
         assert stopped()
-        time.sleep(0.4)
+        time.sleep(0.4)  # longer than two signals of one question lie apart
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
 

@@ -24,7 +24,6 @@ from gyrovae_tf.streaming import ENDINGS, find_recordings
 from gyrovae_tf.wording import first_of, many
 
 _TRAIN, _TEST, _FAULT_SESSIONS = "normal_train", "normal_test", "normal_test_in_fault_sessions"
-_SHOWN = 3  # files that a message names
 
 
 def training_part(dataset: str | PathLike[str]) -> tuple[list[Path], dict[str, Any]]:
@@ -213,8 +212,7 @@ def _without(files: Iterable[Path], others: Iterable[Path]) -> list[Path]:
 
 def _shown(folder: Path, files: Sequence[Path]) -> str:
     """Some of these files by name."""
-    names = ", ".join(os.path.relpath(path, folder) for path in files[:_SHOWN])
-    return names + (f" and {len(files) - _SHOWN} more" if len(files) > _SHOWN else "")
+    return first_of([os.path.relpath(path, folder) for path in files])
 
 
 def _inside(folder: Path) -> list[Path]:
